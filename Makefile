@@ -1,0 +1,104 @@
+# Sluice: firmware for edge gateways. `make help` is the index.
+#
+# Every target runs inside the Debian 13 build root (platform/root): outside of it, this file only enters it and
+# calls itself there. The root is made once per package list and shared by all clones of a machine.
+
+ifeq ($(wildcard /etc/sluice-root),)
+
+goals := $(or $(MAKECMDGOALS),all)
+# Targets that leave something on the host (network namespaces, running programs) have a host half of their own.
+host_goals := run stop help
+.PHONY: $(goals) enter-root
+$(filter-out $(host_goals),$(goals)): enter-root
+	@:
+enter-root:
+	@platform/root/enter $(MAKE) --no-print-directory $(MAKEOVERRIDES) $(filter-out $(host_goals),$(goals))
+include platform/lab/host.mk
+help:
+	@sed -n 's/^#: //p' Makefile platform/*/*.mk tests/*.mk
+
+else
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+#: make all            build the four programs, release flavour (FLAVOUR=asan for ASan+UBSan)
+FLAVOUR ?= release
+B := build/$(FLAVOUR)
+
+CC  := ccache gcc
+CXX := ccache g++
+
+warnings := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef \
+            -Wvla -Werror
+dpdk_cflags := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk))
+# libdpdk.pc asks for corei7: our own -march comes after it and wins.
+common := -std=gnu17 -g -fno-omit-frame-pointer -fno-strict-aliasing -D_GNU_SOURCE $(warnings) $(dpdk_cflags) \
+          -march=x86-64-v3 -mtune=generic -Idataplane -I. -MMD -MP
+flavour_release := -O3 -DNDEBUG_SLOW
+flavour_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-sanitize=alignment -DSLUICE_ASAN
+CFLAGS_ALL := $(common) $(flavour_$(FLAVOUR)) $(CFLAGS)
+ldflavour_release := -O1
+ldflavour_asan    := -fsanitize=address,undefined
+LDFLAGS_ALL := $(ldflavour_$(FLAVOUR)) -fuse-ld=lld $(LDFLAGS)
+
+# DPDK is linked statically, only the parts we use (drivers are constructors: they need --whole-archive).
+dpdk_parts := log kvargs telemetry eal ring rcu mempool mempool_ring mbuf net meter ethdev hash pci bus_pci bus_vdev \
+              cmdline timer net_af_packet net_memif net_ring net_tap
+dpdk_libs := -Wl,--whole-archive $(foreach p,$(dpdk_parts),-l:librte_$(p).a) -Wl,--no-whole-archive
+libs_dataplane := -l:libllhttp.a -lxxhash -lyyjson $(dpdk_libs) -lnuma -lm -lpthread -ldl
+libs_control   := -llmdb -lyyjson -lxxhash -lcrypto -lpthread
+libs_mgmt      := -lmicrohttpd -lyaml -lyyjson -lssl -lcrypto -lcurl -llmdb -lxxhash -lpthread
+
+# Each street is an archive of everything but the programs' mains, so that tests and the simulator link the very
+# same objects as the programs.
+src_dataplane := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c))
+src_control   := $(filter-out control/main.c,$(wildcard control/*.c control/*/*.c))
+src_mgmt      := $(filter-out mgmt-api/main.c mgmt-api/ctl/main.c,$(wildcard mgmt-api/*.c mgmt-api/*/*.c))
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+programs := $(foreach p,$(if $(wildcard dataplane/main.c),sluice-dataplane) \
+              $(if $(wildcard control/main.c),sluice-control) $(if $(wildcard mgmt-api/main.c),sluice-api) \
+              $(if $(wildcard mgmt-api/ctl/main.c),sluicectl),$(B)/bin/$(p))
+.PHONY: all
+all: $(programs)
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "cc $<"
+	@$(CC) $(CFLAGS_ALL) -c $< -o $@
+
+$(B)/libdataplane.a: $(call obj,$(src_dataplane))
+$(B)/libcontrol.a: $(call obj,$(src_control))
+$(B)/libmgmt.a: $(call obj,$(src_mgmt))
+$(B)/lib%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	@ar rcs $@ $^
+
+# Archives are given twice around where control and the data plane need each other's lower layers.
+link = @mkdir -p $(@D); echo "ld $@"; $(CC) $(LDFLAGS_ALL) -o $@ $(1) $(2)
+$(B)/bin/sluice-dataplane: $(B)/obj/dataplane/main.o $(B)/libdataplane.a
+	$(call link,$^,$(libs_dataplane))
+$(B)/bin/sluice-control: $(B)/obj/control/main.o $(B)/libcontrol.a $(B)/libdataplane.a
+	$(call link,$^,$(libs_control) $(libs_dataplane))
+$(B)/bin/sluice-api: $(B)/obj/mgmt-api/main.o $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a
+	$(call link,$^,$(libs_mgmt))
+$(B)/bin/sluicectl: $(B)/obj/mgmt-api/ctl/main.o $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a
+	$(call link,$^,$(libs_mgmt))
+
+include $(wildcard tests/*.mk platform/*/*.mk)
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+#: make clean          remove what was built in this clone (the root stays)
+.PHONY: clean
+clean:
+	rm -rf build
+
+#: make help           this list
+.PHONY: help
+help:
+	@sed -n 's/^#: //p' Makefile platform/*/*.mk tests/*.mk
+
+endif

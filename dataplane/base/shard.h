@@ -1,0 +1,35 @@
+/*
+ * What every layer of one worker shares: its number, the clock of this round, randomness, timers, counters, packet
+ * pools and the tables of this round. Passed down as an explicit pointer; there are no thread-locals below worker/.
+ */
+#ifndef BASE_SHARD_H
+#define BASE_SHARD_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/counters.h"
+#include "base/logring.h"
+#include "base/packet.h"
+#include "base/pool.h"
+#include "base/rng.h"
+#include "base/wheel.h"
+
+struct table;   /* table/table.h */
+
+struct shard {
+	uint64_t now_ns;            /* monotonic, read once per round */
+	uint64_t wall_us;           /* wall clock of the same instant, for logs */
+	const struct table *table;  /* the generation of this round: never kept beyond it; null before the first */
+	struct counters *counters;
+	uint16_t worker;            /* 0-based */
+	uint16_t workers;
+	struct packet_pools pools;
+	struct pool chunks;         /* arena chunks */
+	struct wheel wheel;
+	struct rng rng;
+	struct logring *access_log;
+	uint8_t secret[32];         /* key of keyed hashes (ISN), the same in all shards of a process */
+};
+
+#endif

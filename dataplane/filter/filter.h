@@ -1,0 +1,75 @@
+/*
+ * The filter contract. A filter is one file (filter/<name>.c) plus one line in filters.def. The file holds its
+ * config layout (a struct in the tables), how control compiles it from the manifest, and what it does.
+ *
+ * At route time the exchange copies what a filter needs later into its arena (copy()), since the tables may be gone
+ * at the next round. Filters run in the order of the rule on the way in and in reverse on the way out.
+ */
+#ifndef FILTER_FILTER_H
+#define FILTER_FILTER_H
+
+#include "base/doc.h"
+#include "http/http.h"
+#include "table/builder.h"
+#include "table/table.h"
+
+enum filter_kind {
+#define FILTER(id) FILTER_##id,
+#include "filter/filters.def"
+#undef FILTER
+	FILTERS
+};
+
+enum filter_verdict {
+	FILTER_CONTINUE,
+	FILTER_REPLY,     /* the filter has filled in x->reply: answer with it */
+	FILTER_SUSPEND,   /* the filter will call filter_resume() with its handle */
+};
+
+struct filter_reply {
+	uint16_t status;
+	struct text body;          /* lives in the arena or is static */
+	struct text location;      /* a redirect's target; empty: none */
+	const char *details;       /* response code details, for the log */
+};
+
+/* What a filter sees of an exchange. */
+struct filter_exchange {
+	struct arena *arena;
+	struct http_message *request;
+	struct http_message *response;   /* null on the way in */
+	const struct tuple *client;      /* local: the address and port the request came to */
+	uint32_t path_match_bytes;       /* of the prefix that matched */
+	struct filter_reply reply;
+};
+
+/* Where compiling failed: becomes the route's condition. */
+struct filter_problem {
+	char path[96];             /* "requestRedirect.statusCode" */
+	char message[192];
+};
+
+struct filter {
+	const char *name;          /* as in filters.def */
+	const char *type;          /* HTTPRouteFilter.type: "RequestHeaderModifier" */
+	uint32_t config_bytes;     /* of the config struct in the tables */
+
+	/* Control: `spec` is the filter's own object (filter.requestHeaderModifier). Writes the config into *offset. */
+	enum err (*compile)(yyjson_val *spec, struct builder *b, uint32_t *offset, struct filter_problem *problem);
+	/* Verifier: everything in the config of an untrusted block (the struct itself is known to be inside). */
+	enum err (*verify)(const void *block, size_t bytes, const void *config);
+	/* Data plane. Null: nothing to do at that point. `config` is in the tables and only valid during the call. */
+	enum filter_verdict (*on_request)(struct filter_exchange *x, const struct table *t, const void *config);
+	/* Copies what on_response needs out of the tables; null result with ok == false: out of memory. */
+	void *(*copy)(struct arena *a, const struct table *t, const void *config, bool *ok);
+	enum filter_verdict (*on_response)(struct filter_exchange *x, const void *copied);
+};
+
+extern const struct filter *const filter_list[FILTERS];
+const struct filter *filter_by_type(const char *type);      /* or null */
+
+/* For compile functions and verifiers: checks that a text or list lies in the block. */
+enum err filter_verify_text(const void *block, size_t bytes, struct table_text t);
+enum err filter_verify_list(size_t bytes, struct table_list l, size_t item_bytes);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * HTTP: messages and streams, the same for HTTP/1 and HTTP/2. One stream carries one request and its response.
+ *
+ * A message's head is a list of fields that point into memory that lives as long as its owner says: received heads
+ * live until the stream's end (in the stream's arena or in mbufs that it holds); sent heads are serialised during
+ * http_send_head() and not kept.
+ *
+ * Bodies are slices: they are passed on, never copied, and never framed (chunks are taken off and put on here).
+ * Back-pressure: every received body slice carries a credit that the user gives back by http_credit() when the other
+ * side took the bytes; http_send_body() refuses when the connection's send buffer is full, on_writable() follows.
+ *
+ * Parsing: llhttp in strict mode, with our own checks before and after it (RFC 9110, 9112).
+ */
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/packet.h"
+#include "tls/tls.h"
+
+/* A piece of text, not ended by NUL. */
+struct text {
+	const char *at;
+	uint32_t len;
+};
+#define TEXT(literal) ((struct text){.at = (literal), .len = sizeof(literal) - 1})
+
+/* Field names that the gateway itself looks at get a number while parsing (http/fields.def). */
+enum http_field_id {
+	HTTP_FIELD_OTHER,
+#define FIELD(id, name, flags) HTTP_FIELD_##id,
+#include "http/fields.def"
+#undef FIELD
+	HTTP_FIELDS
+};
+
+struct http_field {
+	struct text name;        /* as received; compare case-insensitively, or by id */
+	struct text value;       /* without surrounding white space */
+	uint16_t id;             /* enum http_field_id */
+	bool removed;            /* skipped by everyone: removal leaves the array in place */
+};
+
+enum http_method {
+	HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_CONNECT, HTTP_OPTIONS, HTTP_TRACE, HTTP_PATCH,
+	HTTP_METHOD_OTHER,
+};
+
+enum http_body { HTTP_BODY_NONE, HTTP_BODY_LENGTH, HTTP_BODY_CHUNKED, HTTP_BODY_UNTIL_CLOSE };
+
+struct http_message {
+	uint16_t status;         /* responses; 0 in requests */
+	uint8_t method;          /* requests: enum http_method */
+	uint8_t version;         /* 10, 11, 20 */
+	uint8_t body;            /* enum http_body: how the body is (to be) delimited */
+	bool expect_continue;
+	bool keep_alive;         /* the sender lets the connection live */
+	uint64_t content_length; /* HTTP_BODY_LENGTH */
+	struct text method_text;
+	struct text scheme;      /* "http", "https" */
+	struct text authority;   /* Host or :authority, port included */
+	struct text path;        /* origin form, query included: "/a?b" or "*" */
+	struct text reason;      /* responses, HTTP/1 */
+	struct http_field *fields; /* in order */
+	uint16_t fields_n;
+	uint16_t fields_max;
+};
+
+/* Fields. Adding uses the arena given; lookups skip removed ones. */
+struct http_field *http_find(const struct http_message *m, enum http_field_id id);      /* the first, or null */
+struct http_field *http_find_name(const struct http_message *m, struct text lower_name);
+enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK;
+enum err http_set(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK; /* replaces all */
+void http_remove(struct http_message *m, struct text name);
+bool text_equal(struct text a, struct text b);
+bool text_equal_nocase(struct text a, struct text b);
+enum http_field_id http_field_id(struct text name);                  /* case-insensitive */
+enum http_method http_method(struct text name);
+const char *http_reason(uint16_t status);
+
+struct http;
+struct http_stream;
+struct http_client;      /* one connection to an upstream */
+
+struct http_stream_ops {
+	void (*on_head)(void *user, struct http_message *m);         /* request, or response (1xx too: then again) */
+	void (*on_body)(void *user, struct slice s, uint32_t credit); /* takes s; credit is owed for it */
+	void (*on_end)(void *user, struct http_message *trailers);   /* the message is whole; trailers may be null */
+	void (*on_writable)(void *user);                             /* after http_send_body() refused */
+	void (*on_sent)(void *user, uint32_t bytes);                 /* body bytes acknowledged by the peer's TCP */
+	/* The stream is gone and must be forgotten; OK: both messages were whole. Last call. */
+	void (*on_closed)(void *user, enum err why);
+};
+
+struct http_up {
+	/* A client connection's new stream, before its on_head(): the callee sets the user, or resets the stream. */
+	void (*on_stream)(void *up, struct http_stream *s);
+	/*
+	 * The request could not be parsed: the callee fills in what the client is to be told (status and body); the
+	 * layer sends it and closes. Called with the error before or without on_stream(); for the log and counters.
+	 */
+	void (*on_bad_request)(void *up, struct tls_conn *c, enum err why, uint16_t status);
+	void *up;
+};
+
+struct http *http_new(struct shard *s, struct tls *tls, const struct http_up *up);
+void http_free(struct http *h);
+
+/* A client connection (from the worker's on_accept). */
+void http_serve(struct http *h, struct tcp_conn *c);
+/* Closes client connections in order: idle ones now, others after the response in progress. */
+void http_drain(struct http *h);
+
+/* Upstream connections. */
+struct http_client_ops {
+	void (*on_open)(void *user);
+	void (*on_idle)(void *user);                      /* the last stream ended and the connection can be used again */
+	void (*on_closed)(void *user, enum err why);      /* gone, must be forgotten; streams were told first */
+};
+enum err http_connect(struct http *h, const struct tcp_connect *how, const struct http_client_ops *ops, void *user,
+                      struct http_client **out) MUST_CHECK;    /* how->ops and how->user are not used */
+/* A stream for one request; null when the connection cannot take one (busy HTTP/1, closing). */
+struct http_stream *http_client_stream(struct http_client *c, const struct http_stream_ops *ops, void *user);
+void http_client_close(struct http_client *c);
+bool http_client_reused(const struct http_client *c);            /* has carried a stream before the current one */
+/* Whether any byte of the response has arrived, or any of the request was put on the wire: for safe retries. */
+bool http_stream_response_begun(const struct http_stream *s);
+
+void http_set_stream_user(struct http_stream *s, const struct http_stream_ops *ops, void *user);
+struct arena *http_stream_arena(struct http_stream *s);          /* freed with the stream */
+struct tls_conn *http_stream_conn(const struct http_stream *s);
+
+/*
+ * Sends the head of a request or response; m->body says how the body will come and is adjusted to what the
+ * connection can do (HTTP/1.0 peers get no chunks). Hop-by-hop fields are the caller's business except framing:
+ * Content-Length, Transfer-Encoding, Connection and Keep-Alive are written here and nowhere else.
+ */
+enum err http_send_head(struct http_stream *s, const struct http_message *m, bool end) MUST_CHECK;
+bool http_send_body(struct http_stream *s, struct slice body) MUST_CHECK; /* false: full, nothing taken */
+enum err http_send_text(struct http_stream *s, struct text body) MUST_CHECK; /* copied: local replies */
+enum err http_send_end(struct http_stream *s, const struct http_message *trailers) MUST_CHECK;
+void http_credit(struct http_stream *s, uint32_t credit);
+/* Cuts the stream: HTTP/1 closes the connection (visibly truncated if a response was under way). on_closed() is
+ * not called. */
+void http_reset(struct http_stream *s, enum err why);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * The proxy of one worker: exchanges. One exchange = one request and its response: route, filters, balance, upstream,
+ * body streaming both ways, timeouts, retries, local replies, the access log.
+ *
+ * An exchange holds no table pointer across rounds: at route time it copies what it still needs into its arena.
+ */
+#ifndef PROXY_PROXY_H
+#define PROXY_PROXY_H
+
+#include "http/http.h"
+#include "upstream/upstream.h"
+
+struct proxy;
+
+struct proxy *proxy_new(struct shard *s, struct upstream *u);
+void proxy_free(struct proxy *p);
+void proxy_on_stream(struct proxy *p, struct http_stream *s);      /* http_up.on_stream */
+void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, uint16_t status);
+uint32_t proxy_exchanges(const struct proxy *p);                   /* alive */
+
+#endif

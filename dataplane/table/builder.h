@@ -1,0 +1,31 @@
+/*
+ * Building a generation: an append-only block that grows, with texts shared. Used by control's compiler, by filters'
+ * compile functions, and by tests. Deterministic: the same calls give the same bytes.
+ *
+ * Offsets stay valid while the block grows; pointers do not (take them anew after every call that appends).
+ */
+#ifndef TABLE_BUILDER_H
+#define TABLE_BUILDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "table/layout.h"
+
+struct builder;
+
+struct builder *builder_new(void);
+void builder_free(struct builder *b);
+
+uint32_t builder_put(struct builder *b, const void *bytes, size_t n);             /* aligned to TABLE_ALIGN; returns the offset */
+struct table_list builder_list(struct builder *b, const void *items, size_t item_bytes, size_t n);
+struct table_text builder_text(struct builder *b, const char *text, size_t len);  /* the same text once */
+struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n);
+void *builder_at(struct builder *b, uint32_t offset);
+struct table *builder_root(struct builder *b);
+
+/* Fills sizes, content and checksum; *block is owned by the builder. */
+enum err builder_finish(struct builder *b, const struct table **block, size_t *bytes) MUST_CHECK;
+
+#endif

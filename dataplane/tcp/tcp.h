@@ -1,0 +1,105 @@
+/*
+ * TCP of one worker (RFC 9293). Connections belong to the worker that owns their tuple.
+ *
+ * The user of a connection is told by callbacks (struct tcp_user_ops) and speaks by the functions below. Callbacks
+ * may call any function on any connection, also tcp_abort() on the same one; the connection object then lives until
+ * the callback returned. After on_closed() the user must forget the connection; the object may linger (TIME_WAIT).
+ *
+ * Sending is by reference: tcp_send() queues a slice; its bytes stay untouched until acknowledged. Receiving: the
+ * user gets mbufs, in order, single-segment, and the receive window shrinks by their buffer size (not payload) until
+ * the user gives the credit back by tcp_credit().
+ *
+ * RFC 6298 (RTO), 5681 and 6582 (NewReno), 7323 (window scale, timestamps, PAWS), 1122 (delayed ACK, keepalive,
+ * persist), 6528 (initial sequence numbers), 6691 (MSS).
+ */
+#ifndef TCP_TCP_H
+#define TCP_TCP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "base/packet.h"
+#include "base/pool.h"
+#include "ip/ip.h"
+
+struct tcp;
+struct tcp_conn;
+struct shard;
+
+struct tcp_user_ops {
+	void (*on_open)(void *user);                        /* an active open is established */
+	void (*on_data)(void *user, struct rte_mbuf *m);    /* takes m: data..data_len is payload */
+	void (*on_eof)(void *user);                         /* the peer sent FIN, after all data */
+	void (*on_acked)(void *user, uint32_t bytes);       /* that much of what was sent is acknowledged: room again */
+	void (*on_closed)(void *user, enum err why);        /* OK: both sides closed in order */
+};
+
+/* What the layer asks of the worker, which knows tables and upper layers. */
+struct tcp_up {
+	/* A SYN for t.local: may a connection be made? Read from the tables; no side effects. */
+	bool (*accepts)(void *up, const struct tuple *t);
+	/* A passive open is established: the callee sets the user with tcp_set_user(), or aborts c. */
+	void (*on_accept)(void *up, struct tcp_conn *c);
+	void *up;
+};
+
+struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up);
+void tcp_free(struct tcp *t);
+
+/* From the IP layer. */
+void tcp_input(struct tcp *t, const struct ip_datagram *d);      /* takes d->m */
+void tcp_icmp_error(struct tcp *t, const struct ip_icmp_error *e);
+
+/* End of a round: sends what became sendable in it (ACKs and segments are gathered, so a burst causes few). */
+void tcp_flush(struct tcp *t);
+
+struct tcp_connect {
+	struct addr remote;
+	uint16_t remote_port;
+	uint32_t connect_timeout_ms; /* 0: the default, 10 s */
+	const struct tcp_user_ops *ops;
+	void *user;
+};
+
+/* Active open from an own address and a random port whose replies this worker owns. */
+enum err tcp_connect(struct tcp *t, const struct tcp_connect *how, struct tcp_conn **out) MUST_CHECK;
+
+void tcp_set_user(struct tcp_conn *c, const struct tcp_user_ops *ops, void *user);
+
+/* Queues a slice (takes its reference). False when the send buffer is full: nothing was taken, on_acked() follows. */
+bool tcp_send(struct tcp_conn *c, struct slice s) MUST_CHECK;
+uint32_t tcp_send_room(const struct tcp_conn *c);                /* payload bytes that may be queued now */
+void tcp_more(struct tcp_conn *c, bool more);                    /* true: hold a short last segment, more follows */
+void tcp_shutdown(struct tcp_conn *c);                           /* FIN after what is queued; receiving goes on */
+void tcp_abort(struct tcp_conn *c, enum err why);                /* RST; on_closed(why) is called before it returns */
+/* Gives up the connection in order: no more callbacks; queued data and FIN are still sent (bounded by a timer),
+ * received data is answered by RST. */
+void tcp_detach(struct tcp_conn *c);
+void tcp_credit(struct tcp_conn *c, uint32_t buffer_bytes);      /* that much of on_data()'s memory is done with */
+/* What an mbuf costs in credit: its buffer, however little of it is payload. */
+static inline uint32_t tcp_cost(const struct rte_mbuf *m)
+{
+	return m->buf_len;
+}
+
+void tcp_keepalive(struct tcp_conn *c, uint32_t idle_ms, uint32_t interval_ms, unsigned probes);
+
+const struct tuple *tcp_tuple(const struct tcp_conn *c);
+bool tcp_established(const struct tcp_conn *c);
+
+/* What `sluicectl flows` shows; same walking as ip_neigh_walk(). */
+struct tcp_flow_info {
+	struct tuple tuple;
+	const char *state;
+	bool active;           /* we opened it */
+	uint32_t srtt_us, rto_ms, cwnd_bytes, ssthresh_bytes, flight_bytes, queued_bytes, snd_wnd_bytes, rcv_wnd_bytes;
+	uint64_t bytes_in, bytes_out, retransmits;
+	uint16_t mss;
+	uint64_t age_ms;
+};
+unsigned tcp_walk(const struct tcp *t, uint32_t *at, struct tcp_flow_info *out, unsigned max);
+uint32_t tcp_conns(const struct tcp *t);                         /* in use, TIME_WAIT included */
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * Upstreams of one worker: clusters, their endpoints, and the pools of connections to them. Keyed by stable ids, so
+ * all of it survives generations: upstream_apply() adds what is new, drains what is gone.
+ *
+ * A lease is the use of one connection for one exchange.
+ */
+#ifndef UPSTREAM_UPSTREAM_H
+#define UPSTREAM_UPSTREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "http/http.h"
+
+struct upstream;
+struct lease;
+
+struct upstream *upstream_new(struct shard *s, struct http *h);
+void upstream_free(struct upstream *u);
+void upstream_apply(struct upstream *u);            /* first round with a new generation */
+
+struct lease_ops {
+	/* A connection is ready: stream is the exchange's to use, with the ops given to upstream_lease(). */
+	void (*on_ready)(void *user, struct lease *l, struct http_stream *stream);
+	void (*on_failed)(void *user, struct lease *l, enum err why);  /* the lease is gone */
+};
+
+/*
+ * Picks an endpoint of the cluster with this stable id and gets a connection to it: from the pool (on_ready is called
+ * before this returns) or a new one. `skip_endpoint`: the stable id of one that just failed, or 0. `fresh`: never a
+ * pooled connection (after a stale one). Errors: NO_HEALTHY_UPSTREAM, UPSTREAM_OVERFLOW, NO_PORTS, NOT_FOUND.
+ */
+enum err upstream_lease(struct upstream *u, uint64_t cluster, uint64_t skip_endpoint, bool fresh,
+                        const struct lease_ops *ops, const struct http_stream_ops *stream_ops, void *user,
+                        struct lease **out) MUST_CHECK;
+/* The exchange is done with it (stream ended, reset, or no longer wanted); forgets user, no callbacks follow. */
+void upstream_release(struct lease *l);
+
+bool lease_reused(const struct lease *l);           /* the connection came from the pool */
+uint64_t lease_endpoint(const struct lease *l);
+const struct tuple *lease_tuple(const struct lease *l); /* null before on_ready */
+
+#endif

@@ -1,0 +1,65 @@
+/*
+ * A worker: one shard of every layer, and the loop that runs them. The only place where all layers meet.
+ *
+ * worker_round() is the whole of it: take packets from rings and ports, run each to the packets it causes, advance
+ * timers, spend the handshake budget, flush, report quiescent. It knows neither threads nor clocks: the thread in
+ * worker/thread.c or the simulator calls it with the time. Generations come by one pointer (struct gateway.current),
+ * read once per round.
+ *
+ * Sleeping: worker_sleepable() says whether nothing is waiting and until when; worker_park() announces the sleep
+ * (flag, full fence), looks again, and goes offline for QSBR; worker_unpark() comes back. A producer that puts
+ * something in a worker's ring calls gateway_kick(), which wakes it when the flag is up.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "port/port.h"
+#include "table/table.h"
+
+struct worker;
+
+/* What the workers of one process (one gateway in the simulator) share. */
+struct gateway;
+
+struct gateway_options {
+	uint16_t workers;
+	uint16_t ports_n;
+	struct port *const *ports;
+	uint64_t seed;              /* randomness of all shards */
+	uint8_t secret[32];         /* keyed hashes */
+	unsigned pools_percent;     /* size of the packet pools */
+	uint16_t tls_suspend_rounds;/* tests: see tls.h */
+	/* Wakes a parked worker: writes its eventfd, or tells the simulator. */
+	void (*wake)(void *waker, uint16_t worker);
+	void *waker;
+	/* Counter cells, one struct counters per worker; null: plain memory. */
+	struct counters *counters;
+};
+
+struct gateway *gateway_new(const struct gateway_options *o);      /* boot; null: no memory */
+void gateway_free(struct gateway *g);
+struct worker *gateway_worker(struct gateway *g, uint16_t index);
+
+/* Generations (worker/generation.c). The block must stay mapped until the callback says it is free. */
+enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_free)(void *arg, const struct table *t),
+                         void *arg) MUST_CHECK;                     /* LIMIT when LIMIT_generations are alive */
+void gateway_reclaim(struct gateway *g);                            /* housekeeping: frees what no round uses any more */
+unsigned gateway_generations(const struct gateway *g);              /* alive */
+void gateway_kick(struct gateway *g, uint16_t worker);
+
+/* One round; returns how many packets, timers and messages it handled (0: idle). */
+unsigned worker_round(struct worker *w, uint64_t now_ns, uint64_t wall_us);
+bool worker_sleepable(struct worker *w, uint64_t *until_ns);
+bool worker_park(struct worker *w);                                 /* false: something came, do not sleep */
+void worker_unpark(struct worker *w);
+void worker_drain(struct worker *w);                                /* close idle connections, others after their response */
+
+struct shard *worker_shard(struct worker *w);
+uint64_t worker_heartbeat(const struct worker *w);                  /* rounds; read by housekeeping */
+
+#endif
