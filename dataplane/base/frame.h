@@ -1,0 +1,34 @@
+/*
+ * Frames over local (Unix stream) sockets between our programs: a 32-bit little-endian length, then that many bytes
+ * of JSON. At most one descriptor travels with a frame (SCM_RIGHTS, with its first byte).
+ *
+ * Sockets of a box, in its run directory (default /run/sluice):
+ *   dataplane.sock   control publishes generations; sluicectl asks for flows, neigh, drops, stats, workers
+ *   control.sock     sluice-api asks for writes, authentication and Secrets
+ *   api.sock         the REST API for local use (HTTP, no TLS; file mode decides who may)
+ *
+ * dataplane.sock, one reply frame per request frame:
+ *   {"op":"publish","resourceVersion":"123"} + memfd  ->  {"ok":true} or {"ok":false,"reason":"..."}
+ *   {"op":"generation"}  ->  {"ok":true,"resourceVersion":"123","content":"<16 hex digits>","alive":1}
+ *   {"op":"flows"|"neigh"|"drops"|"stats"|"workers"}  ->  {"ok":true,"items":[{...}, ...]}
+ *
+ * Blocking with a deadline: never used on a worker.
+ */
+#ifndef BASE_FRAME_H
+#define BASE_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum { FRAME_BYTES_MAX = 64 << 20 };
+
+int frame_listen(const char *path, unsigned mode);          /* a listening socket, or -1 (errno) */
+int frame_connect(const char *path, unsigned timeout_ms);   /* or -1 */
+enum err frame_send(int fd, const void *bytes, size_t n, int pass_fd, unsigned timeout_ms) MUST_CHECK; /* pass_fd -1: none */
+/* *bytes is malloc'ed and ended by a NUL that is not counted. *passed is -1 when no descriptor came. Errors: IO,
+ * SHUTDOWN (orderly end before a frame), LIMIT (longer than max), CONN_TIMEOUT. */
+enum err frame_recv(int fd, size_t max, char **bytes, size_t *n, int *passed, unsigned timeout_ms) MUST_CHECK;
+
+#endif
