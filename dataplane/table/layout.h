@@ -168,7 +168,7 @@ struct table_backend {
 
 struct table_cluster {
 	uint64_t id;                 /* stable: of the referenced object and port */
-	struct table_text name;      /* "httproute/default/shop/rule/0/backend/0": for the log */
+	struct table_text name;      /* "service/default/shop/80": routes that refer to the same port share a cluster */
 	struct table_list endpoints; /* struct table_endpoint; empty: 503 */
 	uint32_t connect_timeout_ms;
 	uint16_t balancer;           /* enum balancer_kind (balance/balancers.def) */

@@ -1,0 +1,171 @@
+/*
+ * The model: a plain, resolved graph of what the objects of one snapshot mean. Gateways with their addresses and
+ * listeners, the routes attached to them, rules in the order of the Gateway API, clusters with their endpoints; and for
+ * everything that could not be done, the condition that says so. compile/ turns it into tables, status/ into conditions.
+ *
+ * One bad thing fails alone: a rule that the data plane cannot obey answers 500 and is named in the route's condition; a
+ * listener that is refused takes nothing with it. Nothing is accepted and then ignored.
+ *
+ * The model depends on the objects only (with their metadata and status), never on the order they were loaded in.
+ *
+ * VIPs. A Gateway without spec.addresses gets one IPv4 and one IPv6 address from Machine.spec.vipPool. The allocation is
+ * stored where the Gateway API shows it, in Gateway.status.addresses: what is there and still in the pool is kept, the
+ * others get the lowest free addresses, oldest Gateway first. So it survives restarts, and until the status is
+ * written the same snapshot gives the same answer.
+ *
+ * Everything belongs to the model's region; texts and yyjson values are borrowed from the snapshot, which the caller
+ * keeps until model_free().
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "control/objects.h"
+#include "table/layout.h"
+
+struct model_condition {
+	bool ok;                     /* the condition's status: True or False */
+	const char *reason;          /* null: not present */
+	const char *message;
+};
+
+/* Machine (sluice.internal): the oldest; others are refused. */
+struct model_port {
+	const char *name;
+	const char *device;
+	uint16_t mtu;
+	uint16_t queues;
+};
+
+struct model_machine {
+	const struct object *object; /* null: there is none */
+	struct model_condition accepted;
+	uint32_t workers;
+	struct model_port *ports;
+	uint32_t ports_n;
+	struct table_address *addresses;   /* own ones, then VIPs */
+	uint32_t addresses_n;
+	struct table_ip_route *routes;     /* longest prefix first */
+	uint32_t routes_n;
+};
+
+struct model_class {
+	const struct object *object;
+	const char *controller;
+	struct model_condition accepted;
+};
+
+struct model_listener {
+	struct model_gateway *gateway;
+	const char *name;
+	const char *hostname;        /* lower case; "" for all */
+	const char *protocol;
+	uint16_t port;
+	bool takes_http_routes;      /* HTTPRoute is among its supported kinds */
+	bool live;                   /* is in the tables */
+	struct model_condition accepted, conflicted, resolved_refs;
+	uint32_t attached_routes;
+	uint32_t index;              /* among all listeners, and in the table when live */
+	yyjson_val *spec;
+};
+
+struct model_gateway {
+	const struct object *object;
+	const struct model_class *class;
+	struct model_condition accepted, resolved_refs;
+	struct model_condition addressed;  /* ok, or why there is none: AddressNotAssigned, AddressNotUsable */
+	struct addr *addresses;
+	uint32_t addresses_n;
+	struct model_listener *listeners;
+	uint32_t listeners_n;
+};
+
+/* A parentRef that names a Gateway of ours. */
+struct model_parent {
+	yyjson_val *ref;
+	const struct model_gateway *gateway;
+	struct model_condition accepted;
+};
+
+struct model_predicate {
+	const char *name;            /* header names in lower case */
+	const char *value;
+};
+
+enum model_path { MODEL_PATH_EXACT, MODEL_PATH_PREFIX };
+
+struct model_match {
+	enum model_path path_kind;
+	const char *path;            /* begins with '/' */
+	uint8_t method;              /* enum http_method or TABLE_ANY_METHOD */
+	struct model_predicate *headers, *query;
+	uint32_t headers_n, query_n;
+};
+
+struct model_cluster {
+	uint64_t id;                 /* of the referenced object and port */
+	const char *name;            /* "service/default/shop/80", "backend/default/shop" */
+	struct table_endpoint *endpoints;  /* in the order of address and port */
+	uint32_t endpoints_n;
+	uint32_t index;              /* among all clusters, and in the table */
+};
+
+struct model_backend {
+	const struct model_cluster *cluster;   /* null: an invalid ref, 500 for its share */
+	uint32_t weight;
+	yyjson_val *filters;         /* HTTPRouteFilter[], all of them compile; may be null */
+};
+
+struct model_rule {
+	struct model_match *matches;
+	uint32_t matches_n;
+	yyjson_val *filters;         /* HTTPRouteFilter[]; may be null; not read when direct_status is set */
+	struct model_backend *backends;
+	uint32_t backends_n;
+	uint32_t weight_sum;
+	uint32_t request_timeout_ms, backend_timeout_ms;
+	uint16_t direct_status;      /* nonzero: the rule answers with it */
+	const char *invalid;         /* why the data plane cannot obey it; null: it can */
+	uint32_t index;              /* in the table */
+};
+
+struct model_route {
+	const struct object *object;
+	uint32_t order;              /* by age, namespace, name */
+	struct model_parent *parents;
+	uint32_t parents_n;
+	struct model_rule *rules;
+	uint32_t rules_n;
+	struct model_condition resolved_refs;
+	struct model_condition partially_invalid;  /* reason null: not present */
+	bool attached;               /* to at least one listener */
+};
+
+/* One for each hostname that a route has on a listener. */
+struct model_attachment {
+	const struct model_listener *listener;
+	const char *hostname;        /* the intersection; "" for all */
+	const struct model_route *route;
+};
+
+struct model {
+	uint64_t resource_version;
+	struct model_machine machine;
+	struct model_class *classes;             /* ours, in the order of their names */
+	struct model_gateway *gateways;          /* ours, oldest first */
+	struct model_route *routes;              /* all HTTPRoutes, oldest first */
+	struct model_attachment *attachments;    /* in no particular, but always the same order */
+	struct model_cluster *const *clusters;   /* by id */
+	uint32_t classes_n, gateways_n, routes_n, clusters_n, attachments_n, listeners_n, rules_n;
+	struct region *region;
+};
+
+/* Controller names that are ours: Envoy Gateway's, so that its manifests run unchanged, and our own. */
+bool model_controller_is_ours(const char *name);
+
+struct model *model_new(const struct snapshot *s);
+void model_free(struct model *m);
+
+#endif

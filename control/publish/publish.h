@@ -1,0 +1,44 @@
+/*
+ * The publisher: brings the newest generation to the data plane, over dataplane.sock (base/frame.h), and knows its answer.
+ *
+ * publisher_want() says what should be there; publisher_push() brings it there: it connects if need be, asks which
+ * generation the data plane has, sends the wanted one (a sealed memfd) unless its content is already there, and keeps
+ * the verdict. It is cheap when there is nothing to do, so the caller's loop calls it after every want and about four
+ * times a second: that is how a data plane that was restarted gets its tables. It blocks for at most the deadline given.
+ *
+ * Control does not store generations: the data plane persists the last good one, and control can always compile it again.
+ */
+#ifndef PUBLISH_PUBLISH_H
+#define PUBLISH_PUBLISH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "table/layout.h"
+
+enum publish_state {
+	PUBLISH_NONE,         /* nothing was wanted yet */
+	PUBLISH_UNREACHABLE,  /* the data plane is not there (yet) */
+	PUBLISH_LIVE,         /* the wanted content is what it serves */
+	PUBLISH_REFUSED,      /* it said no: reason */
+};
+
+struct publish_verdict {
+	enum publish_state state;
+	uint64_t resource_version;   /* of the wanted generation */
+	uint64_t live_version;       /* of the last generation known to be served; 0: none */
+	char reason[192];
+};
+
+struct publisher;
+
+struct publisher *publisher_new(const char *socket_path);
+void publisher_free(struct publisher *p);
+
+/* Takes a copy of the block. IO: the memfd could not be made (the wanted generation stays what it was). */
+enum err publisher_want(struct publisher *p, const struct table *t, size_t bytes) MUST_CHECK;
+const struct publish_verdict *publisher_push(struct publisher *p, unsigned deadline_ms);
+const struct publish_verdict *publisher_verdict(const struct publisher *p);
+
+#endif
