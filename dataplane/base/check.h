@@ -8,6 +8,7 @@
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H
 
+#include <assert.h>
 #include <stdint.h>
 
 _Noreturn void check_failed(const char *what, const char *file, int line);

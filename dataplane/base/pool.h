@@ -16,6 +16,7 @@ typedef uint64_t handle_t; /* generation << 32 | index; 0 is no object (generati
 
 struct pool {
 	char *objects;
+	void *memory;             /* what objects were cut from */
 	uint32_t *free;           /* stack of free indices */
 	uint32_t *generation;     /* per object, odd while in use */
 	uint32_t size;            /* bytes per object, a multiple of 64 */
