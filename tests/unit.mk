@@ -2,8 +2,11 @@
 unit_src := $(sort $(wildcard tests/unit/*.c tests/unit/*/*.c))
 unit_bin := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 
-$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a
-	$(call link,$< $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a,$(libs_mgmt) $(libs_control) $(libs_dataplane) -lcmocka)
+# What tests share (tests/support) is an archive too: fixtures, doubles.
+$(B)/libsupport.a: $(call obj,$(wildcard tests/support/*.c))
+
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libsupport.a $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a
+	$(call link,$< $(B)/libsupport.a $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a,$(libs_mgmt) $(libs_control) $(libs_dataplane) -lcmocka)
 
 .PHONY: unit unit-programs
 unit:

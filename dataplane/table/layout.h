@@ -3,7 +3,7 @@
  *
  * A generation is one position-independent block: struct table at its start, everything else reached by offsets
  * from it, never by pointers. Control builds it (table/builder.h), seals it in a memfd and hands it over; the data
- * plane verifies it once (table/verify.h, a fuzz target), then reads it without checks. The same objects give the
+ * plane verifies it once (table/verify.c, a fuzz target), then reads it without checks. The same objects give the
  * same bytes, so control can compare.
  *
  * Offset 0 means "none". Texts are not ended by NUL. All integers are little-endian and naturally aligned. A table
@@ -105,6 +105,9 @@ struct table_vhost {         /* all rules of one hostname on one listener */
  * prefix match hangs at the node of its segments without a trailing "" ("/" hangs at the root). Candidates are
  * tried exact first, then prefixes from the deepest node up; within a list in the order given, which is that of
  * the Gateway API (method, number of headers, number of query parameters, age, name, rule).
+ *
+ * An edge leads to a node of a higher index, so the trie cannot have a cycle. A vhost's less_specific is one whose
+ * hostname is less specific: a shorter wildcard, or "".
  */
 struct table_node {
 	struct table_list exact;     /* struct table_match */
@@ -191,7 +194,7 @@ struct table {
 	uint32_t bytes;              /* of the whole block */
 	uint64_t checksum;           /* XXH3 of the block with this field 0 */
 	uint64_t resource_version;   /* of the store snapshot it was compiled from */
-	uint64_t content;            /* XXH3 of everything behind this struct: equal content needs no publish */
+	uint64_t content;            /* XXH3 of everything from `workers` on: equal content needs no publish */
 	uint32_t workers;
 	uint32_t spare;
 	struct table_list ports;

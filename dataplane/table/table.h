@@ -37,8 +37,14 @@ uint32_t table_find_vhost(const struct table *t, const struct table_listener *l,
 uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segment, size_t len); /* node or TABLE_NONE */
 uint32_t table_find_cluster(const struct table *t, uint64_t id);                                /* or TABLE_NONE */
 
-/* The verifier: every offset, count, index, enum and text of an untrusted block. A fuzz target. `where` (may be
- * null) gets a static description of what was wrong. */
+/* The checksum of a block, its checksum field taken as 0. bytes is at least that of struct table. */
+uint64_t table_checksum(const void *block, size_t bytes);
+
+/*
+ * The verifier: every offset, count, index, enum and text of an untrusted block. A fuzz target. `where` (may be
+ * null) gets a static description of what was wrong. The block must be aligned to TABLE_ALIGN. What the layers above
+ * know better (filters' configs, balancers) is looked at by proxy_verify() afterwards.
+ */
 enum err table_verify(const void *block, size_t bytes, const char **where) MUST_CHECK;
 
 #endif

@@ -1,0 +1,185 @@
+/*
+ * Building a generation. One buffer that doubles, and a set of the texts that are already in it.
+ *
+ * Used by control and by tests, never by workers: memory comes from malloc, and running out of it, or a block of
+ * more than 2 GiB, stops the program (the store of a machine cannot hold that many objects).
+ */
+#include "table/builder.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "table/table.h"
+
+#define BUILDER_BYTES_MAX (UINT64_C(1) << 31)
+
+struct builder {
+	char *block;
+	size_t bytes;
+	size_t room;
+	struct table_text *texts;  /* a set: open addressing, len 0 is empty, at most half full */
+	size_t texts_n;
+	size_t texts_room;         /* a power of two */
+};
+
+struct builder *builder_new(void)
+{
+	struct builder *b = calloc(1, sizeof(*b));
+
+	CHECK(b != NULL);
+	b->room = 1 << 16;
+	b->bytes = sizeof(struct table);
+	b->texts_room = 1 << 10;
+	b->block = calloc(1, b->room);
+	b->texts = calloc(b->texts_room, sizeof(*b->texts));
+	CHECK(b->block != NULL && b->texts != NULL);
+	return b;
+}
+
+void builder_free(struct builder *b)
+{
+	if (b == NULL)
+		return;
+	free(b->block);
+	free(b->texts);
+	free(b);
+}
+
+/* Room for n bytes at an aligned offset; what lies between is 0, so that equal calls give equal bytes. */
+static uint32_t append(struct builder *b, const void *bytes, size_t n, size_t align)
+{
+	const size_t at = (b->bytes + align - 1) & ~(align - 1);
+
+	CHECK(at + n <= BUILDER_BYTES_MAX);
+	if (at + n > b->room) {
+		size_t room = b->room;
+
+		while (room < at + n)
+			room *= 2;
+		b->block = realloc(b->block, room);
+		CHECK(b->block != NULL);
+		memset(b->block + b->room, 0, room - b->room);
+		b->room = room;
+	}
+	if (n > 0)
+		memcpy(b->block + at, bytes, n);
+	b->bytes = at + n;
+	return (uint32_t)at;
+}
+
+uint32_t builder_put(struct builder *b, const void *bytes, size_t n)
+{
+	return append(b, bytes, n, TABLE_ALIGN);
+}
+
+struct table_list builder_list(struct builder *b, const void *items, size_t item_bytes, size_t n)
+{
+	if (n == 0)
+		return (struct table_list){0};
+	CHECK(n <= BUILDER_BYTES_MAX / item_bytes);
+	return (struct table_list){.at = builder_put(b, items, item_bytes * n), .n = (uint32_t)n};
+}
+
+/* The slot of a text: where it is, or where it belongs. */
+static struct table_text *slot_of(struct builder *b, const char *text, size_t len)
+{
+	size_t i = XXH3_64bits(text, len) & (b->texts_room - 1);
+
+	for (;; i = (i + 1) & (b->texts_room - 1)) {
+		struct table_text *x = &b->texts[i];
+
+		if (x->len == 0 || (x->len == len && memcmp(b->block + x->at, text, len) == 0))
+			return x;
+	}
+}
+
+static void grow_texts(struct builder *b)
+{
+	struct table_text *old = b->texts;
+	const size_t old_room = b->texts_room;
+
+	b->texts_room *= 2;
+	b->texts = calloc(b->texts_room, sizeof(*b->texts));
+	CHECK(b->texts != NULL);
+	for (size_t i = 0; i < old_room; i++) {
+		if (old[i].len != 0)
+			*slot_of(b, b->block + old[i].at, old[i].len) = old[i];
+	}
+	free(old);
+}
+
+struct table_text builder_text(struct builder *b, const char *text, size_t len)
+{
+	struct table_text *x;
+
+	if (len == 0)
+		return (struct table_text){0};
+	if (2 * (b->texts_n + 1) > b->texts_room)
+		grow_texts(b);
+	x = slot_of(b, text, len);
+	if (x->len == 0) {
+		x->at = append(b, text, len, 1);
+		x->len = (uint32_t)len;
+		b->texts_n++;
+	}
+	return *x;
+}
+
+struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n)
+{
+	struct table_slot *slots;
+	struct table_hash index = {0};
+	size_t slots_n = 2;
+
+	if (n == 0)
+		return index;
+	while (slots_n * 2 < n * 3 + 2) /* at most two thirds full */
+		slots_n *= 2;
+	slots = calloc(slots_n, sizeof(*slots));
+	CHECK(slots != NULL);
+	for (size_t i = 0; i < n; i++) {
+		size_t at = hashes[i] & (slots_n - 1);
+
+		CHECK(hashes[i] != 0);
+		while (slots[at].hash != 0)
+			at = (at + 1) & (slots_n - 1);
+		slots[at] = (struct table_slot){.hash = hashes[i], .value = values[i]};
+	}
+	index.at = builder_put(b, slots, slots_n * sizeof(*slots));
+	index.slots_n = (uint32_t)slots_n;
+	free(slots);
+	return index;
+}
+
+void *builder_at(struct builder *b, uint32_t offset)
+{
+	CHECK(offset < b->bytes);
+	return b->block + offset;
+}
+
+struct table *builder_root(struct builder *b)
+{
+	return (struct table *)b->block;
+}
+
+enum err builder_finish(struct builder *b, const struct table **block, size_t *bytes)
+{
+	const size_t content = offsetof(struct table, workers);
+	struct table *t;
+
+	append(b, NULL, 0, TABLE_ALIGN);
+	t = builder_root(b);
+	t->magic = TABLE_MAGIC;
+	t->format = TABLE_FORMAT;
+	t->bytes = (uint32_t)b->bytes;
+	t->content = XXH3_64bits(b->block + content, b->bytes - content);
+	t->checksum = table_checksum(t, b->bytes);
+	*block = t;
+	*bytes = b->bytes;
+	return table_verify(t, b->bytes, NULL);
+}

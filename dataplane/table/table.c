@@ -1,0 +1,199 @@
+/*
+ * Looking things up in a generation.
+ *
+ * An index is an open-addressing hash table that holds 32 bits of XXH3 and the position of the item in its list; the
+ * key itself is only in the item. A lookup costs one cache line of slots and the item. A wildcard host "*.example" is
+ * hashed by what follows the star with another seed, so that the suffixes of a request's host are looked up in place,
+ * without building "*.suffix" texts.
+ */
+#include "table/table.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "base/check.h"
+
+enum { SEED_WILDCARD = 1 };
+
+/* ---- hashes ---- */
+
+static inline uint32_t fold(uint64_t h)
+{
+	const uint32_t x = (uint32_t)(h ^ h >> 32);
+
+	return x != 0 ? x : 1;
+}
+
+static inline uint32_t hash_suffix(const char *suffix, size_t len)
+{
+	return fold(XXH3_64bits_withSeed(suffix, len, SEED_WILDCARD));
+}
+
+uint32_t table_hash_bind(const struct addr *a, uint16_t port)
+{
+	return fold(XXH3_64bits_withSeed(a->b, sizeof(a->b), port));
+}
+
+uint32_t table_hash_host(const char *lower, size_t len)
+{
+	return len > 0 && lower[0] == '*' ? hash_suffix(lower + 1, len - 1) : fold(XXH3_64bits(lower, len));
+}
+
+uint32_t table_hash_edge(uint32_t node, const char *segment, size_t len)
+{
+	return fold(XXH3_64bits_withSeed(segment, len, node));
+}
+
+uint32_t table_hash_cluster(uint64_t id)
+{
+	return fold(XXH3_64bits(&id, sizeof(id)));
+}
+
+uint64_t table_checksum(const void *block, size_t bytes)
+{
+	static const uint64_t zero;
+	const char *at = block;
+	const size_t field = offsetof(struct table, checksum), after = field + sizeof(uint64_t);
+	XXH3_state_t state;
+
+	CHECK(bytes >= sizeof(struct table));
+	XXH3_64bits_reset(&state);
+	XXH3_64bits_update(&state, at, field);
+	XXH3_64bits_update(&state, &zero, sizeof(zero));
+	XXH3_64bits_update(&state, at + after, bytes - after);
+	return XXH3_64bits_digest(&state);
+}
+
+/* ---- lookups ---- */
+
+/*
+ * Walks the slots whose hash is `h`: at enters as the home slot and is the next one to look at. Gives the value, or
+ * TABLE_NONE at the first empty slot (there always is one).
+ */
+static inline uint32_t probe(const struct table_slot *slots, uint32_t mask, uint32_t h, uint32_t *at)
+{
+	for (;; *at = (*at + 1) & mask) {
+		const struct table_slot *s = &slots[*at];
+
+		if (s->hash == 0)
+			return TABLE_NONE;
+		if (s->hash == h) {
+			*at = (*at + 1) & mask;
+			return s->value;
+		}
+	}
+}
+
+/* Runs `found` with `i` as each candidate; the statement breaks out when the key is equal. */
+#define PROBE(t, index, h, i)                                                                        \
+	for (uint32_t at_ = (h) & ((index).slots_n - 1),                                             \
+	              i = (index).slots_n == 0 ? TABLE_NONE                                          \
+	                                       : probe(TABLE_LIST((t), (index), struct table_slot),  \
+	                                               (index).slots_n - 1, (h), &at_);              \
+	     i != TABLE_NONE;                                                                        \
+	     i = probe(TABLE_LIST((t), (index), struct table_slot), (index).slots_n - 1, (h), &at_))
+
+const struct table_bind *table_find_bind(const struct table *t, const struct addr *a, uint16_t port)
+{
+	const uint32_t h = table_hash_bind(a, port);
+
+	PROBE(t, t->binds_index, h, i) {
+		const struct table_bind *b = &TABLE_LIST(t, t->binds, struct table_bind)[i];
+
+		if (b->port == port && addr_equal(&b->addr, a))
+			return b;
+	}
+	return NULL;
+}
+
+/* Both kinds of items that are found by host: where their key text is. */
+static inline struct table_text key(const struct table *t, bool listeners, uint32_t i)
+{
+	return listeners ? TABLE_LIST(t, t->listeners, struct table_listener)[i].hostname
+	                 : TABLE_LIST(t, t->vhosts, struct table_vhost)[i].hostname;
+}
+
+static inline uint32_t find_exact(const struct table *t, struct table_hash x, bool listeners, const char *host, size_t len)
+{
+	const uint32_t h = fold(XXH3_64bits(host, len));
+
+	PROBE(t, x, h, i) {
+		const struct table_text k = key(t, listeners, i);
+
+		if (k.len == len && memcmp(table_text(t, k), host, len) == 0)
+			return i;
+	}
+	return TABLE_NONE;
+}
+
+static inline uint32_t find_wildcard(const struct table *t, struct table_hash x, bool listeners, const char *suffix,
+                                     size_t len)
+{
+	const uint32_t h = hash_suffix(suffix, len);
+
+	PROBE(t, x, h, i) {
+		const struct table_text k = key(t, listeners, i);
+
+		if (k.len == len + 1 && table_text(t, k)[0] == '*' && memcmp(table_text(t, k) + 1, suffix, len) == 0)
+			return i;
+	}
+	return TABLE_NONE;
+}
+
+static inline uint32_t find_host(const struct table *t, struct table_hash x, bool listeners, uint32_t catch_all,
+                                 const char *host, size_t len)
+{
+	if (x.slots_n != 0 && len > 0 && host[0] != '*') {
+		uint32_t i = find_exact(t, x, listeners, host, len);
+
+		if (i != TABLE_NONE)
+			return i;
+		/* A star stands for one label or more, so the first suffix begins behind the first label. */
+		for (const char *dot = memchr(host, '.', len); dot != NULL;
+		     dot = memchr(dot + 1, '.', (size_t)(host + len - dot - 1))) {
+			if (dot == host)
+				continue;
+			i = find_wildcard(t, x, listeners, dot, (size_t)(host + len - dot));
+			if (i != TABLE_NONE)
+				return i;
+		}
+	}
+	return catch_all;
+}
+
+uint32_t table_find_listener(const struct table *t, const struct table_bind *b, const char *host, size_t len)
+{
+	return find_host(t, b->hosts, true, b->catch_all, host, len);
+}
+
+uint32_t table_find_vhost(const struct table *t, const struct table_listener *l, const char *host, size_t len)
+{
+	return find_host(t, l->hosts, false, l->catch_all, host, len);
+}
+
+uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segment, size_t len)
+{
+	const uint32_t h = table_hash_edge(node, segment, len);
+
+	PROBE(t, t->edges_index, h, i) {
+		const struct table_edge *e = &TABLE_LIST(t, t->edges, struct table_edge)[i];
+
+		if (e->node == node && e->segment.len == len && memcmp(table_text(t, e->segment), segment, len) == 0)
+			return e->to;
+	}
+	return TABLE_NONE;
+}
+
+uint32_t table_find_cluster(const struct table *t, uint64_t id)
+{
+	const uint32_t h = table_hash_cluster(id);
+
+	PROBE(t, t->clusters_index, h, i) {
+		if (TABLE_LIST(t, t->clusters, struct table_cluster)[i].id == id)
+			return i;
+	}
+	return TABLE_NONE;
+}
