@@ -54,7 +54,7 @@ libs_mgmt      := -lmicrohttpd -lyaml -lyyjson -lssl -lcrypto -lcurl -llmdb -lxx
 # Each street is an archive of everything but the programs' mains, so that tests and the simulator link the very
 # same objects as the programs.
 src_dataplane := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c))
-src_control   := $(filter-out control/main.c,$(wildcard control/*.c control/*/*.c))
+src_control   := $(filter-out control/main.c,$(wildcard control/*.c control/*/*.c)) $(B)/gen/kinds.c
 src_mgmt      := $(filter-out mgmt-api/main.c mgmt-api/ctl/main.c,$(wildcard mgmt-api/*.c mgmt-api/*/*.c))
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
@@ -63,6 +63,12 @@ programs := $(foreach p,$(if $(wildcard dataplane/main.c),sluice-dataplane) \
               $(if $(wildcard mgmt-api/ctl/main.c),sluicectl),$(B)/bin/$(p))
 .PHONY: all
 all: $(programs)
+
+# Kinds are data (control/schema/*.schema), made into constant tables.
+$(B)/gen/kinds.c: control/schema/schema.py $(wildcard control/schema/*.schema)
+	@mkdir -p $(@D)
+	@echo "gen $@"
+	@python3 control/schema/schema.py $(filter %.schema,$^) > $@
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
