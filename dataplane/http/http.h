@@ -8,6 +8,13 @@
  * Bodies are slices: they are passed on, never copied, and never framed (chunks are taken off and put on here).
  * Back-pressure: every received body slice carries a credit that the user gives back by http_credit() when the other
  * side took the bytes; http_send_body() refuses when the connection's send buffer is full, on_writable() follows.
+ * Credit is counted in packet memory, not in bytes of text: the first slice from a packet carries the whole packet's
+ * cost, later ones of the same packet carry 0, so a slice's credit says nothing about its length. What a stream still
+ * owes when it ends is given back for it.
+ *
+ * Calls and callbacks: on_head(), on_body() and on_end() may call any function on any stream, also http_reset() on
+ * their own. on_closed() and the callbacks of clients never come from within a call that the user makes: they come
+ * later in the same round. After http_send_end() (or http_send_head() with end) a stream still lives until on_closed().
  *
  * Parsing: llhttp in strict mode, with our own checks before and after it (RFC 9110, 9112).
  */
@@ -22,11 +29,11 @@
 #include "base/packet.h"
 #include "tls/tls.h"
 
-/* A piece of text, not ended by NUL. */
+/* A piece of text, not ended by NUL. 12 bytes, so that 144 fields fit into one piece of an arena. */
 struct text {
 	const char *at;
 	uint32_t len;
-};
+} __attribute__((packed, aligned(4)));
 #define TEXT(literal) ((struct text){.at = (literal), .len = sizeof(literal) - 1})
 
 /* Field names that the gateway itself looks at get a number while parsing (http/fields.def). */
@@ -76,6 +83,10 @@ struct http_field *http_find_name(const struct http_message *m, struct text lowe
 enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK;
 enum err http_set(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK; /* replaces all */
 void http_remove(struct http_message *m, struct text name);
+/* Removes hop-by-hop fields (RFC 9110, 7.6.1): the fixed ones and those that Connection names, but for names that no
+ * sender may take away (Host and the like). To be called before the gateway adds fields of its own. */
+void http_remove_hop_by_hop(struct http_message *m);
+void http_message_init(struct http_message *m);                      /* empty; fields come from the arena as added */
 bool text_equal(struct text a, struct text b);
 bool text_equal_nocase(struct text a, struct text b);
 enum http_field_id http_field_id(struct text name);                  /* case-insensitive */
@@ -92,7 +103,10 @@ struct http_stream_ops {
 	void (*on_end)(void *user, struct http_message *trailers);   /* the message is whole; trailers may be null */
 	void (*on_writable)(void *user);                             /* after http_send_body() refused */
 	void (*on_sent)(void *user, uint32_t bytes);                 /* body bytes acknowledged by the peer's TCP */
-	/* The stream is gone and must be forgotten; OK: both messages were whole. Last call. */
+	/*
+	 * The stream is gone and must be forgotten. Last call. OK: the response was whole (on a server stream: wholly
+	 * queued for the client; the rest of a request that was still under way is thrown away with the connection).
+	 */
 	void (*on_closed)(void *user, enum err why);
 };
 
@@ -100,8 +114,9 @@ struct http_up {
 	/* A client connection's new stream, before its on_head(): the callee sets the user, or resets the stream. */
 	void (*on_stream)(void *up, struct http_stream *s);
 	/*
-	 * The request could not be parsed: the callee fills in what the client is to be told (status and body); the
-	 * layer sends it and closes. Called with the error before or without on_stream(); for the log and counters.
+	 * The head of a request was refused, or did not arrive in time: the layer itself answers with this status and
+	 * closes; this is for the log. There is no stream. (A body that breaks the rules ends its stream by
+	 * on_closed(why); the layer answers too if no response had begun.)
 	 */
 	void (*on_bad_request)(void *up, struct tls_conn *c, enum err why, uint16_t status);
 	void *up;
@@ -125,10 +140,11 @@ enum err http_connect(struct http *h, const struct tcp_connect *how, const struc
                       struct http_client **out) MUST_CHECK;    /* how->ops and how->user are not used */
 /* A stream for one request; null when the connection cannot take one (busy HTTP/1, closing). */
 struct http_stream *http_client_stream(struct http_client *c, const struct http_stream_ops *ops, void *user);
-void http_client_close(struct http_client *c);
+void http_client_close(struct http_client *c);                   /* in order; no more callbacks; its stream is told */
 bool http_client_reused(const struct http_client *c);            /* has carried a stream before the current one */
-/* Whether any byte of the response has arrived, or any of the request was put on the wire: for safe retries. */
+/* For safe retries: whether any byte of the response has arrived, and whether any of the request was sent. */
 bool http_stream_response_begun(const struct http_stream *s);
+bool http_stream_request_begun(const struct http_stream *s);
 
 void http_set_stream_user(struct http_stream *s, const struct http_stream_ops *ops, void *user);
 struct arena *http_stream_arena(struct http_stream *s);          /* freed with the stream */
@@ -137,15 +153,22 @@ struct tls_conn *http_stream_conn(const struct http_stream *s);
 /*
  * Sends the head of a request or response; m->body says how the body will come and is adjusted to what the
  * connection can do (HTTP/1.0 peers get no chunks). Hop-by-hop fields are the caller's business except framing:
- * Content-Length, Transfer-Encoding, Connection and Keep-Alive are written here and nowhere else.
+ * Content-Length, Transfer-Encoding, Connection, Keep-Alive and Host (from m->authority) are written here and nowhere
+ * else. `end`: no body follows (the response to HEAD still says m->content_length, or HTTP_BODY_CHUNKED).
+ *
+ * A status below 200 is an interim response (100 after m->expect_continue, 103); more heads follow. It is left out
+ * for HTTP/1.0 clients and when the send buffer is nearly full.
+ *
+ * An error leaves the stream as it was: the caller resets it (or sends something smaller).
  */
 enum err http_send_head(struct http_stream *s, const struct http_message *m, bool end) MUST_CHECK;
 bool http_send_body(struct http_stream *s, struct slice body) MUST_CHECK; /* false: full, nothing taken */
-enum err http_send_text(struct http_stream *s, struct text body) MUST_CHECK; /* copied: local replies */
+enum err http_send_text(struct http_stream *s, struct text body) MUST_CHECK; /* copied, any length: local replies */
+/* FULL: on_writable() follows, call again. A body shorter than announced closes the connection, visibly truncated. */
 enum err http_send_end(struct http_stream *s, const struct http_message *trailers) MUST_CHECK;
 void http_credit(struct http_stream *s, uint32_t credit);
 /* Cuts the stream: HTTP/1 closes the connection (visibly truncated if a response was under way). on_closed() is
- * not called. */
+ * not called; the owner of a client connection is told by its own on_closed(). */
 void http_reset(struct http_stream *s, enum err why);
 
 #endif
