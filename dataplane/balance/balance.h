@@ -5,6 +5,7 @@
 #ifndef BALANCE_BALANCE_H
 #define BALANCE_BALANCE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/rng.h"
@@ -36,8 +37,8 @@ struct balancer {
 
 extern const struct balancer *const balancer_list[BALANCERS];
 
-/* Weighted choice among the backends of a rule: an index, by smooth weighting on a per-rule cursor, so that each
- * worker holds the weights by itself. weights_sum > 0. */
-uint32_t balance_weighted(const uint32_t *weights, uint32_t n, uint32_t weights_sum, uint32_t random);
+/* Weighted choice among the backends of a rule: an index, drawn by weight, so that each worker holds the weights by
+ * itself and nothing is kept between requests. draw is below the sum of the weights, which is positive. */
+uint32_t balance_weighted(const uint32_t *weights, size_t stride, uint32_t n, uint32_t draw);
 
 #endif

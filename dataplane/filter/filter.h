@@ -68,7 +68,19 @@ struct filter {
 extern const struct filter *const filter_list[FILTERS];
 const struct filter *filter_by_type(const char *type);      /* or null */
 
-/* For compile functions and verifiers: checks that a text or list lies in the block. */
+/*
+ * Control: compiles one HTTPRouteFilter object ({"type":"RequestRedirect","requestRedirect":{...}}) with the filter of
+ * its type. INVALID with *problem filled in: an unknown type, a missing member, or what the filter refuses.
+ */
+enum err filter_compile(yyjson_val *filter, struct builder *b, struct table_filter *out, struct filter_problem *problem)
+	MUST_CHECK;
+enum err filter_refuse(struct filter_problem *problem, const char *path, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));   /* fills in, returns INVALID */
+
+/* The verifier of a rule's or backend's list of filters, after table_verify(). */
+enum err filter_verify(const struct table *t, struct table_list filters, const char **where) MUST_CHECK;
+
+/* For verify functions: checks that a text or list lies in the block. */
 enum err filter_verify_text(const void *block, size_t bytes, struct table_text t);
 enum err filter_verify_list(size_t bytes, struct table_list l, size_t item_bytes);
 

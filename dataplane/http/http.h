@@ -77,7 +77,10 @@ struct http_message {
 	uint16_t fields_max;
 };
 
-/* Fields. Adding uses the arena given; lookups skip removed ones. */
+/*
+ * Fields. Lookups skip removed ones. Names and values are referenced, not copied (they must live as long as the
+ * message); the arena is for the array of fields when it must grow.
+ */
 struct http_field *http_find(const struct http_message *m, enum http_field_id id);      /* the first, or null */
 struct http_field *http_find_name(const struct http_message *m, struct text lower_name);
 enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK;
