@@ -12,6 +12,7 @@
 #include "base/packet.h"
 
 #include <rte_errno.h>
+#include <rte_malloc.h>
 #include <rte_mempool.h>
 #include <rte_ring.h>
 #include <stdio.h>
@@ -42,7 +43,7 @@ struct guarded {
 
 static int guarded_alloc(struct rte_mempool *mp)
 {
-	struct guarded *g = calloc(1, sizeof(*g));
+	struct guarded *g = rte_zmalloc(NULL, sizeof(*g), 0);
 	char name[RTE_RING_NAMESIZE];
 
 	if (!g)
@@ -50,7 +51,7 @@ static int guarded_alloc(struct rte_mempool *mp)
 	snprintf(name, sizeof(name), "MP_%s", mp->name);
 	g->ring = rte_ring_create(name, rte_align32pow2(mp->size + 1), mp->socket_id, 0);
 	if (!g->ring) {
-		free(g);
+		rte_free(g);
 		return -rte_errno;
 	}
 	mp->pool_data = g;
@@ -70,7 +71,7 @@ static void guarded_free(struct rte_mempool *mp)
 
 	rte_mempool_obj_iter(mp, unguard, NULL);
 	rte_ring_free(g->ring);
-	free(g);
+	rte_free(g);
 }
 
 static int guarded_enqueue(struct rte_mempool *mp, void *const *objects, unsigned n)

@@ -8,6 +8,8 @@
 #ifndef BASE_WHEEL_H
 #define BASE_WHEEL_H
 
+#include <rte_common.h>
+#include <rte_cycles.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,6 +18,7 @@ enum { WHEEL_TICK_SHIFT = 16, WHEEL_LEVELS = 4, WHEEL_SLOTS = 256 };
 
 #define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS UINT64_C(1000000)
+#undef NS_PER_S  /* DPDK's is an int: four seconds would overflow it */
 #define NS_PER_S  UINT64_C(1000000000)
 
 struct timer {
@@ -47,7 +50,5 @@ unsigned wheel_advance(struct wheel *w, uint64_t now_ns, unsigned budget);
 
 /* A time not later than the next expiry (UINT64_MAX when nothing is armed): how long the worker may sleep. */
 uint64_t wheel_next_ns(const struct wheel *w);
-
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
 
 #endif

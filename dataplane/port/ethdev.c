@@ -1,0 +1,263 @@
+/*
+ * Ports over DPDK's ethdev. One code for vdevs (af_packet, memif, ring, tap) and PCI devices: everything is asked of
+ * the device, nothing is known about it, with one exception (packet sockets, below).
+ *
+ * Receive side scaling: where the device can hash TCP, it gets the key that makes its hash symmetric and equal to
+ * tuple_hash(), and an indirection table that makes its choice equal to tuple_owner(). That needs an indirection
+ * table of a multiple of 128 entries. Everything else arrives where it likes and is handed over by software.
+ *
+ * Packet sockets: net_af_packet offers no receive interrupts, yet each of its queues is a socket that can be waited
+ * for. The driver keeps the descriptors to itself; they are found by asking every descriptor of the process whether
+ * it is a packet socket on that interface. Queues are opened in order, hence in the order of their numbers. Should
+ * the count not be that of the queues, the port says that it has none, and workers sleep in short bounded steps.
+ */
+#include "port/ethdev.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <rte_ethdev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+
+enum {
+	DESCRIPTORS = 1024,
+	INDIRECTIONS = 128,  /* of tuple_owner() */
+	RSS_KEY_MAX = 64,
+	RETA_MAX = 2048,
+	QUEUES_MAX = LIMIT_workers,
+};
+
+#define RSS_WANTED (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP | \
+                    RTE_ETH_RSS_NONFRAG_IPV4_UDP | RTE_ETH_RSS_NONFRAG_IPV6_UDP)
+#define RSS_TCP    (RTE_ETH_RSS_NONFRAG_IPV4_TCP | RTE_ETH_RSS_NONFRAG_IPV6_TCP)
+
+/* Descriptors to wait for, per device and queue; -1: none. Written when a device is opened. */
+static int rx_fds[RTE_MAX_ETHPORTS][QUEUES_MAX];
+
+static enum err complain(const char *device, const char *what, int why)
+{
+	fprintf(stderr, "port %s: %s: %s\n", device, what, why ? rte_strerror(why < 0 ? -why : why) : "not supported");
+	return ERR_IO;
+}
+
+static uint16_t least(uint16_t a, uint16_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint16_t rx_burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	return rte_eth_rx_burst(p->id, queue, m, n);
+}
+
+static uint16_t tx_burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	return rte_eth_tx_burst(p->id, queue, m, n);
+}
+
+static int link_up(struct port *p)
+{
+	struct rte_eth_link link = {0};
+
+	return rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+static int rx_fd(struct port *p, uint16_t queue)
+{
+	return queue < QUEUES_MAX ? rx_fds[p->id][queue] : -1;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+static bool is_packet_socket(int fd, unsigned ifindex)
+{
+	struct sockaddr_ll at;
+	socklen_t domain_n = sizeof(int), at_n = sizeof(at);
+	int domain;
+
+	return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_n) == 0 && domain == AF_PACKET &&
+	       getsockname(fd, (struct sockaddr *)&at, &at_n) == 0 && at.sll_ifindex == (int)ifindex;
+}
+
+static void find_packet_sockets(uint16_t id, unsigned ifindex, uint16_t queues)
+{
+	int found[QUEUES_MAX + 1];
+	unsigned n = 0;
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d)) && n <= QUEUES_MAX) {
+		int fd = atoi(entry->d_name);
+
+		if (entry->d_name[0] != '.' && is_packet_socket(fd, ifindex))
+			found[n++] = fd;
+	}
+	if (d)
+		closedir(d);
+	if (n != queues)
+		return;
+	qsort(found, n, sizeof(found[0]), by_number);
+	memcpy(rx_fds[id], found, n * sizeof(found[0]));
+}
+
+/* The offloads that we use, in our words, and which of the device's they need. */
+static const struct {
+	uint32_t ours;
+	uint64_t rx, tx;
+} offloads[] = {
+	{PORT_RX_IP_CSUM, RTE_ETH_RX_OFFLOAD_IPV4_CKSUM, 0},
+	{PORT_RX_L4_CSUM, RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM, 0},
+	{PORT_TX_IP_CSUM, 0, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM},
+	{PORT_TX_L4_CSUM, 0, RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM},
+	{PORT_TX_MULTI_SEGS, 0, RTE_ETH_TX_OFFLOAD_MULTI_SEGS},
+};
+
+static void choose_offloads(const struct rte_eth_dev_info *device, struct rte_eth_conf *conf, struct port *port)
+{
+	for (size_t i = 0; i < sizeof(offloads) / sizeof(offloads[0]); i++) {
+		if ((device->rx_offload_capa & offloads[i].rx) != offloads[i].rx ||
+		    (device->tx_offload_capa & offloads[i].tx) != offloads[i].tx)
+			continue;
+		conf->rxmode.offloads |= offloads[i].rx;
+		conf->txmode.offloads |= offloads[i].tx;
+		port->offloads |= offloads[i].ours;
+	}
+}
+
+static void choose_rss(const struct rte_eth_dev_info *device, struct rte_eth_conf *conf, uint8_t key[RSS_KEY_MAX])
+{
+	uint8_t bytes = device->hash_key_size ? device->hash_key_size : 40;
+
+	if (bytes > RSS_KEY_MAX || !(device->flow_type_rss_offloads & RSS_WANTED))
+		return;
+	for (unsigned i = 0; i < bytes; i++)
+		key[i] = i & 1 ? 0x5a : 0x6d;
+	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+	conf->rx_adv_conf.rss_conf.rss_key = key;
+	conf->rx_adv_conf.rss_conf.rss_key_len = bytes;
+	conf->rx_adv_conf.rss_conf.rss_hf = device->flow_type_rss_offloads & RSS_WANTED;
+}
+
+/* Makes the device's choice of queue equal to tuple_owner(). Only after the start. */
+static bool spread_by_owner(const struct rte_eth_dev_info *device, const struct rte_eth_conf *conf, struct port *port)
+{
+	struct rte_eth_rss_reta_entry64 reta[RETA_MAX / RTE_ETH_RETA_GROUP_SIZE] = {0};
+	uint16_t n = device->reta_size;
+
+	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS || n == 0 || n % INDIRECTIONS || n > RETA_MAX)
+		return false;
+	for (uint16_t i = 0; i < n; i++) {
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
+		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+			(uint16_t)(i % INDIRECTIONS % port->queues);
+	}
+	return rte_eth_dev_rss_reta_update(port->id, reta, n) == 0 &&
+	       (conf->rx_adv_conf.rss_conf.rss_hf & RSS_TCP) == RSS_TCP;
+}
+
+static enum err set_queues(const struct ethdev_want *want, struct port *port)
+{
+	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+	int why = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
+
+	for (uint16_t q = 0; why == 0 && q < port->queues; q++) {
+		why = rte_eth_rx_queue_setup(port->id, q, rx, port->socket, NULL, want->rx_pools[q]);
+		if (why == 0)
+			why = rte_eth_tx_queue_setup(port->id, q, tx, port->socket, NULL);
+	}
+	return why ? complain(want->device, "queues", why) : OK;
+}
+
+static enum err set_mtu(const struct ethdev_want *want, struct port *port)
+{
+	uint16_t wanted = want->mtu ? want->mtu : RTE_ETHER_MTU;
+	int why = rte_eth_dev_get_mtu(port->id, &port->mtu);
+
+	if (why == 0 && port->mtu != wanted) {
+		why = rte_eth_dev_set_mtu(port->id, wanted);
+		port->mtu = wanted;
+	}
+	return why ? complain(want->device, "MTU", why) : OK;
+}
+
+static enum err set_up(const struct ethdev_want *want, struct port *port, const struct rte_eth_dev_info *device)
+{
+	uint8_t key[RSS_KEY_MAX];
+	struct rte_eth_conf conf = {0};
+	enum err e;
+	int why;
+
+	choose_offloads(device, &conf, port);
+	if (port->queues > 1)
+		choose_rss(device, &conf, key);
+	why = rte_eth_dev_configure(port->id, port->queues, port->queues, &conf);
+	if (why)
+		return complain(want->device, "configuration", why);
+	e = set_mtu(want, port);
+	if (!e)
+		e = set_queues(want, port);
+	if (e)
+		return e;
+	why = rte_eth_dev_start(port->id);
+	if (why)
+		return complain(want->device, "start", why);
+	/* Neighbour solicitations are multicast; a device that cannot filter them takes all anyway. */
+	(void)rte_eth_allmulticast_enable(port->id);
+	if (port->queues == want->queues && spread_by_owner(device, &conf, port))
+		port->offloads |= PORT_RSS;
+	return OK;
+}
+
+enum err ethdev_open(const struct ethdev_want *want, struct port *port)
+{
+	struct rte_eth_dev_info device;
+	enum err e;
+	int why;
+
+	CHECK(want->queues > 0);
+	memset(port, 0, sizeof(*port));
+	why = rte_eth_dev_get_port_by_name(want->device, &port->id);
+	if (why)
+		return complain(want->device, "no such device", why);
+	why = rte_eth_dev_info_get(port->id, &device);
+	if (why)
+		return complain(want->device, "information", why);
+	port->queues = least(least(device.max_rx_queues, device.max_tx_queues), least(want->queues, QUEUES_MAX));
+	port->socket = (uint16_t)RTE_MAX(0, rte_eth_dev_socket_id(port->id));
+	snprintf(port->name, sizeof(port->name), "%s", want->device);
+	port->rx_burst = rx_burst;
+	port->tx_burst = tx_burst;
+	port->link_up = link_up;
+	port->rx_fd = rx_fd;
+	for (unsigned q = 0; q < QUEUES_MAX; q++)
+		rx_fds[port->id][q] = -1;
+	e = set_up(want, port, &device);
+	if (!e && rte_eth_macaddr_get(port->id, &port->mac))
+		e = complain(want->device, "MAC address", 0);
+	if (e) {
+		ethdev_close(port);
+		return e;
+	}
+	if (device.if_index)
+		find_packet_sockets(port->id, device.if_index, port->queues);
+	return OK;
+}
+
+void ethdev_close(struct port *port)
+{
+	if (!port->rx_burst)
+		return;
+	(void)rte_eth_dev_stop(port->id);
+	(void)rte_eth_dev_close(port->id);
+	port->rx_burst = NULL;
+}
