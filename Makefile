@@ -37,9 +37,11 @@ dpdk_cflags := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags libdpdk))
 common := -std=gnu17 -g -fno-omit-frame-pointer -fno-strict-aliasing -D_GNU_SOURCE $(warnings) $(dpdk_cflags) \
           -march=x86-64-v3 -mtune=generic -Idataplane -I. -MMD -MP
 flavour_release := -O3 -DNDEBUG_SLOW
+flavour_faults  := -O2 -DNDEBUG_SLOW -DSLUICE_FAULTS
 flavour_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-sanitize=alignment -DSLUICE_ASAN
 CFLAGS_ALL := $(common) $(flavour_$(FLAVOUR)) $(CFLAGS)
 ldflavour_release := -O1
+ldflavour_faults  := -O1
 ldflavour_asan    := -fsanitize=address,undefined
 LDFLAGS_ALL := $(ldflavour_$(FLAVOUR)) -fuse-ld=lld $(LDFLAGS)
 

@@ -55,6 +55,7 @@ void gateway_kick(struct gateway *g, uint16_t worker);
 /* One round; returns how many packets, timers and messages it handled (0: idle). */
 unsigned worker_round(struct worker *w, uint64_t now_ns, uint64_t wall_us);
 bool worker_sleepable(struct worker *w, uint64_t *until_ns);
+bool worker_waiting(const struct worker *w);                        /* other workers or housekeeping left it something */
 bool worker_park(struct worker *w);                                 /* false: something came, do not sleep */
 void worker_unpark(struct worker *w);
 void worker_drain(struct worker *w);                                /* close idle connections, others after their response */

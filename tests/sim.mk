@@ -1,0 +1,15 @@
+#: make sim            the simulator, SEEDS=N seeds (default 200) in both flavours' objects, and generation swaps
+#: make sim-faults     every planted fault must be found within 1,000 seeds
+SEEDS ?= 200
+FIRST ?= 1
+sim_src := $(wildcard tests/sim/*.c)
+$(B)/sim: $(call obj,$(sim_src)) $(B)/libsupport.a $(B)/libdataplane.a
+	$(call link,$^ $(B)/libsupport.a $(B)/libdataplane.a,$(libs_dataplane))
+
+.PHONY: sim sim-program sim-faults
+sim-program: $(B)/sim
+sim: $(B)/sim
+	@tests/tally sim "$(B)/sim --first $(FIRST) --seeds $(SEEDS)" "$(B)/sim --scenario swaps"
+sim-faults:
+	@$(MAKE) FLAVOUR=faults sim-program
+	@tests/tally sim-faults $(foreach f,$(shell sed -n 's/^PLANTED(\([a-z_]*\),.*/\1/p' dataplane/base/faults.def),"build/faults/sim --fault $(f) --seeds 1000")

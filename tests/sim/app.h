@@ -1,0 +1,86 @@
+/*
+ * The HTTP/1.1 of clients and servers in the simulator: small, and sharing nothing with the gateway's.
+ *
+ * A request names what it wants: "GET /x/<exchange>/<request body bytes>/<response body bytes>/<mode>", mode: l =
+ * Content-Length, c = chunked, 0 = no body (204), h = HEAD. Bodies are sim_byte(exchange, offset) (responses: of
+ * exchange + 1), so each side knows every byte that it may see.
+ */
+#ifndef SIM_APP_H
+#define SIM_APP_H
+
+#include "tests/sim/host.h"
+
+enum { APP_LINE = 8192 };
+
+/* Reads one message at a time from a byte stream: head lines, then the body by its framing. */
+struct reader {
+	enum { READ_HEAD, READ_BODY, READ_CHUNK_SIZE, READ_CHUNK, READ_CHUNK_END, READ_TRAILER } state;
+	char head[APP_LINE];
+	uint32_t head_n;
+	uint64_t left;         /* of the body or chunk */
+	uint64_t body_n;       /* body bytes so far */
+	uint64_t exchange;     /* whose bytes the body must be */
+	bool no_body;          /* responses to HEAD */
+};
+
+/* Where a connection's output comes from: a head, then body bytes computed as there is room. */
+struct writer {
+	char head[1024];
+	uint32_t head_n;
+	uint64_t exchange, body_at, body_n;
+	bool chunked, end_pending;
+};
+
+struct app;
+
+struct app_conn {
+	struct app *app;
+	struct host *host;
+	struct tcp_conn *tcp;  /* null: closed */
+	struct reader reader;
+	struct writer writer;
+	struct rte_mbuf *unread[256]; /* received, not yet read (a slow reader) */
+	uint32_t unread_head, unread_tail;
+	bool is_client, eof, shut, opened;
+	/* client */
+	uint32_t id, requests_left, gap_us;
+	uint64_t next_ns;      /* when the next request, or the next slow read, may happen */
+	bool waiting;          /* a response is due */
+	uint64_t exchange;     /* of the request in progress */
+	uint64_t want_body;    /* response body bytes expected */
+	uint64_t stall_until_ns;
+	/* server */
+	bool have_request;
+	uint64_t answer_at_ns;
+	uint64_t answer_body;
+	char answer_mode;
+	struct app_conn *next;
+};
+
+struct app {
+	struct sim *sim;
+	struct host *host;
+	struct app_conn *conns;
+	struct rng rng;
+	/* what clients do */
+	uint32_t conns_wanted, requests_each;
+	uint32_t body_max;
+	const char *target;     /* the VIP */
+	uint16_t target_port;
+	uint64_t requests_done, bytes_in, bytes_out, statuses_bad;
+	uint32_t conns_done;
+	/* what servers do */
+	uint64_t think_max_ns;
+	uint64_t hold_until_ns; /* answers wait until then (suspended exchanges) */
+	uint64_t served;
+	bool closing;           /* servers: close idle connections now */
+};
+
+void app_client_init(struct app *a, struct host *h, uint64_t seed);
+void app_server_init(struct app *a, struct host *h, uint64_t seed);
+void app_connect(struct app *a);       /* opens the clients' connections */
+void app_close(struct app *a);         /* servers: shut down every connection */
+bool app_done(const struct app *a);    /* clients: all requests answered, all connections closed */
+void app_free(struct app *a);
+
+#endif

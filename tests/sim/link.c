@@ -1,0 +1,304 @@
+#include "tests/sim/link.h"
+
+#include <rte_arp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+
+struct frame {
+	struct frame *next;
+	uint64_t at_ns;
+	struct link_port *from;
+	uint32_t bytes;
+	uint8_t data[LINK_FRAME];
+};
+
+struct held {
+	struct held *next;
+	uint64_t until_ns;
+	struct rte_mbuf *m;
+};
+
+static bool chance(struct link *l, uint32_t per_10000)
+{
+	return per_10000 && rng_below(&l->actor.sim->rng, 10000) < per_10000;
+}
+
+static uint64_t up_to(struct link *l, uint64_t ns)
+{
+	return ns ? rng_u64(&l->actor.sim->rng) % ns : 0;
+}
+
+static void due(struct link *l)
+{
+	uint64_t at = UINT64_MAX;
+
+	if (l->flying)
+		at = l->flying->at_ns;
+	if (l->held && l->held->until_ns < at)
+		at = l->held->until_ns;
+	actor_reschedule(&l->actor, at);
+}
+
+/* ---- sending ---- */
+
+static void fly(struct link *l, struct link_port *from, const uint8_t *data, uint32_t bytes, uint64_t at_ns)
+{
+	struct frame *f = l->spare;
+
+	if (f)
+		l->spare = f->next;
+	else
+		f = malloc(sizeof(*f));
+	CHECK(f && bytes <= LINK_FRAME);
+	f->at_ns = at_ns;
+	f->from = from;
+	f->bytes = bytes;
+	memcpy(f->data, data, bytes);
+	struct frame **at = &l->flying;
+	while (*at && (*at)->at_ns <= at_ns)
+		at = &(*at)->next;
+	f->next = *at;
+	*at = f;
+}
+
+/* One flipped bit: what a checksum must always see. ARP has none of its own (Ethernet's FCS guards it): spared. */
+static bool corrupt(struct link *l, uint8_t *data, uint32_t bytes)
+{
+	const uint32_t from = RTE_ETHER_HDR_LEN;
+
+	if (bytes <= from || (data[12] == 0x08 && data[13] == 0x06))
+		return false;
+	data[from + rng_below(&l->actor.sim->rng, bytes - from)] ^= (uint8_t)(1u << rng_below(&l->actor.sim->rng, 8));
+	return true;
+}
+
+static void transmit(struct link_port *p, struct rte_mbuf *m)
+{
+	struct link *l = p->link;
+	struct sim *s = l->actor.sim;
+	uint8_t data[LINK_FRAME];
+	uint32_t bytes = 0;
+
+	for (struct rte_mbuf *seg = m; seg; seg = seg->next) {
+		if (bytes + seg->data_len > LINK_FRAME) {
+			sim_fail(s, "%s: frame of %u bytes", p->port.name, m->pkt_len);
+			return;
+		}
+		memcpy(data + bytes, rte_pktmbuf_mtod(seg, void *), seg->data_len);
+		bytes += seg->data_len;
+	}
+	if (bytes != m->pkt_len)
+		sim_fail(s, "%s: pkt_len %u, segments %u", p->port.name, m->pkt_len, bytes);
+	if (bytes > (uint32_t)RTE_ETHER_HDR_LEN + p->port.mtu)
+		sim_fail(s, "%s: frame of %u bytes is larger than the MTU", p->port.name, bytes);
+	p->sent++;
+	if (l->tap)
+		l->tap(l->tap_arg, data, bytes);
+	if (chance(l, l->faults.lose)) {
+		l->lost++;
+		return;
+	}
+	uint64_t at = s->now_ns + l->faults.delay_ns + up_to(l, l->faults.jitter_ns);
+	if (chance(l, l->faults.reorder)) {
+		l->reordered++;
+		at += up_to(l, l->faults.reorder_ns);
+	}
+	if (chance(l, l->faults.duplicate)) {
+		l->duplicated++;
+		fly(l, p, data, bytes, at + up_to(l, l->faults.reorder_ns));
+	}
+	if (chance(l, l->faults.corrupt) && corrupt(l, data, bytes))
+		l->corrupted++;
+	fly(l, p, data, bytes, at);
+}
+
+/* The NIC keeps the mbuf for a while: whoever writes to it in that time is found by what arrives (a copy is made
+ * now) or by ASan; whoever frees it twice by the pool. */
+static void hold(struct link *l, struct rte_mbuf *m)
+{
+	struct held *h = l->held_spare;
+
+	if (h)
+		l->held_spare = h->next;
+	else
+		h = malloc(sizeof(*h));
+	CHECK(h);
+	h->m = m;
+	h->until_ns = l->actor.sim->now_ns + up_to(l, l->faults.hold_ns);
+	struct held **at = &l->held;
+	while (*at && (*at)->until_ns <= h->until_ns)
+		at = &(*at)->next;
+	h->next = *at;
+	*at = h;
+}
+
+static uint16_t port_tx_burst(struct port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	struct link_port *p = (struct link_port *)port;
+
+	CHECK(queue < port->queues);
+	for (uint16_t i = 0; i < n; i++) {
+		transmit(p, m[i]);
+		if (p->link->faults.hold_ns)
+			hold(p->link, m[i]);
+		else
+			rte_pktmbuf_free(m[i]);
+	}
+	due(p->link);
+	return n;
+}
+
+/* ---- receiving ---- */
+
+static void deliver(struct link_port *p, const struct frame *f)
+{
+	struct sim *s = p->link->actor.sim;
+	/* As a NIC without our key does: the queue has nothing to do with the owner. */
+	const uint16_t queue = (uint16_t)rng_below(&s->rng, p->port.queues);
+	struct rte_mbuf *m = rte_pktmbuf_alloc(p->pools[queue]);
+
+	if (!m) {
+		p->no_mbuf++;
+		return;
+	}
+	if (p->rx_tail[queue] - p->rx_head[queue] == LINK_QUEUE) {
+		p->overruns++;
+		rte_pktmbuf_free(m);
+		return;
+	}
+	void *room = rte_pktmbuf_append(m, (uint16_t)f->bytes);
+	CHECK(room);
+	memcpy(room, f->data, f->bytes);
+	p->rx[queue][p->rx_tail[queue]++ % LINK_QUEUE] = m;
+	p->received++;
+	if (p->readers[queue])
+		actor_at(p->readers[queue], s->now_ns + up_to(p->link, p->wake_ns + 1));
+}
+
+static void land(struct link *l, const struct frame *f)
+{
+	const bool group = f->data[0] & 1;
+
+	for (uint32_t i = 0; i < l->ports_n; i++) {
+		struct link_port *p = l->ports[i];
+
+		if (p != f->from && (group || !memcmp(f->data, &p->port.mac, RTE_ETHER_ADDR_LEN)))
+			deliver(p, f);
+	}
+}
+
+static void run(struct actor *a)
+{
+	struct link *l = container_of(a, struct link, actor);
+
+	while (l->flying && l->flying->at_ns <= a->sim->now_ns) {
+		struct frame *f = l->flying;
+
+		l->flying = f->next;
+		land(l, f);
+		f->next = l->spare;
+		l->spare = f;
+	}
+	while (l->held && l->held->until_ns <= a->sim->now_ns) {
+		struct held *h = l->held;
+
+		l->held = h->next;
+		rte_pktmbuf_free(h->m);
+		h->next = l->held_spare;
+		l->held_spare = h;
+	}
+	due(l);
+}
+
+static uint16_t port_rx_burst(struct port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	struct link_port *p = (struct link_port *)port;
+	uint16_t got = 0;
+
+	CHECK(queue < port->queues);
+	while (got < n && p->rx_head[queue] != p->rx_tail[queue])
+		m[got++] = p->rx[queue][p->rx_head[queue]++ % LINK_QUEUE];
+	return got;
+}
+
+static int port_link_up(struct port *port)
+{
+	(void)port;
+	return 1;
+}
+
+static int port_rx_fd(struct port *port, uint16_t queue)
+{
+	(void)port;
+	(void)queue;
+	return -1;
+}
+
+/* ---- making and freeing ---- */
+
+struct link *link_new(struct sim *s, const char *name, const struct link_faults *faults)
+{
+	struct link *l = calloc(1, sizeof(*l));
+
+	CHECK(l);
+	l->actor.sim = s;
+	l->actor.name = name;
+	l->actor.run = run;
+	l->faults = *faults;
+	actor_reschedule(&l->actor, UINT64_MAX);
+	return l;
+}
+
+void link_attach(struct link *l, struct link_port *p, const uint8_t mac[6], uint16_t id, uint16_t queues)
+{
+	CHECK(l->ports_n < LINK_PORTS && queues <= LINK_QUEUES);
+	p->link = l;
+	p->port.id = id;
+	p->port.queues = queues;
+	p->port.mtu = 1500;
+	p->port.offloads = PORT_TX_MULTI_SEGS;
+	memcpy(&p->port.mac, mac, 6);
+	snprintf(p->port.name, sizeof(p->port.name), "%s.%u", l->actor.name, l->ports_n);
+	p->port.rx_burst = port_rx_burst;
+	p->port.tx_burst = port_tx_burst;
+	p->port.link_up = port_link_up;
+	p->port.rx_fd = port_rx_fd;
+	l->ports[l->ports_n++] = p;
+}
+
+bool link_port_pending(const struct link_port *p, uint16_t queue)
+{
+	return p->rx_head[queue] != p->rx_tail[queue];
+}
+
+void link_port_drain(struct link_port *p)
+{
+	for (uint16_t q = 0; q < p->port.queues; q++)
+		while (p->rx_head[q] != p->rx_tail[q])
+			rte_pktmbuf_free(p->rx[q][p->rx_head[q]++ % LINK_QUEUE]);
+}
+
+void link_free(struct link *l)
+{
+	for (struct frame *f; (f = l->flying);) {
+		l->flying = f->next;
+		free(f);
+	}
+	for (struct frame *f; (f = l->spare);) {
+		l->spare = f->next;
+		free(f);
+	}
+	for (struct held *h; (h = l->held);) {
+		l->held = h->next;
+		rte_pktmbuf_free(h->m);
+		free(h);
+	}
+	for (struct held *h; (h = l->held_spare);) {
+		l->held_spare = h->next;
+		free(h);
+	}
+	free(l);
+}
