@@ -6,7 +6,10 @@ sim_src := $(wildcard tests/sim/*.c)
 $(B)/sim: $(call obj,$(sim_src)) $(B)/libsupport.a $(B)/libdataplane.a
 	$(call link,$^ $(B)/libsupport.a $(B)/libdataplane.a,$(libs_dataplane))
 
-.PHONY: sim sim-program sim-faults
+.PHONY: sim sim-asan sim-program sim-faults
+sim-asan:
+	@$(MAKE) FLAVOUR=asan sim-program
+	@tests/tally sim-asan "build/asan/sim --first $(FIRST) --seeds $(SEEDS)"
 sim-program: $(B)/sim
 sim: $(B)/sim
 	@tests/tally sim "$(B)/sim --first $(FIRST) --seeds $(SEEDS)" "$(B)/sim --scenario swaps"
