@@ -34,6 +34,7 @@ struct packet_pools {
 enum packet_kind {
 	PACKET_INPUT,   /* a frame to put through ip_input() */
 	PACKET_RESOLVE, /* an IP packet to send once the neighbour is known (link owner only) */
+	PACKET_TRANSMIT, /* a finished frame for a port on which its worker has no queue */
 };
 
 /* Lives in the private area of rx, header and payload mbufs. */

@@ -18,8 +18,10 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "ip/ip.h"
 #include "port/port.h"
 #include "table/table.h"
+#include "tcp/tcp.h"
 
 struct worker;
 
@@ -51,6 +53,8 @@ enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_fre
 void gateway_reclaim(struct gateway *g);                            /* housekeeping: frees what no round uses any more */
 unsigned gateway_generations(const struct gateway *g);              /* alive */
 void gateway_kick(struct gateway *g, uint16_t worker);
+const struct table *gateway_table(const struct gateway *g);         /* the current one, or null; publisher's thread only */
+uint64_t gateway_serial(const struct gateway *g);                   /* how many were published */
 
 /* One round; returns how many packets, timers and messages it handled (0: idle). */
 unsigned worker_round(struct worker *w, uint64_t now_ns, uint64_t wall_us);
@@ -60,7 +64,29 @@ bool worker_park(struct worker *w);                                 /* false: so
 void worker_unpark(struct worker *w);
 void worker_drain(struct worker *w);                                /* close idle connections, others after their response */
 
+/*
+ * Walks (worker/walk.c): housekeeping asks for some entries from a cursor on, the worker fills them in at the end of
+ * one of its rounds, housekeeping reads them. One question at a time. A worker that hangs never answers: the
+ * question stays open and later ones are refused.
+ */
+enum worker_walk_kind { WORKER_WALK_FLOWS, WORKER_WALK_NEIGH };
+enum { WORKER_WALK_ENTRIES = 32 };
+
+struct worker_walk {
+	enum worker_walk_kind kind;
+	uint32_t at;                /* cursor: 0 to begin, and 0 again in the answer when all was seen */
+	unsigned n;
+	union {
+		struct tcp_flow_info flows[WORKER_WALK_ENTRIES];
+		struct ip_neigh_info neigh[WORKER_WALK_ENTRIES];
+	};
+};
+
+bool worker_ask(struct worker *w, enum worker_walk_kind kind, uint32_t at); /* false: the last is not answered yet */
+const struct worker_walk *worker_answer(struct worker *w);                  /* null: not yet; valid until the next ask */
+
 struct shard *worker_shard(struct worker *w);
+uint64_t worker_generation(const struct worker *w);                 /* serial of the one in use; read by housekeeping */
 uint64_t worker_heartbeat(const struct worker *w);                  /* rounds; read by housekeeping */
 
 #endif

@@ -1,0 +1,92 @@
+/*
+ * Generations: how a new table gets to the workers, and when an old one may go.
+ *
+ * Publishing is one release store. A worker loads the pointer once at the start of a round and reports at its end
+ * that it holds nothing any more (rte_rcu_qsbr: quiescent). A retired generation has a token, taken after the swap;
+ * when every worker has reported since then, or is offline because it sleeps, nobody can still read it, and its
+ * owner is told to free it. What outlives a generation (pools, neighbours, weights) is carried over by the layers
+ * in their apply functions, keyed by stable ids.
+ *
+ *        publish             the next publish         every worker was quiescent
+ *   NONE -------> CURRENT ---------------> RETIRED -----------------------------> NONE
+ *
+ * All of it runs on the publisher's thread (the housekeeping core, or the simulator).
+ */
+#include "base/check.h"
+#include "worker/gateway.h"
+
+static void move(struct generation *n, enum generation_state to)
+{
+	CHECK((n->state == GENERATION_NONE && to == GENERATION_CURRENT) ||
+	      (n->state == GENERATION_CURRENT && to == GENERATION_RETIRED) ||
+	      (n->state == GENERATION_RETIRED && to == GENERATION_NONE));
+	n->state = to;
+}
+
+static struct generation *vacancy(struct gateway *g)
+{
+	for (unsigned i = 0; i < LIMIT_generations; i++)
+		if (g->generations[i].state == GENERATION_NONE)
+			return &g->generations[i];
+	return NULL;
+}
+
+enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_free)(void *arg, const struct table *t),
+                         void *arg)
+{
+	struct generation *old = atomic_load_explicit(&g->current, memory_order_relaxed), *new;
+
+	CHECK(t != NULL && t->magic == TABLE_MAGIC);
+	gateway_reclaim(g);
+	new = vacancy(g);
+	if (!new)
+		return ERR_LIMIT;
+	new->table = t;
+	new->serial = ++g->serial;
+	new->on_free = on_free;
+	new->arg = arg;
+	move(new, GENERATION_CURRENT);
+	atomic_store_explicit(&g->current, new, memory_order_release);
+	if (old) {
+		move(old, GENERATION_RETIRED);
+		old->token = rte_rcu_qsbr_start(g->rounds);
+	}
+	for (uint16_t w = 0; w < g->options.workers; w++)
+		gateway_kick(g, w);
+	return OK;
+}
+
+void gateway_reclaim(struct gateway *g)
+{
+	for (unsigned i = 0; i < LIMIT_generations; i++) {
+		struct generation *n = &g->generations[i];
+
+		if (n->state != GENERATION_RETIRED || rte_rcu_qsbr_check(g->rounds, n->token, false) != 1)
+			continue;
+		move(n, GENERATION_NONE);
+		if (n->on_free)
+			n->on_free(n->arg, n->table);
+		n->table = NULL;
+	}
+}
+
+unsigned gateway_generations(const struct gateway *g)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < LIMIT_generations; i++)
+		n += g->generations[i].state != GENERATION_NONE;
+	return n;
+}
+
+const struct table *gateway_table(const struct gateway *g)
+{
+	const struct generation *n = atomic_load_explicit(&g->current, memory_order_relaxed);
+
+	return n ? n->table : NULL;
+}
+
+uint64_t gateway_serial(const struct gateway *g)
+{
+	return g->serial;
+}
