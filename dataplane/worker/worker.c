@@ -364,7 +364,7 @@ unsigned worker_round(struct worker *w, uint64_t now_ns, uint64_t wall_us)
 
 /* ---- sleeping ---- */
 
-static bool waiting(struct worker *w)
+bool worker_waiting(const struct worker *w)
 {
 	const struct generation *n = atomic_load_explicit(&w->gateway->current, memory_order_acquire);
 
@@ -379,7 +379,7 @@ static bool waiting(struct worker *w)
 bool worker_sleepable(struct worker *w, uint64_t *until_ns)
 {
 	*until_ns = wheel_next_ns(&w->shard.wheel);
-	return *until_ns > w->shard.now_ns && !waiting(w);
+	return *until_ns > w->shard.now_ns && !worker_waiting(w);
 }
 
 bool worker_park(struct worker *w)
@@ -389,7 +389,7 @@ bool worker_park(struct worker *w)
 	atomic_store_explicit(&me->asleep, 1, memory_order_relaxed);
 	/* The other half of gateway_kick(): either it sees the flag, or we see what it has put. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (waiting(w) || wheel_next_ns(&w->shard.wheel) <= w->shard.now_ns) {
+	if (worker_waiting(w) || wheel_next_ns(&w->shard.wheel) <= w->shard.now_ns) {
 		atomic_store_explicit(&me->asleep, 0, memory_order_relaxed);
 		return false;
 	}
