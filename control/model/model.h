@@ -104,16 +104,24 @@ struct model_match {
 	uint32_t headers_n, query_n;
 };
 
+enum { MODEL_UNUSED = 0xffffffff };
+
 struct model_cluster {
 	uint64_t id;                 /* of the referenced object and port */
 	const char *name;            /* "service/default/shop/80", "backend/default/shop" */
 	struct table_endpoint *endpoints;  /* in the order of address and port */
 	uint32_t endpoints_n;
-	uint32_t index;              /* among all clusters, and in the table */
+	uint32_t index;              /* in the table; MODEL_UNUSED when no attached rule leads to it */
+};
+
+/* A Backend of Envoy Gateway, whether it is used or not: for its status. */
+struct model_upstream {
+	const struct object *object;
+	struct model_condition accepted;
 };
 
 struct model_backend {
-	const struct model_cluster *cluster;   /* null: an invalid ref, 500 for its share */
+	struct model_cluster *cluster;   /* null: an invalid ref, 500 for its share */
 	uint32_t weight;
 	yyjson_val *filters;         /* HTTPRouteFilter[], all of them compile; may be null */
 };
@@ -157,8 +165,10 @@ struct model {
 	struct model_gateway *gateways;          /* ours, oldest first */
 	struct model_route *routes;              /* all HTTPRoutes, oldest first */
 	struct model_attachment *attachments;    /* in no particular, but always the same order */
-	struct model_cluster *const *clusters;   /* by id */
-	uint32_t classes_n, gateways_n, routes_n, clusters_n, attachments_n, listeners_n, rules_n;
+	struct model_cluster **clusters;         /* what attached rules lead to, in the order of their first use */
+	struct model_upstream *upstreams;        /* all Backends, in the order of their names */
+	uint32_t classes_n, gateways_n, routes_n, clusters_n, upstreams_n, attachments_n, listeners_n;
+	uint32_t rules_n;                        /* of attached routes: those with an index */
 	struct region *region;
 };
 

@@ -1,0 +1,367 @@
+/*
+ * From a backendRef to a cluster: the endpoints behind a Service's port (its EndpointSlices) or behind a Backend.
+ *
+ * Clusters are shared: all refs to one port of one Service are one cluster with one identity, so their connections
+ * and their health are shared too. A Service without ready endpoints is a cluster without endpoints (503); what cannot be
+ * resolved is no cluster (500) and a reason for the route's ResolvedRefs.
+ *
+ * Only ready endpoints count (Gateway API, semantics 26). Of a family in which the machine has no address none count: they
+ * could not be reached, and every second request to a dual-stack Service would fail.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "control/model/build.h"
+
+enum { ENDPOINTS_FIRST = 8, CLUSTERS_FIRST = 64 };
+
+struct slice {
+	const struct object *object;
+	struct slice *next;
+};
+
+struct slice_list {
+	struct slice *first, **end;
+};
+
+struct endpoints {
+	struct table_endpoint *items;
+	size_t n, room;
+};
+
+static const struct resolved *fail(struct build *b, const char *reason, const char *message)
+{
+	struct resolved *r = region_take(b->region, sizeof(*r));
+
+	*r = (struct resolved){.reason = reason, .message = message};
+	return r;
+}
+
+/* ---- endpoints ---- */
+
+static bool family_usable(const struct build *b, bool v4)
+{
+	const struct model_machine *m = &b->model->machine;
+	bool any = false;
+
+	for (uint32_t i = 0; i < m->addresses_n; i++) {
+		if (m->addresses[i].virtual)
+			continue;
+		any = true;
+		if (addr_is_v4(&m->addresses[i].addr) == v4)
+			return true;
+	}
+	return !any;
+}
+
+static void add_endpoint(struct build *b, struct endpoints *all, const struct addr *a, uint16_t port)
+{
+	struct { struct addr addr; uint64_t port; } identity = {.addr = *a, .port = port};
+
+	if (port == 0 || !family_usable(b, addr_is_v4(a)))
+		return;
+	if (all->n == all->room) {
+		struct table_endpoint *larger;
+
+		all->room = all->room == 0 ? ENDPOINTS_FIRST : all->room * 2;
+		larger = REGION_ARRAY(b->region, struct table_endpoint, all->room);
+		if (all->n > 0)
+			memcpy(larger, all->items, all->n * sizeof(larger[0]));
+		all->items = larger;
+	}
+	all->items[all->n++] = (struct table_endpoint){
+		.id = XXH3_64bits(&identity, sizeof(identity)), .addr = *a, .port = port, .weight = 1,
+	};
+}
+
+static int compare_endpoints(const void *x, const void *y)
+{
+	const struct table_endpoint *a = x, *b = y;
+	const int by = memcmp(a->addr.b, b->addr.b, sizeof(a->addr.b));
+
+	return by != 0 ? by : (a->port > b->port) - (a->port < b->port);
+}
+
+/* In order, each once: an endpoint may be in several slices while they are being rearranged. */
+static void settle(struct endpoints *all)
+{
+	size_t kept = 0;
+
+	if (all->n > 1)
+		qsort(all->items, all->n, sizeof(all->items[0]), compare_endpoints);
+	for (size_t i = 0; i < all->n; i++) {
+		if (kept == 0 || compare_endpoints(&all->items[kept - 1], &all->items[i]) != 0)
+			all->items[kept++] = all->items[i];
+	}
+	all->n = kept;
+}
+
+static const struct resolved *add_cluster(struct build *b, const char *name, struct endpoints *all)
+{
+	struct model_cluster *c = region_take(b->region, sizeof(*c));
+	struct resolved *r = region_take(b->region, sizeof(*r));
+
+	settle(all);
+	*c = (struct model_cluster){
+		.id = XXH3_64bits(name, strlen(name)),
+		.name = name,
+		.endpoints = all->items,
+		.endpoints_n = (uint32_t)all->n,
+		.index = MODEL_UNUSED,
+	};
+	r->cluster = c;
+	return r;
+}
+
+void cluster_use(struct build *b, struct model_cluster *c)
+{
+	struct model *m = b->model;
+
+	if (c->index != MODEL_UNUSED)
+		return;
+	if (m->clusters_n == b->clusters_room) {
+		struct model_cluster **larger;
+
+		b->clusters_room = b->clusters_room == 0 ? CLUSTERS_FIRST : b->clusters_room * 2;
+		larger = REGION_ARRAY(b->region, struct model_cluster *, b->clusters_room);
+		if (m->clusters_n > 0)
+			memcpy(larger, m->clusters, m->clusters_n * sizeof(larger[0]));
+		m->clusters = larger;
+	}
+	c->index = m->clusters_n;
+	m->clusters[m->clusters_n++] = c;
+}
+
+/* ---- Services ---- */
+
+static uint16_t slice_port(const struct object *slice, const char *name)
+{
+	size_t i, n;
+	yyjson_val *port;
+
+	yyjson_arr_foreach(doc_get(slice->root, "ports"), i, n, port) {
+		const char *protocol = doc_str(port, "protocol");
+		const int64_t number = doc_int(port, "port", 0);
+
+		if (strcmp(doc_str(port, "name"), name) == 0 && (protocol[0] == '\0' || strcmp(protocol, "TCP") == 0) &&
+		    number > 0 && number <= UINT16_MAX)
+			return (uint16_t)number;
+	}
+	return 0;
+}
+
+static void add_slice(struct build *b, struct endpoints *all, const struct object *slice, const char *port_name)
+{
+	const char *type = doc_str(slice->root, "addressType");
+	const uint16_t port = slice_port(slice, port_name);
+	size_t i, n, k, addresses_n;
+	yyjson_val *endpoint, *address;
+
+	if (port == 0 || (strcmp(type, "IPv4") != 0 && strcmp(type, "IPv6") != 0))
+		return;
+	yyjson_arr_foreach(doc_get(slice->root, "endpoints"), i, n, endpoint) {
+		/* No verdict about readiness means ready (discovery/v1). */
+		if (!doc_bool(doc_get(endpoint, "conditions"), "ready", true))
+			continue;
+		yyjson_arr_foreach(doc_get(endpoint, "addresses"), k, addresses_n, address) {
+			struct addr a;
+
+			if (yyjson_is_str(address) && addr_parse(yyjson_get_str(address), &a) == OK &&
+			    addr_is_v4(&a) == (type[3] == '4'))
+				add_endpoint(b, all, &a, port);
+		}
+	}
+}
+
+static yyjson_val *service_port(const struct object *service, int64_t number)
+{
+	size_t i, n;
+	yyjson_val *port;
+
+	yyjson_arr_foreach(doc_at(service->root, "spec.ports"), i, n, port) {
+		const char *protocol = doc_str(port, "protocol");
+
+		if (doc_int(port, "port", 0) == number && (protocol[0] == '\0' || strcmp(protocol, "TCP") == 0))
+			return port;
+	}
+	return NULL;
+}
+
+/* The protocols we speak to a backend, as appProtocol names them. */
+static bool protocol_spoken(const char *app_protocol)
+{
+	static const char *const spoken[] = {"", "http", "HTTP", "tcp", "TCP"};
+
+	for (size_t i = 0; i < sizeof(spoken) / sizeof(spoken[0]); i++) {
+		if (strcmp(app_protocol, spoken[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct resolved *resolve_service(struct build *b, const char *namespace, const char *name, int64_t port)
+{
+	const struct object *service = snapshot_find(b->snapshot, "Service", namespace, name);
+	const struct slice_list *slices;
+	struct endpoints all = {0};
+	struct name_key key = {0};
+	yyjson_val *service_port_found;
+
+	if (service == NULL)
+		return fail(b, "BackendNotFound", region_print(b->region, "the Service %s/%s does not exist", namespace, name));
+	if (strcmp(doc_str(doc_get(service->root, "spec"), "type"), "ExternalName") == 0)
+		return fail(b, "InvalidKind", region_print(b->region,
+			"the Service %s/%s is of type ExternalName, which is not supported", namespace, name));
+	if (port == 0)
+		return fail(b, "PortNotSpecified", region_print(b->region, "the port of the Service %s/%s is missing",
+		            namespace, name));
+	service_port_found = service_port(service, port);
+	if (service_port_found == NULL)
+		return fail(b, "PortNotFound", region_print(b->region, "the Service %s/%s has no TCP port %ld", namespace,
+		            name, (long)port));
+	if (!protocol_spoken(doc_str(service_port_found, "appProtocol")))
+		return fail(b, "UnsupportedProtocol", region_print(b->region,
+			"appProtocol %s of the Service %s/%s is not supported by this version",
+			doc_str(service_port_found, "appProtocol"), namespace, name));
+	name_key_add(&key, namespace);
+	name_key_add(&key, name);
+	slices = names_find(b->slices, key.bytes, key.len);
+	for (const struct slice *s = slices != NULL ? slices->first : NULL; s != NULL; s = s->next)
+		add_slice(b, &all, s->object, doc_str(service_port_found, "name"));
+	return add_cluster(b, region_print(b->region, "service/%s/%s/%ld", namespace, name, (long)port), &all);
+}
+
+static void index_slices(struct build *b)
+{
+	size_t n;
+	const struct object *const *all = snapshot_list(b->snapshot, "EndpointSlice", &n);
+
+	b->slices = names_new(b->region);
+	for (size_t i = 0; i < n; i++) {
+		const char *service = doc_str(doc_at(all[i]->root, "metadata.labels"), "kubernetes.io/service-name");
+		struct slice *s = region_take(b->region, sizeof(*s));
+		struct name_key key = {0};
+		struct slice_list **list;
+
+		name_key_add(&key, all[i]->namespace);
+		name_key_add(&key, service);
+		list = (struct slice_list **)names_slot(b->slices, key.bytes, key.len);
+		if (*list == NULL) {
+			*list = region_take(b->region, sizeof(**list));
+			(*list)->end = &(*list)->first;
+		}
+		s->object = all[i];
+		*(*list)->end = s;
+		(*list)->end = &s->next;
+	}
+}
+
+/* ---- Backends ---- */
+
+/* Fields of a Backend that this version does not obey: refused, since serving without them would do something else. */
+static const char *backend_problem(struct build *b, yyjson_val *spec, struct endpoints *all)
+{
+	yyjson_val *endpoint;
+	size_t i, n;
+
+	if (doc_str(spec, "type")[0] != '\0' && strcmp(doc_str(spec, "type"), "Endpoints") != 0)
+		return region_print(b->region, "spec.type: %s is not supported by this version", doc_str(spec, "type"));
+	if (doc_get(spec, "tls") != NULL)
+		return "spec.tls is not supported by this version";
+	if (yyjson_arr_size(doc_get(spec, "appProtocols")) > 0)
+		return "spec.appProtocols is not supported by this version";
+	if (doc_bool(spec, "fallback", false))
+		return "spec.fallback is not supported by this version";
+	yyjson_arr_foreach(doc_get(spec, "endpoints"), i, n, endpoint) {
+		yyjson_val *ip = doc_get(endpoint, "ip");
+		const int64_t port = doc_int(ip, "port", 0);
+		struct addr a;
+
+		if (ip == NULL)
+			return region_print(b->region, "spec.endpoints[%zu]: only ip endpoints are supported by this version", i);
+		if (addr_parse(doc_str(ip, "address"), &a) != OK || addr_is_loopback(&a) || port <= 0 || port > UINT16_MAX)
+			return region_print(b->region, "spec.endpoints[%zu].ip: %s port %ld is not the address of another host",
+			                    i, doc_str(ip, "address"), (long)port);
+		add_endpoint(b, all, &a, (uint16_t)port);
+	}
+	return NULL;
+}
+
+static const struct resolved *resolve_backend(struct build *b, const char *namespace, const char *name)
+{
+	const struct object *backend = snapshot_find(b->snapshot, "Backend", namespace, name);
+	struct endpoints all = {0};
+	const char *problem;
+
+	if (backend == NULL)
+		return fail(b, "BackendNotFound", region_print(b->region, "the Backend %s/%s does not exist", namespace, name));
+	problem = backend_problem(b, doc_get(backend->root, "spec"), &all);
+	if (problem != NULL)
+		return fail(b, "InvalidBackendRef", region_print(b->region, "the Backend %s/%s: %s", namespace, name, problem));
+	return add_cluster(b, region_print(b->region, "backend/%s/%s", namespace, name), &all);
+}
+
+void build_backends(struct build *b)
+{
+	size_t n;
+	const struct object *const *all = snapshot_list(b->snapshot, "Backend", &n);
+	struct model *m = b->model;
+
+	b->refs = names_new(b->region);
+	index_slices(b);
+	build_grants(b);
+	m->upstreams = REGION_ARRAY(b->region, struct model_upstream, n);
+	for (size_t i = 0; i < n; i++) {
+		struct endpoints unused = {0};
+		const char *problem = backend_problem(b, doc_get(all[i]->root, "spec"), &unused);
+
+		m->upstreams[m->upstreams_n++] = (struct model_upstream){
+			.object = all[i],
+			.accepted = problem == NULL ? condition_true("Accepted", "The Backend was accepted.") :
+			            condition_false("Invalid", region_print(b->region, "%s.", problem)),
+		};
+	}
+}
+
+/* ---- refs ---- */
+
+const struct resolved *backend_resolve(struct build *b, yyjson_val *ref, const char *route_namespace)
+{
+	yyjson_val *group_given = doc_get(ref, "group");
+	const char *group = group_given != NULL ? yyjson_get_str(group_given) : "";
+	const char *kind = doc_str(ref, "kind"), *namespace = doc_str(ref, "namespace"), *name = doc_str(ref, "name");
+	const int64_t port = doc_int(ref, "port", 0);
+	struct name_key key = {0};
+	const struct resolved **known;
+	char port_text[24] = "";
+	bool service, backend;
+
+	if (group == NULL)
+		group = "";
+	if (kind[0] == '\0')
+		kind = "Service";
+	if (namespace[0] == '\0')
+		namespace = route_namespace;
+	service = group[0] == '\0' && strcmp(kind, "Service") == 0;
+	backend = strcmp(group, BACKEND_GROUP) == 0 && strcmp(kind, "Backend") == 0;
+	if (!service && !backend)
+		return fail(b, "InvalidKind", region_print(b->region, "the kind %s%s%s is not supported", group,
+		            group[0] != '\0' ? "/" : "", kind));
+	if (strcmp(namespace, route_namespace) != 0 &&
+	    !grant_allows(b, GATEWAY_GROUP, "HTTPRoute", route_namespace, group, kind, namespace, name))
+		return fail(b, "RefNotPermitted", region_print(b->region,
+			"no ReferenceGrant in %s allows HTTPRoutes of %s to refer to the %s %s", namespace, route_namespace,
+			kind, name));
+	name_key_add(&key, kind);
+	name_key_add(&key, namespace);
+	name_key_add(&key, name);
+	if (service)
+		snprintf(port_text, sizeof(port_text), "%ld", (long)port);
+	name_key_add(&key, port_text);
+	known = (const struct resolved **)names_slot(b->refs, key.bytes, key.len);
+	if (*known == NULL)
+		*known = service ? resolve_service(b, namespace, name, port) : resolve_backend(b, namespace, name);
+	return *known;
+}

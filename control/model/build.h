@@ -1,0 +1,80 @@
+/*
+ * The making of a model: what the steps share. The order of the steps is model_new()'s, each is one file.
+ */
+#ifndef MODEL_BUILD_H
+#define MODEL_BUILD_H
+
+#include "control/model/model.h"
+#include "control/model/names.h"
+#include "control/model/region.h"
+#include "table/builder.h"
+
+#define GATEWAY_GROUP "gateway.networking.k8s.io"
+#define BACKEND_GROUP "gateway.envoyproxy.io"
+
+/* A range of addresses that Gateways are given, as numbers; IPv4 ones are mapped. */
+struct vip_range {
+	unsigned __int128 first, last;
+	unsigned __int128 next;      /* where to look for the next free one */
+};
+
+/* What a backendRef leads to: a cluster, or why there is none. */
+struct resolved {
+	struct model_cluster *cluster;
+	const char *reason;
+	const char *message;
+};
+
+struct build {
+	const struct snapshot *snapshot;
+	struct model *model;
+	struct region *region;
+
+	struct vip_range *pool;
+	uint32_t pool_n;
+	struct names *gateways;      /* namespace, name: struct model_gateway */
+	struct names *classes;       /* name: struct model_class */
+	struct names *slices;        /* namespace, service: struct slice_list */
+	struct names *grants;        /* what grants allow: see grant.c */
+	struct names *refs;          /* backendRefs met so far: struct resolved */
+	uint32_t *seen;              /* by listener: order + 1 of the last route that was attached to it */
+	size_t attachments_room;
+	size_t clusters_room;
+	struct builder *scratch;     /* filters are compiled into it to see whether they can be */
+};
+
+struct model_condition condition_true(const char *reason, const char *message);
+struct model_condition condition_false(const char *reason, const char *message);
+
+/* The steps, in order. */
+void build_machine(struct build *b);
+void build_gateways(struct build *b);
+void build_vips(struct build *b);
+void build_backends(struct build *b);    /* indices for what follows, and the Backends' own conditions */
+void build_routes(struct build *b);
+
+/* Pieces that one step lends to another. */
+const char *object_created(const struct object *o);   /* metadata.creationTimestamp; "" when missing */
+int object_age_compare(const struct object *a, const struct object *b);  /* by age, namespace, name */
+bool grant_allows(const struct build *b, const char *from_group, const char *from_kind, const char *from_namespace,
+                  const char *to_group, const char *to_kind, const char *to_namespace, const char *to_name);
+void build_grants(struct build *b);
+const struct resolved *backend_resolve(struct build *b, yyjson_val *ref, const char *route_namespace);
+/* Gives the cluster an index: an attached route leads to it. */
+void cluster_use(struct build *b, struct model_cluster *c);
+/* rules: whether the rules can be obeyed, which is the Accepted condition of a route that finds its listeners. */
+void attach_route(struct build *b, struct model_route *route, const struct model_condition *rules);
+
+/* The rules of one route; says in the route's conditions what is wrong with them, and returns Accepted. */
+struct model_condition read_rules(struct build *b, struct model_route *route);
+
+/* "198.18.0.1/24": the address, and its prefix length in the IPv6 form. */
+bool prefix_parse(const char *text, struct addr *addr, uint8_t *bits);
+unsigned __int128 addr_number(const struct addr *a);
+struct addr addr_of_number(unsigned __int128 n);
+bool addr_in_prefix(const struct addr *a, const struct addr *prefix, uint8_t bits);
+bool addr_is_loopback(const struct addr *a);
+/* How long a Gateway API duration ("1h30m", "500ms") is. */
+bool duration_parse(const char *text, uint32_t *ms);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * The Machine: ports, own addresses, static routes, the VIP pool.
+ *
+ * A field that cannot be used is left out and named in the condition; the rest stands. A box that lost one route to a
+ * typing error is still reached by the others.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "control/model/build.h"
+
+enum { MTU_DEFAULT = 1500, HOST_BITS = 128, V4_HOST_EDGE = 126, PORT_NONE = 0xff };
+
+/* The first thing that is wrong is the one that is told. */
+static void complain(struct build *b, const char *message)
+{
+	if (b->model->machine.accepted.ok)
+		b->model->machine.accepted = condition_false("Invalid", message);
+}
+
+static uint8_t port_index(const struct model_machine *m, const char *name)
+{
+	for (uint32_t i = 0; i < m->ports_n; i++) {
+		if (strcmp(m->ports[i].name, name) == 0)
+			return (uint8_t)i;
+	}
+	return PORT_NONE;
+}
+
+static void read_ports(struct build *b, yyjson_val *list)
+{
+	struct model_machine *m = &b->model->machine;
+	size_t i, n;
+	yyjson_val *item;
+
+	m->ports = REGION_ARRAY(b->region, struct model_port, yyjson_arr_size(list));
+	yyjson_arr_foreach(list, i, n, item) {
+		const char *name = doc_str(item, "name");
+
+		if (m->ports_n == LIMIT_ports) {
+			complain(b, region_print(b->region, "spec.ports: there can be at most %d ports", LIMIT_ports));
+			return;
+		}
+		if (name[0] == '\0' || doc_str(item, "device")[0] == '\0' || port_index(m, name) != PORT_NONE) {
+			complain(b, region_print(b->region, "spec.ports[%zu]: needs a name of its own and a device", i));
+			continue;
+		}
+		m->ports[m->ports_n++] = (struct model_port){
+			.name = name,
+			.device = doc_str(item, "device"),
+			.mtu = (uint16_t)doc_int(item, "mtu", MTU_DEFAULT),
+			.queues = (uint16_t)doc_int(item, "queues", 0),
+		};
+	}
+}
+
+static void read_addresses(struct build *b, yyjson_val *list)
+{
+	struct model_machine *m = &b->model->machine;
+	size_t i, n;
+	yyjson_val *item;
+
+	m->addresses = REGION_ARRAY(b->region, struct table_address, yyjson_arr_size(list));
+	yyjson_arr_foreach(list, i, n, item) {
+		struct table_address a = {.port = port_index(m, doc_str(item, "port"))};
+		const char *text = doc_str(item, "address");
+
+		if (!prefix_parse(text, &a.addr, &a.prefix_bits))
+			complain(b, region_print(b->region, "spec.addresses[%zu].address: \"%s\" is not an address with "
+			                         "a prefix length", i, text));
+		else if (a.port == PORT_NONE)
+			complain(b, region_print(b->region, "spec.addresses[%zu].port: there is no port \"%s\"", i,
+			                         doc_str(item, "port")));
+		else
+			m->addresses[m->addresses_n++] = a;
+	}
+}
+
+static uint8_t port_towards(const struct model_machine *m, const struct addr *a)
+{
+	uint8_t best = PORT_NONE, bits = 0;
+
+	for (uint32_t i = 0; i < m->addresses_n; i++) {
+		const struct table_address *own = &m->addresses[i];
+
+		if (addr_in_prefix(a, &own->addr, own->prefix_bits) && (best == PORT_NONE || own->prefix_bits > bits)) {
+			best = own->port;
+			bits = own->prefix_bits;
+		}
+	}
+	return best;
+}
+
+static const char *read_route(struct build *b, yyjson_val *item, struct table_ip_route *r)
+{
+	const struct model_machine *m = &b->model->machine;
+	const char *to = doc_str(item, "to"), *via = doc_str(item, "via"), *port = doc_str(item, "port");
+
+	if (!prefix_parse(to, &r->prefix, &r->prefix_bits))
+		return region_print(b->region, "to: \"%s\" is not an address with a prefix length", to);
+	if (addr_parse(via, &r->gateway) != OK || addr_is_v4(&r->gateway) != addr_is_v4(&r->prefix))
+		return region_print(b->region, "via: \"%s\" is not an address of the family of %s", via, to);
+	r->port = port[0] != '\0' ? port_index(m, port) : port_towards(m, &r->gateway);
+	if (r->port == PORT_NONE)
+		return port[0] != '\0' ? region_print(b->region, "port: there is no port \"%s\"", port)
+		                       : region_print(b->region, "via: no address of the machine covers %s", via);
+	return NULL;
+}
+
+static int compare_routes(const void *x, const void *y)
+{
+	const struct table_ip_route *a = x, *b = y;
+	int by;
+
+	if (a->prefix_bits != b->prefix_bits)
+		return a->prefix_bits > b->prefix_bits ? -1 : 1;
+	by = memcmp(a->prefix.b, b->prefix.b, sizeof(a->prefix.b));
+	return by != 0 ? by : memcmp(a->gateway.b, b->gateway.b, sizeof(a->gateway.b));
+}
+
+static void read_routes(struct build *b, yyjson_val *list)
+{
+	struct model_machine *m = &b->model->machine;
+	size_t i, n;
+	yyjson_val *item;
+
+	m->routes = REGION_ARRAY(b->region, struct table_ip_route, yyjson_arr_size(list));
+	yyjson_arr_foreach(list, i, n, item) {
+		struct table_ip_route r = {0};
+		const char *problem = read_route(b, item, &r);
+
+		if (problem != NULL)
+			complain(b, region_print(b->region, "spec.routes[%zu].%s", i, problem));
+		else
+			m->routes[m->routes_n++] = r;
+	}
+	if (m->routes_n > 1)
+		qsort(m->routes, m->routes_n, sizeof(m->routes[0]), compare_routes);
+}
+
+/* A prefix without what hosts cannot have: an IPv4 network's first and last address, an IPv6 subnet's anycast. */
+static bool read_cidr(const char *text, struct vip_range *r)
+{
+	struct addr a;
+	uint8_t bits;
+	unsigned __int128 mask;
+
+	if (!prefix_parse(text, &a, &bits) || bits == 0)
+		return false;
+	mask = bits == HOST_BITS ? 0 : ~(unsigned __int128)0 >> bits;
+	r->first = addr_number(&a) & ~mask;
+	r->last = r->first | mask;
+	if (bits <= V4_HOST_EDGE) {
+		r->first++;
+		r->last -= addr_is_v4(&a);
+	}
+	return true;
+}
+
+static bool read_range(yyjson_val *item, struct vip_range *r)
+{
+	struct addr first, last;
+
+	if (doc_str(item, "cidr")[0] != '\0')
+		return doc_str(item, "first")[0] == '\0' && doc_str(item, "last")[0] == '\0' &&
+		       read_cidr(doc_str(item, "cidr"), r);
+	if (addr_parse(doc_str(item, "first"), &first) != OK || addr_parse(doc_str(item, "last"), &last) != OK)
+		return false;
+	r->first = addr_number(&first);
+	r->last = addr_number(&last);
+	return addr_is_v4(&first) == addr_is_v4(&last) && r->first <= r->last;
+}
+
+static void read_pool(struct build *b, yyjson_val *list)
+{
+	size_t i, n;
+	yyjson_val *item;
+
+	b->pool = REGION_ARRAY(b->region, struct vip_range, yyjson_arr_size(list));
+	yyjson_arr_foreach(list, i, n, item) {
+		struct vip_range r = {0};
+
+		if (read_range(item, &r)) {
+			r.next = r.first;
+			b->pool[b->pool_n++] = r;
+		} else {
+			complain(b, region_print(b->region, "spec.vipPool[%zu]: needs either a cidr, or first and last of "
+			                         "one family in that order", i));
+		}
+	}
+}
+
+/* There is one Machine, named "self"; without one of that name, the first. */
+static const struct object *find_machine(const struct snapshot *s)
+{
+	size_t n;
+	const struct object *const *all = snapshot_list(s, "Machine", &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(all[i]->name, "self") == 0)
+			return all[i];
+	}
+	return n > 0 ? all[0] : NULL;
+}
+
+void build_machine(struct build *b)
+{
+	struct model_machine *m = &b->model->machine;
+	yyjson_val *spec;
+	int64_t workers;
+
+	m->accepted = condition_true("Accepted", "The machine's configuration is in the tables.");
+	m->workers = 1;
+	m->object = find_machine(b->snapshot);
+	if (m->object == NULL)
+		return;
+	spec = doc_get(m->object->root, "spec");
+	workers = doc_int(spec, "workers", 1);
+	if (workers >= 1 && workers <= LIMIT_workers)
+		m->workers = (uint32_t)workers;
+	else
+		complain(b, region_print(b->region, "spec.workers: must be 1 to %d", LIMIT_workers));
+	read_ports(b, doc_get(spec, "ports"));
+	read_addresses(b, doc_get(spec, "addresses"));
+	read_routes(b, doc_get(spec, "routes"));
+	read_pool(b, doc_get(spec, "vipPool"));
+}

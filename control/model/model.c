@@ -1,0 +1,134 @@
+/*
+ * The steps of building a model, in the order in which they need each other:
+ *
+ *   machine  >  classes, gateways, listeners  >  VIPs  >  Backends, grants, slices  >  routes (rules, attachment)
+ *
+ * Each is linear in the objects it reads: names are found in hash tables, orders are made by sorting.
+ */
+#include "control/model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "control/model/build.h"
+
+struct model_condition condition_true(const char *reason, const char *message)
+{
+	return (struct model_condition){.ok = true, .reason = reason, .message = message};
+}
+
+struct model_condition condition_false(const char *reason, const char *message)
+{
+	return (struct model_condition){.ok = false, .reason = reason, .message = message};
+}
+
+/* RFC 3339 in UTC with seconds, so that the order of the texts is the order of the times. */
+const char *object_created(const struct object *o)
+{
+	return doc_str(doc_get(o->root, "metadata"), "creationTimestamp");
+}
+
+int object_age_compare(const struct object *a, const struct object *b)
+{
+	int by = strcmp(object_created(a), object_created(b));
+
+	if (by == 0)
+		by = strcmp(a->namespace, b->namespace);
+	return by != 0 ? by : strcmp(a->name, b->name);
+}
+
+/* A listener is in the tables when it is accepted and has somewhere to be. */
+static void decide_live(struct model *m)
+{
+	for (uint32_t i = 0; i < m->gateways_n; i++) {
+		struct model_gateway *g = &m->gateways[i];
+
+		for (uint32_t k = 0; k < g->listeners_n; k++)
+			g->listeners[k].live = g->accepted.ok && g->listeners[k].accepted.ok && g->addresses_n > 0 &&
+			                       g->listeners[k].takes_http_routes;
+	}
+}
+
+/* ---- routes ---- */
+
+/* Sorting looks at the time of creation often: it is taken out first. */
+struct aged {
+	const char *created;
+	const struct object *object;
+};
+
+static int compare_aged(const void *x, const void *y)
+{
+	const struct aged *a = x, *b = y;
+	int by = strcmp(a->created, b->created);
+
+	if (by == 0)
+		by = strcmp(a->object->namespace, b->object->namespace);
+	return by != 0 ? by : strcmp(a->object->name, b->object->name);
+}
+
+/* Rules that answer by themselves need no place for their backends. */
+static void take_places(struct build *b, struct model_route *route)
+{
+	for (uint32_t i = 0; i < route->rules_n; i++) {
+		struct model_rule *rule = &route->rules[i];
+
+		rule->index = b->model->rules_n++;
+		for (uint32_t k = 0; k < rule->backends_n && rule->direct_status == 0; k++) {
+			if (rule->backends[k].cluster != NULL)
+				cluster_use(b, rule->backends[k].cluster);
+		}
+	}
+}
+
+void build_routes(struct build *b)
+{
+	size_t n;
+	const struct object *const *all = snapshot_list(b->snapshot, "HTTPRoute", &n);
+	struct aged *by_age = REGION_ARRAY(b->region, struct aged, n);
+	struct model *m = b->model;
+
+	for (size_t i = 0; i < n; i++)
+		by_age[i] = (struct aged){.created = object_created(all[i]), .object = all[i]};
+	if (n > 1)
+		qsort(by_age, n, sizeof(by_age[0]), compare_aged);
+	m->routes = REGION_ARRAY(b->region, struct model_route, n);
+	m->routes_n = (uint32_t)n;
+	b->scratch = builder_new();
+	for (uint32_t i = 0; i < m->routes_n; i++) {
+		struct model_route *route = &m->routes[i];
+		struct model_condition rules;
+
+		route->object = by_age[i].object;
+		route->order = i;
+		rules = read_rules(b, route);
+		attach_route(b, route, &rules);
+		if (route->attached)
+			take_places(b, route);
+	}
+	builder_free(b->scratch);
+}
+
+struct model *model_new(const struct snapshot *s)
+{
+	struct region *r = region_new();
+	struct model *m = region_take(r, sizeof(*m));
+	struct build b = {.snapshot = s, .model = m, .region = r};
+
+	m->region = r;
+	m->resource_version = snapshot_resource_version(s);
+	build_machine(&b);
+	build_gateways(&b);
+	build_vips(&b);
+	decide_live(m);
+	build_backends(&b);
+	build_routes(&b);
+	return m;
+}
+
+void model_free(struct model *m)
+{
+	if (m != NULL)
+		region_free(m->region);
+}

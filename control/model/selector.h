@@ -1,0 +1,21 @@
+/*
+ * metav1.LabelSelector: matchLabels and matchExpressions (In, NotIn, Exists, DoesNotExist), all of which must hold.
+ */
+#ifndef MODEL_SELECTOR_H
+#define MODEL_SELECTOR_H
+
+#include <stdbool.h>
+
+#include "base/doc.h"
+
+struct labels {
+	yyjson_val *map;             /* metadata.labels; may be null */
+	const char *namespace;       /* not null: of this namespace, which has kubernetes.io/metadata.name by itself */
+};
+
+const char *labels_get(const struct labels *l, const char *key);   /* or null */
+
+/* An empty selector matches everything, none (null) nothing. An operator that is not known matches nothing. */
+bool selector_matches(yyjson_val *selector, const struct labels *l);
+
+#endif
