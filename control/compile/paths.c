@@ -1,0 +1,392 @@
+/*
+ * Attachments sorted by listener, hostname and age of the route are virtual hosts, one after the other. Each gets a
+ * trie of its own: every match is placed at a node, and when all are placed one sort by (node, kind, precedence)
+ * gives the lists of all nodes. Precedence within a list is the Gateway API's: has a method, number of headers, number of
+ * query parameters, then the order of age, name, rule and match, in which they were placed.
+ *
+ * Where a virtual host has no rule for a request the next less specific one of the same listener is asked:
+ * a.b.example, *.b.example, *.example, and the one for all.
+ */
+#include "control/compile/paths.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "http/http.h"
+#include "table/table.h"
+
+enum { FIRST = 256 };
+
+/* One match of one rule on one virtual host. */
+struct placement {
+	uint32_t node;
+	uint8_t prefix;              /* 0: exact */
+	uint8_t no_method;
+	uint16_t spare;
+	uint32_t no_headers;         /* counted down from what nobody has: more conditions come first */
+	uint32_t no_query;
+	uint32_t sequence;
+	uint32_t rule;
+	const struct model_match *match;
+};
+
+struct paths {
+	struct builder *builder;
+	struct region *region;
+	const struct model_attachment **sorted;
+	const struct model_attachment **vhost_at;    /* by vhost: its first attachment */
+	struct table_vhost *vhosts;
+	uint32_t vhosts_n;
+	uint32_t *first_vhost, *end_vhost;           /* by the listener's index in the model */
+	uint32_t nodes_n;
+	struct table_edge *edges;
+	uint32_t *edge_hashes;
+	size_t edges_n, edges_room;
+	uint32_t *child_slots;                       /* open addressing: edge + 1, at most half full */
+	size_t child_slots_n;
+	struct placement *placements;
+	size_t placements_n, placements_room;
+};
+
+static void *grown(struct region *r, const void *old, size_t used, size_t *room, size_t item_bytes)
+{
+	void *larger;
+
+	*room = *room == 0 ? FIRST : *room * 2;
+	larger = region_take(r, *room * item_bytes);
+	if (used > 0)
+		memcpy(larger, old, used * item_bytes);
+	return larger;
+}
+
+/* ---- the trie ---- */
+
+static uint32_t *child_slot(struct paths *p, uint32_t node, struct table_text segment, uint32_t hash)
+{
+	/* Texts are shared in the block: equal segments have equal offsets. */
+	for (size_t i = hash & (p->child_slots_n - 1);; i = (i + 1) & (p->child_slots_n - 1)) {
+		const struct table_edge *e;
+
+		if (p->child_slots[i] == 0)
+			return &p->child_slots[i];
+		e = &p->edges[p->child_slots[i] - 1];
+		if (e->node == node && e->segment.at == segment.at && e->segment.len == segment.len)
+			return &p->child_slots[i];
+	}
+}
+
+static void grow_children(struct paths *p)
+{
+	p->child_slots_n = p->child_slots_n == 0 ? FIRST : p->child_slots_n * 2;
+	p->child_slots = REGION_ARRAY(p->region, uint32_t, p->child_slots_n);
+	for (size_t i = 0; i < p->edges_n; i++)
+		*child_slot(p, p->edges[i].node, p->edges[i].segment, p->edge_hashes[i]) = (uint32_t)i + 1;
+}
+
+static uint32_t child(struct paths *p, uint32_t node, const char *segment, size_t len)
+{
+	const struct table_text text = builder_text(p->builder, segment, len);
+	const uint32_t hash = table_hash_edge(node, segment, len);
+	uint32_t *slot;
+
+	if ((p->edges_n + 1) * 2 > p->child_slots_n)
+		grow_children(p);
+	slot = child_slot(p, node, text, hash);
+	if (*slot == 0) {
+		if (p->edges_n == p->edges_room) {
+			size_t room = p->edges_room;
+
+			p->edges = grown(p->region, p->edges, p->edges_n, &p->edges_room, sizeof(p->edges[0]));
+			p->edge_hashes = grown(p->region, p->edge_hashes, p->edges_n, &room, sizeof(uint32_t));
+		}
+		p->edges[p->edges_n] = (struct table_edge){.node = node, .to = p->nodes_n++, .segment = text};
+		p->edge_hashes[p->edges_n++] = hash;
+		*slot = (uint32_t)p->edges_n;
+	}
+	return p->edges[*slot - 1].to;
+}
+
+/* What of a prefix counts: "/a/" is "/a", "/" is nothing. */
+static size_t prefix_bytes(const char *path)
+{
+	size_t len = strlen(path);
+
+	while (len > 0 && path[len - 1] == '/')
+		len--;
+	return len;
+}
+
+static uint32_t match_bytes(const struct model_match *m)
+{
+	return (uint32_t)(m->path_kind == MODEL_PATH_PREFIX ? prefix_bytes(m->path) : strlen(m->path));
+}
+
+static uint32_t node_of(struct paths *p, uint32_t root, const struct model_match *m)
+{
+	const char *at = m->path, *end = m->path + match_bytes(m);
+	uint32_t node = root;
+
+	while (at < end) {
+		const char *segment = at + 1; /* at is at a slash */
+		const char *slash = memchr(segment, '/', (size_t)(end - segment));
+
+		at = slash != NULL ? slash : end;
+		node = child(p, node, segment, (size_t)(at - segment));
+	}
+	return node;
+}
+
+/* ---- placing ---- */
+
+static void place(struct paths *p, uint32_t root, const struct model_match *m, uint32_t rule)
+{
+	if (p->placements_n == p->placements_room)
+		p->placements = grown(p->region, p->placements, p->placements_n, &p->placements_room,
+		                      sizeof(p->placements[0]));
+	p->placements[p->placements_n] = (struct placement){
+		.node = node_of(p, root, m),
+		.prefix = m->path_kind == MODEL_PATH_PREFIX,
+		.no_method = m->method == TABLE_ANY_METHOD,
+		.no_headers = UINT32_MAX - m->headers_n,
+		.no_query = UINT32_MAX - m->query_n,
+		.sequence = (uint32_t)p->placements_n,
+		.rule = rule,
+		.match = m,
+	};
+	p->placements_n++;
+}
+
+static void place_route(struct paths *p, uint32_t root, const struct model_route *route)
+{
+	for (uint32_t i = 0; i < route->rules_n; i++) {
+		for (uint32_t k = 0; k < route->rules[i].matches_n; k++)
+			place(p, root, &route->rules[i].matches[k], route->rules[i].index);
+	}
+}
+
+static int compare_placements(const void *x, const void *y)
+{
+	const struct placement *a = x, *b = y;
+
+	if (a->node != b->node)
+		return a->node < b->node ? -1 : 1;
+	if (a->prefix != b->prefix)
+		return a->prefix < b->prefix ? -1 : 1;
+	if (a->no_method != b->no_method)
+		return a->no_method < b->no_method ? -1 : 1;
+	if (a->no_headers != b->no_headers)
+		return a->no_headers < b->no_headers ? -1 : 1;
+	if (a->no_query != b->no_query)
+		return a->no_query < b->no_query ? -1 : 1;
+	return a->sequence < b->sequence ? -1 : 1;
+}
+
+static struct table_list put_predicates(struct paths *p, const struct model_predicate *from, uint32_t n, bool headers)
+{
+	struct table_predicate *all = REGION_ARRAY(p->region, struct table_predicate, n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		const size_t name_len = strlen(from[i].name);
+
+		all[i] = (struct table_predicate){
+			.name = builder_text(p->builder, from[i].name, name_len),
+			.value = builder_text(p->builder, from[i].value, strlen(from[i].value)),
+			.compare = TABLE_EQUAL,
+		};
+		if (headers)
+			all[i].field_id = (uint16_t)http_field_id((struct text){.at = from[i].name, .len = (uint32_t)name_len});
+	}
+	return builder_list(p->builder, all, sizeof(all[0]), n);
+}
+
+/* Writes the matches from..end, which are one list of one node. */
+static struct table_list put_matches(struct paths *p, size_t from, size_t end)
+{
+	struct table_match *all = REGION_ARRAY(p->region, struct table_match, end - from);
+
+	for (size_t i = from; i < end; i++) {
+		const struct model_match *m = p->placements[i].match;
+
+		all[i - from] = (struct table_match){
+			.rule = p->placements[i].rule,
+			.method = m->method,
+			.headers = put_predicates(p, m->headers, m->headers_n, true),
+			.query = put_predicates(p, m->query, m->query_n, false),
+			.path_bytes = match_bytes(m),
+		};
+	}
+	return builder_list(p->builder, all, sizeof(all[0]), end - from);
+}
+
+static void put_nodes(struct paths *p)
+{
+	struct table_node *nodes = REGION_ARRAY(p->region, struct table_node, p->nodes_n);
+	struct table_list list;
+
+	if (p->placements_n > 1)
+		qsort(p->placements, p->placements_n, sizeof(p->placements[0]), compare_placements);
+	for (size_t i = 0, end; i < p->placements_n; i = end) {
+		const struct placement *first = &p->placements[i];
+
+		for (end = i + 1; end < p->placements_n && p->placements[end].node == first->node &&
+		                  p->placements[end].prefix == first->prefix;)
+			end++;
+		list = put_matches(p, i, end);
+		if (first->prefix)
+			nodes[first->node].prefix = list;
+		else
+			nodes[first->node].exact = list;
+	}
+	list = builder_list(p->builder, nodes, sizeof(nodes[0]), p->nodes_n);
+	builder_root(p->builder)->nodes = list;
+}
+
+static void put_edges(struct paths *p)
+{
+	uint32_t *values = REGION_ARRAY(p->region, uint32_t, p->edges_n);
+	struct table_list list;
+	struct table_hash index;
+
+	for (uint32_t i = 0; i < p->edges_n; i++)
+		values[i] = i;
+	list = builder_list(p->builder, p->edges, sizeof(p->edges[0]), p->edges_n);
+	builder_root(p->builder)->edges = list;
+	index = builder_hash(p->builder, p->edge_hashes, values, p->edges_n);
+	builder_root(p->builder)->edges_index = index;
+}
+
+/* ---- virtual hosts ---- */
+
+static int compare_attachments(const void *x, const void *y)
+{
+	const struct model_attachment *a = *(const struct model_attachment *const *)x;
+	const struct model_attachment *b = *(const struct model_attachment *const *)y;
+	int by;
+
+	if (a->listener->index != b->listener->index)
+		return a->listener->index < b->listener->index ? -1 : 1;
+	by = a->hostname == b->hostname ? 0 : strcmp(a->hostname, b->hostname);
+	if (by != 0)
+		return by;
+	return (a->route->order > b->route->order) - (a->route->order < b->route->order);
+}
+
+static uint32_t find_vhost(const struct paths *p, const struct model_listener *l, const char *hostname)
+{
+	uint32_t low = p->first_vhost[l->index], high = p->end_vhost[l->index];
+
+	while (low < high) {
+		const uint32_t middle = low + (high - low) / 2;
+		const int by = strcmp(p->vhost_at[middle]->hostname, hostname);
+
+		if (by == 0)
+			return middle;
+		if (by < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return TABLE_NONE;
+}
+
+static uint32_t less_specific(const struct paths *p, const struct model_listener *l, const char *hostname)
+{
+	char wildcard[256] = "*";
+	const char *dot = strchr(hostname + (hostname[0] == '*' ? 2 : 0), '.');
+
+	if (hostname[0] == '\0')
+		return TABLE_NONE;
+	for (; dot != NULL; dot = strchr(dot + 1, '.')) {
+		const size_t len = strlen(dot);
+		uint32_t found;
+
+		if (len + 2 > sizeof(wildcard))
+			continue;
+		memcpy(wildcard + 1, dot, len + 1);
+		found = find_vhost(p, l, wildcard);
+		if (found != TABLE_NONE)
+			return found;
+	}
+	return find_vhost(p, l, "");
+}
+
+static void put_vhosts(struct paths *p)
+{
+	struct table_list list;
+
+	for (uint32_t i = 0; i < p->vhosts_n; i++) {
+		const struct model_attachment *a = p->vhost_at[i];
+
+		p->vhosts[i].hostname = builder_text(p->builder, a->hostname, strlen(a->hostname));
+		p->vhosts[i].less_specific = less_specific(p, a->listener, a->hostname);
+	}
+	list = builder_list(p->builder, p->vhosts, sizeof(p->vhosts[0]), p->vhosts_n);
+	builder_root(p->builder)->vhosts = list;
+}
+
+static bool begins_vhost(const struct paths *p, uint32_t i)
+{
+	const struct model_attachment *a = p->sorted[i], *before = i > 0 ? p->sorted[i - 1] : NULL;
+
+	return before == NULL || before->listener != a->listener || strcmp(before->hostname, a->hostname) != 0;
+}
+
+static void collect(struct paths *p, const struct model *m)
+{
+	p->sorted = REGION_ARRAY(p->region, const struct model_attachment *, m->attachments_n);
+	p->vhost_at = REGION_ARRAY(p->region, const struct model_attachment *, m->attachments_n);
+	p->vhosts = REGION_ARRAY(p->region, struct table_vhost, m->attachments_n);
+	p->first_vhost = REGION_ARRAY(p->region, uint32_t, m->listeners_n);
+	p->end_vhost = REGION_ARRAY(p->region, uint32_t, m->listeners_n);
+	for (uint32_t i = 0; i < m->attachments_n; i++)
+		p->sorted[i] = &m->attachments[i];
+	if (m->attachments_n > 1)
+		qsort(p->sorted, m->attachments_n, sizeof(p->sorted[0]), compare_attachments);
+	for (uint32_t i = 0; i < m->attachments_n; i++) {
+		const struct model_attachment *a = p->sorted[i];
+
+		if (begins_vhost(p, i)) {
+			if (p->end_vhost[a->listener->index] == 0)
+				p->first_vhost[a->listener->index] = p->vhosts_n;
+			p->vhost_at[p->vhosts_n] = a;
+			p->vhosts[p->vhosts_n].root = p->nodes_n++;
+			p->end_vhost[a->listener->index] = ++p->vhosts_n;
+		}
+		place_route(p, p->vhosts[p->vhosts_n - 1].root, a->route);
+	}
+}
+
+struct paths *paths_put(const struct model *m, struct builder *b, struct region *r)
+{
+	struct paths *p = region_take(r, sizeof(*p));
+
+	p->builder = b;
+	p->region = r;
+	collect(p, m);
+	put_nodes(p);
+	put_edges(p);
+	put_vhosts(p);
+	return p;
+}
+
+void paths_hosts(const struct paths *p, const struct model_listener *l, struct builder *b, struct region *r,
+                 struct table_hash *hosts, uint32_t *catch_all)
+{
+	const uint32_t first = p->first_vhost[l->index], end = p->end_vhost[l->index];
+	uint32_t *hashes = REGION_ARRAY(r, uint32_t, end - first), *values = REGION_ARRAY(r, uint32_t, end - first);
+	uint32_t n = 0;
+
+	*catch_all = TABLE_NONE;
+	for (uint32_t i = first; i < end; i++) {
+		const char *hostname = p->vhost_at[i]->hostname;
+
+		if (hostname[0] == '\0') {
+			*catch_all = i;
+			continue;
+		}
+		hashes[n] = table_hash_host(hostname, strlen(hostname));
+		values[n++] = i;
+	}
+	*hosts = builder_hash(b, hashes, values, n);
+}
