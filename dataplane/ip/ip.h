@@ -31,7 +31,8 @@ enum { IP_LINK_OWNER = 0 };
 /* A datagram on its way up. m's data starts at the transport header; the IP header is still before it. */
 struct ip_datagram {
 	struct tuple tuple;     /* ports are filled for TCP and UDP */
-	struct rte_mbuf *m;     /* taken by the callee; single-segment, or the first of a chain (headers in the first) */
+	struct rte_mbuf *m;     /* taken by the callee; single-segment, or the first of a chain (the transport header,
+	                         * TCP options included, in the first) */
 	uint16_t l4_bytes;      /* transport header and payload; padding is already cut off */
 	uint8_t traffic_class;  /* TOS or traffic class: the low two bits are ECN */
 	uint8_t iface;
@@ -77,10 +78,10 @@ void ip_take_over(struct ip *ip, struct rte_mbuf *m);               /* from a ha
 /* The way to a destination, kept by whoever sends often. Zeroed is valid; it refreshes itself. */
 struct ip_path {
 	uint32_t epoch;     /* of the routes it was made from */
-	uint16_t neigh;     /* index into the link's published neighbours */
+	uint32_t neigh;     /* the link's published neighbour: index, and its generation << 16 */
 	uint16_t mtu;       /* IP datagram bytes */
 	uint8_t iface;
-	uint8_t spare[3];
+	uint8_t spare;
 };
 
 /*

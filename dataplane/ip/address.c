@@ -1,0 +1,374 @@
+/*
+ * The states of our addresses. Runs on the link owner; the other workers only read (address.h).
+ *
+ *                 in the tables                 nobody objected
+ *   none, withdrawn --virtual--> TENTATIVE ----------------------> ACTIVE <--------+
+ *          |  ^                   |  ^  |                           ^  |           |
+ *          |  |                   |  +--+ conflict: again later     |  | left the  | back in
+ *          |  +---- left tables --+                                 |  | tables    | the tables
+ *          |                                                        |  v           |
+ *          +-------------- own (the machine's) ---------------------+  DRAINING ---+
+ *                                                                         |
+ *                                            withdrawn <--- 60 s, conflict
+ *
+ * The machine's own addresses are used at once and announced: without them the box has no way to speak at all, and
+ * an administrator who gave the same address twice is told by the conflict counter. A virtual address is probed
+ * first (RFC 5227, RFC 4862), because it may just be moving away from another box; timing.h says how long that is.
+ * An active address is never given up to another claimant: it is defended, once in DEFEND_INTERVAL (RFC 5227,
+ * 2.4 (c)). A draining one is: its claimant is where the address has moved to.
+ */
+#include "ip/address.h"
+
+#include "ip/layer.h"
+#include "ip/timing.h"
+#include "table/table.h"
+
+static void fire(struct timer *timer, uint64_t now_ns);
+
+static uint32_t word_of(const struct address *s)
+{
+	return __atomic_load_n(&s->word, __ATOMIC_RELAXED);
+}
+
+static struct address_owned *owned_of(struct address_table *t, const struct address *s)
+{
+	return &t->owned[s - t->slot];
+}
+
+static bool edge_legal(enum ip_address_state from, enum ip_address_state to)
+{
+	static const uint8_t legal[] = {
+		[IP_ADDRESS_NONE] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_ACTIVE,
+		[IP_ADDRESS_TENTATIVE] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_WITHDRAWN,
+		[IP_ADDRESS_ACTIVE] = 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_DRAINING | 1 << IP_ADDRESS_WITHDRAWN,
+		[IP_ADDRESS_DRAINING] = 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_WITHDRAWN,
+		[IP_ADDRESS_WITHDRAWN] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_ACTIVE,
+	};
+
+	return legal[from] >> to & 1;
+}
+
+static void set_word(struct address_table *t, struct address *s, enum ip_address_state state, uint8_t iface,
+                     enum address_kind kind)
+{
+	const uint32_t old = word_of(s);
+
+	CHECK(edge_legal(address_state(old), state));
+	t->n += (uint32_t)(state != IP_ADDRESS_WITHDRAWN) - (uint32_t)address_claimed(old);
+	__atomic_store_n(&s->word, address_word(state, iface, kind), __ATOMIC_RELEASE);
+}
+
+static void set_state(struct address_table *t, struct address *s, enum ip_address_state state)
+{
+	set_word(t, s, state, address_iface(word_of(s)), address_kind(word_of(s)));
+}
+
+static void arm(struct ip *ip, struct address_owned *o, uint64_t in_ms)
+{
+	timer_arm(&ip->shard->wheel, &o->timer, ip_now(ip) + in_ms * NS_PER_MS, fire);
+}
+
+/* ---- slots ---- */
+
+static struct address *find(struct address_table *t, const struct addr *a)
+{
+	const uint32_t hash = address_hash(t->key, a);
+
+	for (uint32_t n = 0; n < ADDRESS_SLOTS; n++) {
+		const uint32_t i = (hash + n) & (ADDRESS_SLOTS - 1);
+
+		if (t->tag[i] == 0)
+			return NULL;
+		if (addr_equal(&t->slot[i].addr, a))
+			return &t->slot[i];
+	}
+	return NULL;
+}
+
+/* A slot for an address that has none: the first that is empty or was withdrawn. Null at the limit. */
+static struct address *make(struct ip *ip, const struct addr *a)
+{
+	struct address_table *t = &ip->link->addresses;
+	const uint32_t hash = address_hash(t->key, a);
+	struct address *s;
+	uint32_t i = hash & (ADDRESS_SLOTS - 1);
+
+	if (t->n >= LIMIT_addresses) {
+		count(ip->shard->counters, C_limit_addresses);
+		return NULL;
+	}
+	while (t->tag[i] != 0 && address_claimed(word_of(&t->slot[i])))
+		i = (i + 1) & (ADDRESS_SLOTS - 1);
+	s = &t->slot[i];
+	__atomic_store_n(&s->seq, s->seq + 1, __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	__atomic_store_n(&s->addr.q[0], a->q[0], __ATOMIC_RELAXED);
+	__atomic_store_n(&s->addr.q[1], a->q[1], __ATOMIC_RELAXED);
+	__atomic_store_n(&s->word, address_word(IP_ADDRESS_NONE, 0, ADDRESS_OWN), __ATOMIC_RELAXED);
+	__atomic_store_n(&s->seq, s->seq + 1, __ATOMIC_RELEASE);
+	__atomic_store_n(&t->tag[i], address_tag(hash), __ATOMIC_RELEASE);
+	*owned_of(t, s) = (struct address_owned){.ip = ip};
+	return s;
+}
+
+/*
+ * Withdraws a slot, and clears the tags of withdrawn slots that end their chain: what is followed by an empty slot
+ * is passed over by no lookup. So tags do not fill up with addresses that are long gone.
+ */
+static void withdraw(struct ip *ip, struct address *s)
+{
+	struct address_table *t = &ip->link->addresses;
+	uint32_t i = (uint32_t)(s - t->slot);
+
+	timer_cancel(&ip->shard->wheel, &owned_of(t, s)->timer);
+	set_state(t, s, IP_ADDRESS_WITHDRAWN);
+	while (t->tag[(i + 1) & (ADDRESS_SLOTS - 1)] == 0 && t->tag[i] != 0 && !address_claimed(word_of(&t->slot[i]))) {
+		__atomic_store_n(&t->tag[i], 0, __ATOMIC_RELEASE);
+		i = (i - 1) & (ADDRESS_SLOTS - 1);
+	}
+}
+
+/* ---- probing, announcing, defending ---- */
+
+static void announce(struct ip *ip, const struct address *s)
+{
+	if (addr_is_v4(&s->addr))
+		arp_announce(ip, address_iface(word_of(s)), &s->addr);
+	else
+		nd_announce(ip, address_iface(word_of(s)), &s->addr);
+	count(ip->shard->counters, C_address_announcements_sent);
+}
+
+static void probe(struct ip *ip, const struct address *s)
+{
+	if (addr_is_v4(&s->addr))
+		arp_request(ip, address_iface(word_of(s)), NULL, &s->addr, NULL);
+	else
+		nd_solicit(ip, address_iface(word_of(s)), NULL, &s->addr, NULL);
+	count(ip->shard->counters, C_address_probes_sent);
+}
+
+static void start_probing(struct ip *ip, struct address *s, uint64_t in_ms)
+{
+	struct address_owned *o = owned_of(&ip->link->addresses, s);
+
+	o->left = ADDRESS_PROBES;
+	arm(ip, o, in_ms);
+}
+
+static void start_announcing(struct ip *ip, struct address *s, uint64_t in_ms)
+{
+	struct address_owned *o = owned_of(&ip->link->addresses, s);
+
+	o->left = ADDRESS_ANNOUNCES;
+	arm(ip, o, in_ms);
+}
+
+static void activate(struct ip *ip, struct address *s, uint64_t announce_in_ms)
+{
+	set_state(&ip->link->addresses, s, IP_ADDRESS_ACTIVE);
+	if (address_kind(word_of(s)) != ADDRESS_BROADCAST)
+		start_announcing(ip, s, announce_in_ms);
+}
+
+static void fire(struct timer *timer, uint64_t now_ns)
+{
+	struct address_owned *o = container_of(timer, struct address_owned, timer);
+	struct ip *ip = o->ip;
+	struct address_table *t = &ip->link->addresses;
+	struct address *s = &t->slot[o - t->owned];
+
+	(void)now_ns;
+	switch (address_state(word_of(s))) {
+	case IP_ADDRESS_TENTATIVE:
+		if (o->left == 0) {
+			o->conflicts = 0;
+			activate(ip, s, 0);
+			return;
+		}
+		o->left--;
+		probe(ip, s);
+		arm(ip, o, ADDRESS_PROBE_MS);
+		return;
+	case IP_ADDRESS_ACTIVE:
+		announce(ip, s);
+		if (--o->left > 0)
+			arm(ip, o, ADDRESS_ANNOUNCE_MS);
+		return;
+	case IP_ADDRESS_DRAINING:
+		withdraw(ip, s);
+		return;
+	default:
+		CHECK(!"a timer of an address without state");
+	}
+}
+
+void address_conflict(struct ip *ip, const struct addr *a, const struct rte_ether_addr *mac)
+{
+	struct address *s = find(&ip->link->addresses, a);
+	struct address_owned *o;
+
+	if (s == NULL || ip_own_mac(ip, mac) || address_kind(word_of(s)) == ADDRESS_BROADCAST)
+		return;
+	o = owned_of(&ip->link->addresses, s);
+	switch (address_state(word_of(s))) {
+	case IP_ADDRESS_TENTATIVE:
+		count(ip->shard->counters, C_neigh_conflicts);
+		if (o->conflicts < ADDRESS_RETRIES_MAX)
+			o->conflicts++;
+		start_probing(ip, s, (uint64_t)o->conflicts * ADDRESS_RETRY_MS);
+		return;
+	case IP_ADDRESS_ACTIVE:
+		count(ip->shard->counters, C_neigh_conflicts);
+		if (o->defended_ns != 0 && ip_now(ip) - o->defended_ns < ADDRESS_DEFEND_MS * NS_PER_MS)
+			return;
+		o->defended_ns = ip_now(ip);
+		announce(ip, s);
+		return;
+	case IP_ADDRESS_DRAINING:
+		count(ip->shard->counters, C_neigh_conflicts);
+		withdraw(ip, s);
+		return;
+	default:
+		return;
+	}
+}
+
+/* ---- generations ---- */
+
+static void want(struct ip *ip, const struct addr *a, uint8_t iface, enum address_kind kind, uint64_t in_ms)
+{
+	struct address_table *t = &ip->link->addresses;
+	struct address *s = find(t, a);
+	struct address_owned *o;
+	uint32_t word;
+
+	if (s == NULL && (s = make(ip, a)) == NULL)
+		return;
+	o = owned_of(t, s);
+	word = word_of(s);
+	if (o->stamp == ip->epoch)
+		return; /* given twice: the first one counts */
+	o->stamp = ip->epoch;
+	switch (address_state(word)) {
+	case IP_ADDRESS_NONE:
+	case IP_ADDRESS_WITHDRAWN:
+		if (t->n >= LIMIT_addresses) {
+			count(ip->shard->counters, C_limit_addresses);
+			return;
+		}
+		*o = (struct address_owned){.ip = ip, .stamp = ip->epoch};
+		set_word(t, s, kind == ADDRESS_VIRTUAL ? IP_ADDRESS_TENTATIVE : IP_ADDRESS_ACTIVE, iface, kind);
+		if (kind == ADDRESS_VIRTUAL)
+			start_probing(ip, s, in_ms);
+		else if (kind == ADDRESS_OWN)
+			start_announcing(ip, s, in_ms);
+		return;
+	case IP_ADDRESS_TENTATIVE:
+		set_word(t, s, kind == ADDRESS_VIRTUAL ? IP_ADDRESS_TENTATIVE : IP_ADDRESS_ACTIVE, iface, kind);
+		if (kind == ADDRESS_OWN)
+			start_announcing(ip, s, in_ms);
+		return;
+	case IP_ADDRESS_ACTIVE:
+		set_word(t, s, IP_ADDRESS_ACTIVE, iface, kind);
+		if (kind == ADDRESS_BROADCAST)
+			timer_cancel(&ip->shard->wheel, &o->timer);
+		else if (address_iface(word) != iface)
+			start_announcing(ip, s, in_ms);
+		return;
+	case IP_ADDRESS_DRAINING:
+		/* It never stopped answering; the others are told again, in case they have seen a claimant. */
+		set_word(t, s, IP_ADDRESS_ACTIVE, iface, kind);
+		timer_cancel(&ip->shard->wheel, &o->timer);
+		if (kind != ADDRESS_BROADCAST)
+			start_announcing(ip, s, in_ms);
+		return;
+	}
+}
+
+static void want_broadcast(struct ip *ip, const struct table_address *ta)
+{
+	struct addr b = ta->addr;
+
+	if (!addr_is_v4(&ta->addr) || ta->prefix_bits < 96 || ta->prefix_bits > 126)
+		return; /* RFC 3021: a /31 has none */
+	b.w[3] |= rte_cpu_to_be_32(UINT32_MAX >> (ta->prefix_bits - 96));
+	want(ip, &b, ta->port, ADDRESS_BROADCAST, 0);
+}
+
+/* The link-local address that every IPv6 interface must have (RFC 4291, 2.5.1: from the MAC address). */
+static void want_link_local(struct ip *ip, uint8_t iface)
+{
+	const uint8_t *m = ip->iface[iface].mac.addr_bytes;
+	const struct addr a = {.b = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, (uint8_t)(m[0] ^ 2), m[1], m[2], 0xff, 0xfe, m[3], m[4],
+	                             m[5]}};
+
+	want(ip, &a, iface, ADDRESS_OWN, 0);
+}
+
+static void unwant(struct ip *ip, struct address *s)
+{
+	struct address_table *t = &ip->link->addresses;
+
+	switch (address_state(word_of(s))) {
+	case IP_ADDRESS_TENTATIVE:
+		withdraw(ip, s);
+		return;
+	case IP_ADDRESS_ACTIVE:
+		if (address_kind(word_of(s)) == ADDRESS_BROADCAST) {
+			withdraw(ip, s);
+			return;
+		}
+		set_state(t, s, IP_ADDRESS_DRAINING);
+		arm(ip, owned_of(t, s), ADDRESS_DRAIN_MS);
+		return;
+	default:
+		return;
+	}
+}
+
+void address_apply(struct ip *ip)
+{
+	const struct table *table = ip->shard->table;
+	const struct table_address *ta = TABLE_LIST(table, table->addresses, struct table_address);
+	struct address_table *t = &ip->link->addresses;
+	uint32_t v6_ports = 0;
+
+	for (uint32_t i = 0; i < table->addresses.n; i++) {
+		if (ta[i].port >= ip->ports_n)
+			continue;
+		want(ip, &ta[i].addr, ta[i].port, ta[i].virtual ? ADDRESS_VIRTUAL : ADDRESS_OWN, i / ADDRESS_PER_MS);
+		if (!addr_is_v4(&ta[i].addr))
+			v6_ports |= 1u << ta[i].port;
+	}
+	/* After all addresses of hosts, so that one of these which is also a broadcast address stays what it is. */
+	for (uint32_t i = 0; i < table->addresses.n; i++) {
+		if (ta[i].port < ip->ports_n)
+			want_broadcast(ip, &ta[i]);
+	}
+	for (uint8_t p = 0; p < ip->ports_n; p++) {
+		if (v6_ports >> p & 1)
+			want_link_local(ip, p);
+	}
+	for (uint32_t i = 0; i < ADDRESS_SLOTS; i++) {
+		if (t->tag[i] != 0 && t->owned[i].stamp != ip->epoch)
+			unwant(ip, &t->slot[i]);
+	}
+}
+
+void address_fini(struct ip *ip)
+{
+	struct address_table *t = &ip->link->addresses;
+
+	for (uint32_t i = 0; i < ADDRESS_SLOTS; i++)
+		timer_cancel(&ip->shard->wheel, &t->owned[i].timer);
+}
+
+enum ip_address_state ip_address_state(const struct ip_link *l, const struct addr *a)
+{
+	uint32_t word;
+
+	CHECK_MAGIC(l, IP_LINK_MAGIC);
+	word = address_find(&l->addresses, a);
+	return address_kind(word) == ADDRESS_BROADCAST ? IP_ADDRESS_NONE : address_state(word);
+}

@@ -1,0 +1,154 @@
+/* Making and ending the layer; generations; the two doors by which packets come in. */
+#include "ip/ip.h"
+
+#include <stdlib.h>
+
+#include "ip/layer.h"
+#include "table/table.h"
+
+/* Zeroed, on cache lines, touched lazily where the allocator can. Boot only: failure stops the program. */
+static void *boot_alloc(size_t bytes)
+{
+	const size_t rounded = (bytes + 63) & ~(size_t)63;
+	void *p = aligned_alloc(64, rounded);
+
+	CHECK(p != NULL);
+	return memset(p, 0, rounded);
+}
+
+struct ip_link *ip_link_new(uint16_t workers)
+{
+	struct ip_link *l = boot_alloc(sizeof(*l));
+
+	CHECK(workers > 0 && workers <= LIMIT_workers);
+	l->magic = IP_LINK_MAGIC;
+	l->workers = workers;
+	neigh_init(&l->neighs);
+	return l;
+}
+
+void ip_link_free(struct ip_link *l)
+{
+	if (l == NULL)
+		return;
+	CHECK_MAGIC(l, IP_LINK_MAGIC);
+	l->magic = 0;
+	free(l);
+}
+
+static void open_iface(struct ip *ip, uint8_t i)
+{
+	const struct port_tx *tx = &ip->tx[i];
+
+	ip->iface[i] = (struct iface){
+		.mac = tx->port->mac,
+		.mtu = tx->port->mtu,
+		.offloads = tx->port->offloads,
+		.usable = tx->queue < tx->port->queues,
+		.steered = ip->shard->workers == 1 ||
+		           ((tx->port->offloads & PORT_RSS) != 0 && tx->port->queues >= ip->shard->workers),
+	};
+}
+
+struct ip *ip_new(struct shard *s, struct ip_link *link, struct port_tx *tx, uint16_t ports_n, const struct ip_up *up)
+{
+	struct ip *ip = boot_alloc(sizeof(*ip));
+
+	CHECK_MAGIC(link, IP_LINK_MAGIC);
+	CHECK(ports_n <= LIMIT_ports && s->workers == link->workers && s->worker < s->workers);
+	CHECK(up->on_tcp != NULL && up->on_icmp_error != NULL && (up->on_hand_over != NULL || s->workers == 1));
+	*ip = (struct ip){.magic = IP_MAGIC, .shard = s, .link = link, .tx = tx, .epoch = 1, .ports_n = ports_n, .up = *up};
+	ip->link_owner = s->worker == IP_LINK_OWNER;
+	ip->ip4_id = (uint16_t)rng_u64(&s->rng);
+	for (uint8_t i = 0; i < ports_n; i++)
+		open_iface(ip, i);
+	/* The same in all shards of a process, so it does not matter who writes it last. */
+	memcpy(&link->addresses.key, s->secret, sizeof(link->addresses.key));
+	memcpy(&link->neighs.key, s->secret + 8, sizeof(link->neighs.key));
+	return ip;
+}
+
+void ip_free(struct ip *ip)
+{
+	if (ip == NULL)
+		return;
+	CHECK_MAGIC(ip, IP_MAGIC);
+	if (ip->link_owner) {
+		address_fini(ip);
+		neigh_fini(ip);
+	}
+	ip->magic = 0;
+	free(ip);
+}
+
+void ip_apply(struct ip *ip)
+{
+	CHECK_MAGIC(ip, IP_MAGIC);
+	if (ip->shard->table == NULL)
+		return;
+	if (++ip->epoch == 0)
+		ip->epoch = 1;
+	route_apply(ip);
+	if (!ip->link_owner)
+		return;
+	address_apply(ip);
+	neigh_apply(ip);
+}
+
+void ip_input(struct ip *ip, struct rte_mbuf *m, uint8_t iface)
+{
+	struct packet_meta *meta = packet_meta(m);
+
+	CHECK_SLOW(ip->magic == IP_MAGIC && iface < ip->ports_n);
+	meta->iface = iface;
+	meta->hops = 0;
+	eth_input(ip, m);
+}
+
+void ip_take_over(struct ip *ip, struct rte_mbuf *m)
+{
+	const struct packet_meta *meta = packet_meta(m);
+
+	CHECK_MAGIC(ip, IP_MAGIC);
+	CHECK(meta->hops == 1 && meta->iface < ip->ports_n);
+	if (meta->kind == PACKET_RESOLVE)
+		neigh_send(ip, m);
+	else
+		eth_input(ip, m);
+}
+
+bool ip_steer(struct ip *ip, struct rte_mbuf *m, uint16_t worker)
+{
+	struct packet_meta *meta = packet_meta(m);
+
+	if (worker == ip->shard->worker)
+		return false;
+	/* Owners are computed alike everywhere, so the second worker keeps what it was given. */
+	if (meta->hops != 0)
+		return false;
+	meta->kind = PACKET_INPUT;
+	meta->hops = 1;
+	ip->up.on_hand_over(ip->up.up, m, worker);
+	return true;
+}
+
+bool ip_own_mac(const struct ip *ip, const struct rte_ether_addr *mac)
+{
+	for (uint16_t i = 0; i < ip->ports_n; i++) {
+		if (rte_is_same_ether_addr(mac, &ip->iface[i].mac))
+			return true;
+	}
+	return false;
+}
+
+struct rte_mbuf *ip_mbuf(struct ip *ip, uint16_t bytes)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(ip->shard->pools.header);
+
+	if (m == NULL) {
+		count(ip->shard->counters, DROP_ip_no_mbuf);
+		return NULL;
+	}
+	memset(rte_pktmbuf_append(m, bytes), 0, bytes);
+	return m;
+}
