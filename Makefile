@@ -87,8 +87,9 @@ $(B)/lib%.a:
 
 # Archives are given twice around where control and the data plane need each other's lower layers.
 link = @mkdir -p $(@D); echo "ld $@"; $(CC) $(LDFLAGS_ALL) -o $@ $(1) $(2)
+# Exported symbols: stacks of hung workers are printed with names.
 $(B)/bin/sluice-dataplane: $(B)/obj/dataplane/main.o $(B)/libdataplane.a
-	$(call link,$^,$(libs_dataplane))
+	$(call link,$^,-rdynamic $(libs_dataplane))
 $(B)/bin/sluice-control: $(B)/obj/control/main.o $(B)/libcontrol.a $(B)/libdataplane.a
 	$(call link,$^,$(libs_control) $(libs_dataplane))
 $(B)/bin/sluice-api: $(B)/obj/mgmt-api/main.o $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a

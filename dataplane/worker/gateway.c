@@ -122,7 +122,8 @@ void gateway_free(struct gateway *g)
 	for (uint16_t w = 0; w < LIMIT_workers; w++)
 		if (g->workers[w])
 			worker_close(g->workers[w]);
-	ip_link_free(g->link);
+	if (g->link)
+		ip_link_free(g->link);
 	for (uint16_t w = 0; w < LIMIT_workers; w++)
 		if (g->workers[w])
 			worker_free(g->workers[w]);

@@ -180,7 +180,9 @@ static bool make_shard(struct worker *w, uint16_t index, const char *name)
 	wheel_init(&s->wheel, 0);
 	pool_init(&s->chunks, "arena chunks", ARENA_CHUNK, chunks > CHUNKS_MIN ? chunks : CHUNKS_MIN);
 	s->access_log = logring_new(LIMIT_log_ring_bytes);
-	return s->access_log && packet_pools_init(&s->pools, name, SOCKET_ID_ANY, o->pools_percent) == OK;
+	if (o->pools)
+		s->pools = o->pools[index];
+	return s->access_log && (o->pools || packet_pools_init(&s->pools, name, SOCKET_ID_ANY, o->pools_percent) == OK);
 }
 
 struct worker *worker_new(struct gateway *g, uint16_t index, const char *name)
@@ -224,17 +226,22 @@ void worker_close(struct worker *w)
 	w->tls = NULL;
 	w->tcp = NULL;
 	w->ip = NULL;
-	for (unsigned p = 0; p < LIMIT_ports; p++)
+	for (unsigned p = 0; p < LIMIT_ports; p++) {
 		rte_pktmbuf_free_bulk(w->tx[p].m, w->tx[p].n);
-	for (unsigned to = 0; to < LIMIT_workers; to++)
+		w->tx[p].n = 0;
+	}
+	for (unsigned to = 0; to < LIMIT_workers; to++) {
 		rte_pktmbuf_free_bulk(w->out[to].m, w->out[to].n);
+		w->out[to].n = 0;
+	}
 }
 
 void worker_free(struct worker *w)
 {
 	worker_close(w);
 	logring_free(w->shard.access_log);
-	packet_pools_fini(&w->shard.pools);
+	if (!w->gateway->options.pools)
+		packet_pools_fini(&w->shard.pools);
 	pool_fini(&w->shard.chunks);
 	free(w);
 }

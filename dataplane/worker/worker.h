@@ -41,6 +41,8 @@ struct gateway_options {
 	void *waker;
 	/* Counter cells, one struct counters per worker; null: plain memory. */
 	struct counters *counters;
+	/* Packet pools, one per worker, when ports need them before the gateway is made; null: it makes its own. */
+	const struct packet_pools *pools;
 };
 
 struct gateway *gateway_new(const struct gateway_options *o);      /* boot; null: no memory */

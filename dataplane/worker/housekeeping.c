@@ -1,0 +1,433 @@
+/*
+ * The life of a data plane process.
+ *
+ *   WAITING --a generation: from the state directory, or the first one published--> start --> RUNNING or FAILED
+ *   FAILED  --a while, or another generation (saved)--> the program starts itself anew
+ *   RUNNING --SIGTERM--> drain --> the end
+ *   RUNNING --a generation with another machine section--> saved, drained shortly --> the program starts itself anew
+ *
+ * One thread, one loop: serve the desk (which waits), drain the logs, free generations, save the newest, look at
+ * heartbeats. A publish is answered as soon as the pointer is swapped; saving follows, because a disk may be slow and
+ * control asks after a restart which generation is there.
+ */
+#include "worker/housekeeping.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/frame.h"
+#include "base/shard.h"
+#include "worker/block.h"
+#include "worker/desk.h"
+#include "worker/requests.h"
+#include "worker/scribe.h"
+#include "worker/stack.h"
+#include "worker/thread.h"
+#include "worker/worker.h"
+
+enum {
+	TURN_BUSY_MS = 2,
+	TURN_IDLE_MS = 20,
+	WATCH_EVERY_MS = 100,
+	HUNG_LOOKS = 20,           /* without a heartbeat in between: two seconds */
+	RESTART_DRAIN_MS = 1000,
+	RETRY_MS = 1000,
+	COUNTERS_HEADER = 64,
+};
+#define COUNTERS_MAGIC UINT64_C(0x53524554554f4353) /* "SCOUTERS" */
+
+/* At the start of the counters file: whoever maps it knows what it sees. */
+struct counters_header {
+	uint64_t magic;
+	uint32_t workers;
+	uint32_t cells;
+};
+static_assert(sizeof(struct counters_header) <= COUNTERS_HEADER, "counters start on a line of their own");
+
+struct watched {
+	uint64_t heartbeat;
+	unsigned looks;
+};
+
+struct house {
+	const struct housekeeping_options *o;
+	struct desk desk;
+	struct machine machine;
+	struct threads *threads;
+	struct gateway *gateway;         /* null while waiting */
+	struct counters *counters;
+	struct scribe *scribe;
+	const struct table *unsaved;     /* newest that is not in the state directory yet */
+	bool restart;
+	bool failed;                     /* the start did not work: failed_content is what was tried, why the reason */
+	uint64_t failed_content;
+	char why[MACHINE_WHY_MAX];
+	int64_t watched_ms;
+	struct watched watched[LIMIT_workers];
+	bool hung[LIMIT_workers];
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- generations ---- */
+
+static void on_free(void *arg, const struct table *t)
+{
+	struct house *h = arg;
+
+	if (h->unsaved == t)
+		h->unsaved = NULL;
+	block_close(t);
+}
+
+static void save(struct house *h)
+{
+	if (!h->unsaved)
+		return;
+	if (block_save(h->o->state_dir, h->unsaved))
+		fprintf(stderr, "dataplane: %s: the generation cannot be saved: %s\n", h->o->state_dir, strerror(errno));
+	h->unsaved = NULL;
+}
+
+static enum err take(struct house *h, const struct table *t, char why[static BLOCK_WHY_MAX])
+{
+	enum err e = gateway_publish(h->gateway, t, on_free, h);
+
+	if (e)
+		snprintf(why, BLOCK_WHY_MAX, "%d generations are still in use", LIMIT_generations);
+	else
+		h->unsaved = t;
+	return e;
+}
+
+static enum err start(struct house *h, const struct table *t);
+
+/* For the next life of this process: what cannot be taken over by this one. */
+static enum err save_for_restart(struct house *h, const struct table *t, char why[static BLOCK_WHY_MAX])
+{
+	enum err e = ERR_INVALID;
+
+	if (h->failed && t->content == h->failed_content)
+		memcpy(why, h->why, BLOCK_WHY_MAX);
+	else if ((e = block_save(h->o->state_dir, t)))
+		snprintf(why, BLOCK_WHY_MAX, "a restart is needed, but the generation cannot be saved: %s", strerror(errno));
+	else
+		h->restart = true;
+	return e;
+}
+
+static enum err publish(struct house *h, int memfd, char why[static BLOCK_WHY_MAX])
+{
+	const struct table *t = NULL;
+	enum err e;
+
+	if (memfd < 0) {
+		snprintf(why, BLOCK_WHY_MAX, "no block came with the request");
+		return ERR_INVALID;
+	}
+	e = block_open(memfd, &t, why);
+	if (e)
+		return e;
+	if (!h->gateway && !h->failed) {
+		e = start(h, t);
+		memcpy(why, h->why, BLOCK_WHY_MAX);
+		return e;
+	}
+	if (h->gateway && machine_serves(&h->machine, t)) {
+		e = take(h, t, why);
+		if (e)
+			block_close(t);
+		return e;
+	}
+	e = save_for_restart(h, t, why);
+	block_close(t);
+	return e;
+}
+
+/* ---- the desk ---- */
+
+static void answer_publish(struct house *h, int memfd, yyjson_mut_doc *d, yyjson_mut_val *root)
+{
+	char why[BLOCK_WHY_MAX] = "";
+	enum err e = publish(h, memfd, why);
+
+	yyjson_mut_obj_add_bool(d, root, "ok", !e);
+	if (e) {
+		yyjson_mut_obj_add_strcpy(d, root, "reason", why);
+		fprintf(stderr, "dataplane: generation refused: %s\n", why);
+	}
+	if (h->restart)
+		yyjson_mut_obj_add_bool(d, root, "restart", true);
+}
+
+static void answer_generation(const struct house *h, yyjson_mut_doc *d, yyjson_mut_val *root)
+{
+	const struct table *t = h->gateway ? gateway_table(h->gateway) : NULL;
+	char number[24];
+
+	yyjson_mut_obj_add_bool(d, root, "ok", true);
+	snprintf(number, sizeof(number), "%" PRIu64, t ? t->resource_version : 0);
+	yyjson_mut_obj_add_strcpy(d, root, "resourceVersion", number);
+	snprintf(number, sizeof(number), "%016" PRIx64, t ? t->content : 0);
+	yyjson_mut_obj_add_strcpy(d, root, "content", number);
+	yyjson_mut_obj_add_uint(d, root, "alive", h->gateway ? gateway_generations(h->gateway) : 0);
+}
+
+static void answer(void *arg, yyjson_val *request, int memfd, yyjson_mut_doc *d, yyjson_mut_val *root)
+{
+	struct house *h = arg;
+	struct requests_view v = {h->gateway, &h->machine, h->counters, h->hung};
+	const char *op = doc_str(request, "op"), *reason = NULL;
+
+	if (strcmp(op, "publish") == 0)
+		answer_publish(h, memfd, d, root);
+	else if (strcmp(op, "generation") == 0)
+		answer_generation(h, d, root);
+	else if (!h->gateway)
+		reason = "no generation yet";
+	else if (!requests_answer(&v, op, d, root))
+		reason = "no such op";
+	if (reason) {
+		yyjson_mut_obj_add_bool(d, root, "ok", false);
+		yyjson_mut_obj_add_str(d, root, "reason", reason);
+	}
+}
+
+/* ---- starting ---- */
+
+static struct counters *map_counters(const char *run_dir, uint16_t workers)
+{
+	size_t bytes = COUNTERS_HEADER + sizeof(struct counters) * workers;
+	struct counters_header *header;
+	char path[4096], new_path[4096];
+	int fd;
+
+	/* A new file each time: a reader that still maps the old one keeps consistent numbers. */
+	snprintf(path, sizeof(path), "%s/counters", run_dir);
+	snprintf(new_path, sizeof(new_path), "%s/counters.new", run_dir);
+	unlink(new_path);
+	fd = open(new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0 || rename(new_path, path) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	header = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (header == MAP_FAILED)
+		return NULL;
+	*header = (struct counters_header){.magic = COUNTERS_MAGIC, .workers = workers, .cells = COUNTERS};
+	return (struct counters *)(void *)((char *)header + COUNTERS_HEADER);
+}
+
+static enum err fail(struct house *h, const char *what)
+{
+	snprintf(h->why, sizeof(h->why), "%s", what);
+	return ERR_IO;
+}
+
+static enum err make_gateway(struct house *h)
+{
+	struct gateway_options g = {
+		.workers = h->machine.workers, .ports_n = h->machine.ports_n, .ports = h->machine.port_list,
+		.pools_percent = h->machine.pools_percent, .pools = h->machine.pools, .wake = threads_wake,
+	};
+
+	if (getrandom(g.secret, sizeof(g.secret), 0) != sizeof(g.secret) || getrandom(&g.seed, sizeof(g.seed), 0) < 8)
+		return fail(h, "no randomness");
+	h->counters = map_counters(h->o->run_dir, h->machine.workers);
+	if (!h->counters)
+		return fail(h, "the counters file cannot be made");
+	h->threads = threads_new(h->machine.workers, h->machine.crowded);
+	if (!h->threads)
+		return fail(h, "no memory");
+	g.waker = h->threads;
+	g.counters = h->counters;
+	h->gateway = gateway_new(&g);
+	return h->gateway ? OK : fail(h, "no memory for the gateway");
+}
+
+/* Takes t. EAL can be started only once per process, so a failure is final for this one. */
+static enum err start(struct house *h, const struct table *t)
+{
+	enum err e = machine_start(&h->machine, t, &h->o->machine, h->why);
+
+	h->failed_content = t->content;
+	if (!e)
+		e = make_gateway(h);
+	if (!e)
+		e = take(h, t, h->why);
+	if (!e && threads_start(h->threads, h->gateway, h->machine.port_list, h->machine.ports_n))
+		e = fail(h, "threads do not start");
+	if (e) {
+		fprintf(stderr, "dataplane: cannot start: %s\n", h->why);
+		h->failed = true;
+		return e;
+	}
+	fprintf(stderr, "dataplane: running: %u workers%s, %u ports, %s, resourceVersion %" PRIu64 "\n",
+	        h->machine.workers, h->machine.crowded ? " (no CPU each)" : "", h->machine.ports_n,
+	        threads_has_rx_fds(h->threads) ? "woken by frames" : "bounded sleeps", t->resource_version);
+	return OK;
+}
+
+static void start_from_state(struct house *h)
+{
+	const struct table *t;
+	enum err e = block_load(h->o->state_dir, &t, h->why);
+
+	if (!e && start(h, t) == OK)
+		h->unsaved = NULL; /* it came from there */
+	if (e && e != ERR_NOT_FOUND)
+		fprintf(stderr, "dataplane: the saved generation is not used: %s\n", h->why);
+	if (e)
+		fprintf(stderr, "dataplane: waiting for the first generation\n");
+}
+
+/* ---- running ---- */
+
+static void watch_worker(struct house *h, uint16_t w)
+{
+	struct watched *seen = &h->watched[w];
+	uint64_t heartbeat = worker_heartbeat(gateway_worker(h->gateway, w));
+	char path[4096];
+
+	if (heartbeat != seen->heartbeat) {
+		if (h->hung[w])
+			fprintf(stderr, "dataplane: worker %u goes on\n", w);
+		*seen = (struct watched){.heartbeat = heartbeat};
+		h->hung[w] = false;
+		return;
+	}
+	if (++seen->looks != HUNG_LOOKS)
+		return;
+	h->hung[w] = true;
+	/* The one cell that its owner cannot write: it hangs. */
+	count(&h->counters[w], C_worker_hangs);
+	fprintf(stderr, "dataplane: worker %u hangs\n", w);
+	snprintf(path, sizeof(path), "%s/hung-worker-%u.txt", h->o->run_dir, w);
+	stack_dump(threads_self(h->threads, w), w, path);
+}
+
+/* Counts its own looks, not seconds: after the whole process was stopped nobody is called hung. */
+static void watch(struct house *h)
+{
+	int64_t now = now_ms();
+
+	if (now - h->watched_ms < WATCH_EVERY_MS)
+		return;
+	h->watched_ms = now;
+	for (uint16_t w = 0; w < h->machine.workers; w++)
+		watch_worker(h, w);
+}
+
+static bool write_logs(struct house *h)
+{
+	bool wrote = false;
+
+	for (uint16_t w = 0; w < h->machine.workers; w++)
+		wrote |= scribe_drain(h->scribe, worker_shard(gateway_worker(h->gateway, w))->access_log);
+	scribe_flush(h->scribe);
+	return wrote;
+}
+
+static void turn(struct house *h, int timeout_ms)
+{
+	static bool busy;
+
+	desk_serve(&h->desk, busy && timeout_ms > TURN_BUSY_MS ? TURN_BUSY_MS : timeout_ms);
+	busy = write_logs(h);
+	gateway_reclaim(h->gateway);
+	save(h);
+	watch(h);
+}
+
+static uint64_t exchanges(const struct house *h)
+{
+	uint64_t n = 0;
+
+	for (uint16_t w = 0; w < h->machine.workers; w++)
+		n += __atomic_load_n(&h->counters[w].cell[C_exchanges_opened], __ATOMIC_RELAXED) -
+		     __atomic_load_n(&h->counters[w].cell[C_exchanges_closed], __ATOMIC_RELAXED);
+	return n;
+}
+
+static void drain(struct house *h, unsigned deadline_ms)
+{
+	int64_t end_ms = now_ms() + deadline_ms;
+
+	for (uint16_t w = 0; w < h->machine.workers; w++)
+		worker_drain(gateway_worker(h->gateway, w));
+	do
+		turn(h, TURN_IDLE_MS);
+	while (exchanges(h) > 0 && now_ms() < end_ms);
+	turn(h, TURN_IDLE_MS); /* the last FINs */
+}
+
+static void end(struct house *h)
+{
+	threads_stop(h->threads);
+	write_logs(h);
+	save(h);
+	gateway_free(h->gateway);
+	threads_free(h->threads);
+	machine_stop(&h->machine);
+}
+
+static enum housekeeping_end live(struct house *h, volatile sig_atomic_t *stop)
+{
+	int64_t retry_ms;
+
+	start_from_state(h);
+	while (!h->gateway && !h->failed && !*stop)
+		desk_serve(&h->desk, WATCH_EVERY_MS);
+	retry_ms = now_ms() + RETRY_MS;
+	while (h->failed && !h->restart && !*stop && now_ms() < retry_ms)
+		desk_serve(&h->desk, WATCH_EVERY_MS);
+	if (*stop && !h->gateway)
+		return HOUSEKEEPING_STOPPED;
+	if (h->failed)
+		return HOUSEKEEPING_RESTART;
+	while (!*stop && !h->restart)
+		turn(h, TURN_IDLE_MS);
+	if (h->restart)
+		fprintf(stderr, "dataplane: workers or ports changed: starting anew\n");
+	drain(h, *stop ? h->o->drain_ms : RESTART_DRAIN_MS);
+	end(h);
+	return h->restart && !*stop ? HOUSEKEEPING_RESTART : HOUSEKEEPING_STOPPED;
+}
+
+enum housekeeping_end housekeeping_run(const struct housekeeping_options *o, volatile sig_atomic_t *stop)
+{
+	struct house *h = calloc(1, sizeof(*h));
+	enum housekeeping_end how = HOUSEKEEPING_FAILED;
+
+	CHECK(h != NULL);
+	h->o = o;
+	h->scribe = scribe_new(o->access_log);
+	if (!h->scribe)
+		fprintf(stderr, "dataplane: %s: %s\n", o->access_log, strerror(errno));
+	else if (!desk_open(&h->desk, o->run_dir, answer, h)) {
+		how = live(h, stop);
+		desk_close(&h->desk);
+	}
+	if (h->scribe && scribe_lost(h->scribe))
+		fprintf(stderr, "dataplane: %" PRIu64 " access log lines were not taken\n", scribe_lost(h->scribe));
+	scribe_free(h->scribe);
+	free(h);
+	return how;
+}

@@ -1,0 +1,44 @@
+/*
+ * The machine's side of a generation: EAL, lcores, memory and ports. A data plane starts it once; when the machine
+ * section of a later generation differs, the program starts itself anew.
+ */
+#ifndef WORKER_MACHINE_H
+#define WORKER_MACHINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/packet.h"
+#include "port/port.h"
+#include "table/table.h"
+
+enum { MACHINE_DEVICE_MAX = 256, MACHINE_WHY_MAX = 256 };
+
+struct machine_options {
+	bool no_huge;                  /* do not even look for hugepages */
+	const char *file_prefix;
+};
+
+struct machine {
+	uint16_t workers;
+	uint16_t ports_n;
+	unsigned pools_percent;
+	bool huge;
+	bool crowded;                  /* more threads than CPUs */
+	struct port ports[LIMIT_ports];
+	struct port *port_list[LIMIT_ports];
+	char names[LIMIT_ports][32];   /* of the ports, for people */
+	char devices[LIMIT_ports][MACHINE_DEVICE_MAX];
+	uint16_t mtus[LIMIT_ports];
+	struct packet_pools pools[LIMIT_workers];
+};
+
+/* Once per process. why: what is wrong, for people. */
+enum err machine_start(struct machine *m, const struct table *t, const struct machine_options *o,
+                       char why[static MACHINE_WHY_MAX]) MUST_CHECK;
+void machine_stop(struct machine *m);
+bool machine_serves(const struct machine *m, const struct table *t);  /* the same workers, ports and devices */
+
+#endif
