@@ -1,0 +1,446 @@
+/*
+ * See ledger.h. Staged events are a growing array; a small hash table over it finds the latest one of an object, so that
+ * a file of ten thousand objects is not searched ten thousand times.
+ */
+#include "control/store/ledger.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+#include "base/check.h"
+#include "control/wipe.h"
+
+enum { LEDGER_MAGIC = 0x1ed6e701, SLOTS_MIN = 64 };
+
+struct staged {
+	struct store_event event;
+	const struct object *object;    /* null: deleted. Owned. */
+	const struct object *before;    /* what gives namespace and name to a deletion. Owned, or null. */
+	char *labels;
+	uint64_t hash;
+};
+
+struct ledger {
+	uint32_t magic;
+	struct store *store;
+	struct seal *seal;
+	struct snapshot *current;
+	struct staged *staged;
+	size_t staged_n, staged_room;
+	uint32_t *slots;                /* index + 1 of the latest event of an object; 0: empty. Linear probing. */
+	size_t slots_n;
+	unsigned used_percent;
+};
+
+/* ---- opening ---- */
+
+struct loading {
+	struct object_change *changes;
+	size_t n, room;
+	uint64_t newest;
+};
+
+static bool load_one(void *closure, const struct kind *kind, const char *json, size_t n)
+{
+	struct loading *loading = closure;
+	yyjson_doc *doc = yyjson_read(json, n, 0);
+	struct object *o;
+
+	CHECK(doc);     /* we wrote it, and LMDB does not tear pages: the file was changed by somebody else */
+	o = object_new(kind, doc);
+	if (loading->n == loading->room) {
+		loading->room = loading->room ? 2 * loading->room : 256;
+		loading->changes = realloc(loading->changes, loading->room * sizeof(loading->changes[0]));
+		CHECK(loading->changes);
+	}
+	loading->changes[loading->n++] = (struct object_change){kind, o->namespace, o->name, o};
+	if (o->resource_version > loading->newest)
+		loading->newest = o->resource_version;
+	return true;
+}
+
+static enum err load(struct ledger *l)
+{
+	struct loading loading = {0};
+	struct snapshot *empty = snapshot_new(l->seal);
+	enum err e = store_load(l->store, load_one, &loading);
+
+	if (e == OK && loading.newest > store_version(l->store))
+		e = ERR_INVALID;        /* a counter that lags behind what it counted */
+	if (e == OK)
+		l->current = snapshot_with(empty, loading.changes, loading.n, store_version(l->store));
+	for (size_t i = 0; i < loading.n; i++)
+		object_put(loading.changes[i].object);
+	free(loading.changes);
+	snapshot_put(empty);
+	return e;
+}
+
+struct ledger *ledger_open(const char *state_directory, size_t map_bytes, char error[static 256])
+{
+	struct ledger *l = calloc(1, sizeof(*l));
+	char path[512];
+	enum err e;
+
+	CHECK(l);
+	l->magic = LEDGER_MAGIC;
+	if (mkdir(state_directory, 0750) != 0 && errno != EEXIST) {
+		snprintf(error, 256, "%.200s: %s", state_directory, strerror(errno));
+		goto failed;
+	}
+	snprintf(path, sizeof(path), "%s/seal.key", state_directory);
+	l->seal = seal_open_key(path, error);
+	if (!l->seal)
+		goto failed;
+	snprintf(path, sizeof(path), "%s/store", state_directory);
+	l->store = store_open(path, map_bytes, error);
+	if (!l->store)
+		goto failed;
+	l->used_percent = store_used_percent(l->store);
+	e = load(l);
+	if (e == OK)
+		return l;
+	snprintf(error, 256, "%.200s: %s", path, err_text(e));
+failed:
+	ledger_close(l);
+	return NULL;
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (!l)
+		return;
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	ledger_rollback(l, 0);
+	snapshot_put(l->current);
+	store_close(l->store);
+	seal_free(l->seal);
+	free(l->staged);
+	free(l->slots);
+	l->magic = 0;
+	free(l);
+}
+
+struct store *ledger_store(struct ledger *l)
+{
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	return l->store;
+}
+
+const struct seal *ledger_seal(const struct ledger *l)
+{
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	return l->seal;
+}
+
+struct snapshot *ledger_snapshot(const struct ledger *l)
+{
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	return l->current;
+}
+
+/* ---- the staged events and their index ---- */
+
+static uint64_t hash_of(const struct kind *kind, const char *namespace, const char *name)
+{
+	return XXH3_64bits_withSeed(name, strlen(name), XXH3_64bits_withSeed(namespace, strlen(namespace), kind_index(kind)));
+}
+
+static bool is_about(const struct staged *s, const struct kind *kind, const char *namespace, const char *name)
+{
+	return s->event.kind == kind && strcmp(s->event.name, name) == 0 && strcmp(s->event.namespace, namespace) == 0;
+}
+
+/* The slot of the object, or the empty one where it would go. */
+static uint32_t *slot_of(const struct ledger *l, uint64_t hash, const struct kind *kind, const char *namespace,
+                         const char *name)
+{
+	for (size_t i = hash & (l->slots_n - 1);; i = (i + 1) & (l->slots_n - 1)) {
+		uint32_t *slot = &l->slots[i];
+
+		if (*slot == 0)
+			return slot;
+		const struct staged *s = &l->staged[*slot - 1];
+
+		if (s->hash == hash && is_about(s, kind, namespace, name))
+			return slot;
+	}
+}
+
+static void index_staged(struct ledger *l, size_t at)
+{
+	const struct staged *s = &l->staged[at];
+
+	*slot_of(l, s->hash, s->event.kind, s->event.namespace, s->event.name) = (uint32_t)at + 1;
+}
+
+static void reindex(struct ledger *l, size_t slots_n)
+{
+	free(l->slots);
+	l->slots = calloc(slots_n, sizeof(l->slots[0]));
+	CHECK(l->slots);
+	l->slots_n = slots_n;
+	for (size_t i = 0; i < l->staged_n; i++)
+		index_staged(l, i);
+}
+
+static void push(struct ledger *l, const struct staged *s)
+{
+	if (l->staged_n == l->staged_room) {
+		l->staged_room = l->staged_room ? 2 * l->staged_room : 64;
+		l->staged = realloc(l->staged, l->staged_room * sizeof(l->staged[0]));
+		CHECK(l->staged);
+	}
+	l->staged[l->staged_n++] = *s;
+	if (l->slots_n < 2 * l->staged_n)
+		reindex(l, l->slots_n ? 2 * l->slots_n : SLOTS_MIN);
+	else
+		index_staged(l, l->staged_n - 1);
+}
+
+static void drop(struct staged *s)
+{
+	free((char *)(uintptr_t)s->event.json);
+	free(s->labels);
+	object_put(s->object);
+	object_put(s->before);
+}
+
+const struct object *ledger_find(const struct ledger *l, const struct kind *kind, const char *namespace, const char *name)
+{
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	if (l->staged_n) {
+		uint32_t slot = *slot_of(l, hash_of(kind, namespace, name), kind, namespace, name);
+
+		if (slot)
+			return l->staged[slot - 1].object;
+	}
+	return snapshot_find(l->current, kind->name, namespace, name);
+}
+
+const struct object **ledger_namespace(const struct ledger *l, const char *namespace, size_t *n)
+{
+	size_t room = 64;
+	const struct object **found = malloc(room * sizeof(*found));
+
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	CHECK(found);
+	*n = 0;
+	for (size_t k = 0; k < kinds_count; k++) {
+		size_t count, total = l->staged_n;
+		const struct object *const *items = snapshot_list(l->current, kinds[k]->name, &count);
+
+		if (!kinds[k]->namespaced)
+			continue;
+		/* What is stored, then what was staged: each object is taken where ledger_find() gives that very one. */
+		for (size_t i = 0; i < count + total; i++) {
+			const struct object *o = i < count ? items[i] : l->staged[i - count].object;
+
+			if (!o || o->kind != kinds[k] || strcmp(o->namespace, namespace) != 0 ||
+			    ledger_find(l, o->kind, o->namespace, o->name) != o)
+				continue;
+			if (*n == room) {
+				room *= 2;
+				found = realloc(found, room * sizeof(*found));
+				CHECK(found);
+			}
+			found[(*n)++] = object_get(o);
+		}
+	}
+	return found;
+}
+
+/* ---- changing ---- */
+
+/* The labels as they were, for watches with a selector. */
+static char *labels_of(const struct object *o)
+{
+	yyjson_val *labels = o ? doc_at(o->root, "metadata.labels") : NULL;
+	char *text = labels ? yyjson_val_write(labels, 0, NULL) : strdup("");
+
+	CHECK(text);
+	return text;
+}
+
+static void set_version(yyjson_mut_doc *doc, uint64_t version)
+{
+	yyjson_mut_val *metadata = yyjson_mut_obj_get(yyjson_mut_doc_get_root(doc), "metadata");
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)version);
+	yyjson_mut_obj_remove_str(metadata, "resourceVersion");
+	yyjson_mut_obj_add_strcpy(doc, metadata, "resourceVersion", text);
+}
+
+/* Puts `sealed` in the place of `data`. */
+static void seal_data(const struct ledger *l, const struct kind *kind, yyjson_mut_doc *doc)
+{
+	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *metadata = yyjson_mut_obj_get(root, "metadata");
+	yyjson_mut_val *data = yyjson_mut_obj_get(root, "data");
+	char place[OBJECT_PLACE_MAX], *text;
+	size_t n;
+	char *plain;
+
+	if (!data || strcmp(kind->name, "Secret") != 0)
+		return;
+	snprintf(place, sizeof(place), "%s/%s/%s", kind->name, yyjson_mut_get_str(yyjson_mut_obj_get(metadata, "namespace")),
+	         yyjson_mut_get_str(yyjson_mut_obj_get(metadata, "name")));
+	plain = yyjson_mut_val_write_opts(data, 0, &wiping, &n, NULL);
+	CHECK(plain && seal_close(l->seal, place, plain, n, &text) == OK);
+	wiping_free(plain);
+	yyjson_mut_obj_remove_str(root, "data");
+	yyjson_mut_obj_add_strcpy(doc, root, "sealed", text);
+	free(text);
+}
+
+enum err ledger_open_object(const struct ledger *l, const struct object *o, yyjson_mut_doc **out)
+{
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(&wiping);
+	yyjson_mut_val *root = yyjson_val_mut_copy(doc, o->root);
+	const char *sealed = doc_str(o->root, "sealed");
+	char place[OBJECT_PLACE_MAX], *plain;
+	size_t n;
+
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	yyjson_mut_doc_set_root(doc, root);
+	*out = doc;
+	if (strcmp(o->kind->name, "Secret") != 0 || !*sealed)
+		return OK;
+	if (seal_open(l->seal, object_place(o, place), sealed, &plain, &n) != OK) {
+		yyjson_mut_doc_free(doc);
+		return ERR_INVALID;
+	}
+	yyjson_doc *data = yyjson_read_opts(plain, n, 0, &wiping, NULL);
+
+	CHECK(data);
+	yyjson_mut_obj_remove_str(root, "sealed");
+	yyjson_mut_obj_add_val(doc, root, "data", yyjson_val_mut_copy(doc, yyjson_doc_get_root(data)));
+	yyjson_doc_free(data);
+	seal_wipe(plain, n);
+	return OK;
+}
+
+enum err ledger_put(struct ledger *l, const struct kind *kind, yyjson_mut_doc *doc, const struct object **out)
+{
+	struct staged s = {0};
+	const struct object *before;
+	struct object *o;
+	yyjson_doc *parsed;
+	char *json;
+	size_t n;
+
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	s.event.resource_version = store_version(l->store) + l->staged_n + 1;
+	set_version(doc, s.event.resource_version);
+	seal_data(l, kind, doc);
+	json = yyjson_mut_write(doc, 0, &n);
+	parsed = json ? yyjson_read(json, n, 0) : NULL;
+	CHECK(parsed);
+	o = object_new(kind, parsed);
+	before = ledger_find(l, kind, o->namespace, o->name);
+	if (before ? store_is_full(l->used_percent) : store_is_crowded(l->used_percent)) {
+		free(json);
+		object_put(o);
+		return ERR_FULL;
+	}
+	s.event.op = before ? STORE_MODIFIED : STORE_ADDED;
+	s.event.kind = kind;
+	s.event.namespace = o->namespace;
+	s.event.name = o->name;
+	s.event.json = json;
+	s.event.json_n = n;
+	s.event.old_labels = s.labels = labels_of(before);
+	s.object = o;
+	s.hash = hash_of(kind, o->namespace, o->name);
+	push(l, &s);
+	*out = o;
+	return OK;
+}
+
+void ledger_delete(struct ledger *l, const struct object *o)
+{
+	struct staged s = {0};
+	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+	size_t n;
+
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	s.before = object_get(o);
+	s.event.resource_version = store_version(l->store) + l->staged_n + 1;
+	yyjson_mut_doc_set_root(doc, yyjson_val_mut_copy(doc, o->root));
+	set_version(doc, s.event.resource_version);
+	s.event.json = yyjson_mut_write(doc, 0, &n);
+	yyjson_mut_doc_free(doc);
+	CHECK(s.event.json);
+	s.event.json_n = n;
+	s.event.op = STORE_DELETED;
+	s.event.kind = o->kind;
+	s.event.namespace = o->namespace;
+	s.event.name = o->name;
+	s.event.old_labels = s.labels = labels_of(o);
+	s.hash = hash_of(o->kind, o->namespace, o->name);
+	push(l, &s);
+}
+
+size_t ledger_mark(const struct ledger *l)
+{
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	return l->staged_n;
+}
+
+bool ledger_is_dirty(const struct ledger *l)
+{
+	return ledger_mark(l) > 0;
+}
+
+void ledger_rollback(struct ledger *l, size_t mark)
+{
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	CHECK(mark <= l->staged_n);
+	if (mark == l->staged_n)
+		return;
+	while (l->staged_n > mark)
+		drop(&l->staged[--l->staged_n]);
+	reindex(l, l->slots_n);
+}
+
+static void apply(struct ledger *l)
+{
+	struct object_change *changes = calloc(l->staged_n, sizeof(*changes));
+	struct snapshot *next;
+
+	CHECK(changes);
+	for (size_t i = 0; i < l->staged_n; i++) {
+		const struct staged *s = &l->staged[i];
+
+		changes[i] = (struct object_change){s->event.kind, s->event.namespace, s->event.name, s->object};
+	}
+	next = snapshot_with(l->current, changes, l->staged_n, store_version(l->store));
+	snapshot_put(l->current);
+	l->current = next;
+	free(changes);
+}
+
+enum err ledger_commit(struct ledger *l, int64_t now_ms)
+{
+	struct store_event *events;
+	enum err e;
+
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	if (l->staged_n == 0)
+		return OK;
+	events = calloc(l->staged_n, sizeof(*events));
+	CHECK(events);
+	for (size_t i = 0; i < l->staged_n; i++)
+		events[i] = l->staged[i].event;
+	e = store_commit(l->store, events, l->staged_n, now_ms);
+	free(events);
+	if (e == OK)
+		apply(l);
+	ledger_rollback(l, 0);
+	l->used_percent = store_used_percent(l->store);
+	return e;
+}
