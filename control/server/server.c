@@ -1,0 +1,275 @@
+/*
+ * See server.h. The round:
+ *
+ *   wait > accept > read whole frames > answer them all (staging) > stage status patches > one commit > replies > write
+ *
+ * Status patches ride in the same commit as the requests of the round. A patch is dropped when its object changed since
+ * the snapshot that it was made from: the reconciler is about to see the new one anyway.
+ */
+#include "control/server/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/frame.h"
+#include "control/admit/admit.h"
+#include "control/clock.h"
+#include "control/reconcile.h"
+#include "control/server/peer.h"
+#include "control/server/request.h"
+#include "control/wipe.h"
+
+enum { SERVER_MAGIC = 0x5e47e401, SOCKET_MODE = 0660, EVENTS_MAX = 64, TAG_LISTENER = SERVER_PEERS_MAX,
+       TAG_RECONCILER };
+
+struct server {
+	uint32_t magic;
+	struct ledger *ledger;
+	struct reconciler *reconciler;
+	int epoll, listener;
+	struct peer *peers[SERVER_PEERS_MAX];
+	struct reply replies[SERVER_PEERS_MAX];
+};
+
+static bool watch(struct server *s, int fd, uint32_t events, uint32_t tag, int operation)
+{
+	struct epoll_event event = {.events = events, .data.u32 = tag};
+
+	return epoll_ctl(s->epoll, operation, fd, &event) == 0;
+}
+
+struct server *server_new(struct ledger *ledger, struct reconciler *reconciler, const char *socket_path,
+                          char error[static 256])
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	CHECK(s);
+	s->magic = SERVER_MAGIC;
+	s->ledger = ledger;
+	s->reconciler = reconciler;
+	s->epoll = epoll_create1(EPOLL_CLOEXEC);
+	s->listener = frame_listen(socket_path, SOCKET_MODE);
+	if (s->epoll < 0 || s->listener < 0 || !watch(s, s->listener, EPOLLIN, TAG_LISTENER, EPOLL_CTL_ADD) ||
+	    (reconciler && !watch(s, reconciler_fd(reconciler), EPOLLIN, TAG_RECONCILER, EPOLL_CTL_ADD))) {
+		snprintf(error, 256, "%.200s: %s", socket_path, strerror(errno));
+		server_free(s);
+		return NULL;
+	}
+	if (reconciler)
+		reconciler_offer(reconciler, ledger_snapshot(ledger));
+	return s;
+}
+
+static void drop_peer(struct server *s, uint32_t at)
+{
+	peer_fini(s->peers[at]);        /* closing takes it out of epoll */
+	free(s->peers[at]);
+	s->peers[at] = NULL;
+}
+
+void server_free(struct server *s)
+{
+	CHECK_MAGIC(s, SERVER_MAGIC);
+	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++)
+		if (s->peers[i])
+			drop_peer(s, i);
+	if (s->listener >= 0)
+		close(s->listener);
+	if (s->epoll >= 0)
+		close(s->epoll);
+	s->magic = 0;
+	free(s);
+}
+
+bool server_adopt(struct server *s, int fd)
+{
+	CHECK_MAGIC(s, SERVER_MAGIC);
+	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++) {
+		if (s->peers[i])
+			continue;
+		if (!watch(s, fd, EPOLLIN, i, EPOLL_CTL_ADD))
+			return false;
+		s->peers[i] = malloc(sizeof(*s->peers[i]));
+		CHECK(s->peers[i]);
+		peer_init(s->peers[i], fd);
+		return true;
+	}
+	return false;
+}
+
+static void accept_all(struct server *s)
+{
+	for (;;) {
+		int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd < 0)
+			return;
+		if (!server_adopt(s, fd))
+			close(fd);
+	}
+}
+
+/* One direction at a time: a peer whose reply is under way is not read from. */
+static void serve(struct server *s, uint32_t at, int64_t now_ms)
+{
+	struct peer *p = s->peers[at];
+	enum peer_state before = p->state;
+	bool alive = p->state == PEER_WRITING ? peer_write(p, now_ms) : p->state == PEER_READING ? peer_read(p, now_ms) : true;
+
+	if (!alive && p->state != PEER_READY) {
+		drop_peer(s, at);
+		return;
+	}
+	if (p->state != before || before == PEER_WRITING)
+		watch(s, p->fd, p->state == PEER_WRITING ? EPOLLOUT : p->state == PEER_READING ? EPOLLIN : 0, at, EPOLL_CTL_MOD);
+}
+
+static struct request_context context(struct server *s, const char *now)
+{
+	struct request_context c = {.ledger = s->ledger, .now = now};
+
+	if (s->reconciler) {
+		struct publish_verdict v = reconciler_verdict(s->reconciler);
+
+		c.readiness.published = v.state == PUBLISH_LIVE ? v.resource_version : v.live_version;
+		c.readiness.dataplane = v.state == PUBLISH_LIVE || v.state == PUBLISH_REFUSED;
+	}
+	return c;
+}
+
+static size_t answer_all(struct server *s, const char *now)
+{
+	struct request_context c = context(s, now);
+	size_t answered = 0;
+
+	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++) {
+		struct peer *p = s->peers[i];
+
+		if (!p || p->state != PEER_READY)
+			continue;
+		c.peer = p->uid;
+		request_answer(&c, p->bytes, p->n, &s->replies[i]);
+		answered++;
+	}
+	return answered;
+}
+
+/* ---- status ---- */
+
+static void stage_status(struct server *s, const struct status_patch *patch, const char *now)
+{
+	const struct object *from = patch->object, *o;
+	const struct object *current = ledger_find(s->ledger, from->kind, from->namespace, from->name);
+	struct admission a = {.kind = from->kind, .status_only = true, .now = now};
+	struct causes causes;
+	yyjson_mut_doc *doc;
+	yyjson_doc *status;
+	bool changed;
+
+	if (!current || current->resource_version != from->resource_version)
+		return;
+	status = yyjson_read(patch->status, patch->status_n, 0);
+	CHECK(status);
+	doc = yyjson_mut_doc_new(NULL);
+	yyjson_mut_doc_set_root(doc, yyjson_mut_obj(doc));
+	yyjson_mut_obj_add_val(doc, yyjson_mut_doc_get_root(doc), "status",
+	                       yyjson_val_mut_copy(doc, yyjson_doc_get_root(status)));
+	yyjson_doc_free(status);
+	causes_init(&causes);
+	a.old = current->root;
+	admit(&a, doc, &causes, &changed);
+	if (causes.total)
+		fprintf(stderr, "status: %s/%s/%s refused: %s: %s\n", from->kind->name, from->namespace, from->name,
+		        causes.items[0].field, causes.items[0].message);
+	else if (changed && ledger_put(s->ledger, from->kind, doc, &o) != OK)
+		fprintf(stderr, "status: %s/%s/%s not stored: the store is full\n", from->kind->name, from->namespace, from->name);
+	causes_fini(&causes);
+	yyjson_mut_doc_free(doc);
+}
+
+static void take_status(struct server *s, const char *now)
+{
+	struct reconciled found;
+
+	if (!s->reconciler || !reconciler_take(s->reconciler, &found))
+		return;
+	for (size_t i = 0; i < found.patches.n; i++)
+		stage_status(s, &found.patches.items[i], now);
+	reconciled_fini(&found);
+}
+
+/* ---- the round ---- */
+
+static void reply_all(struct server *s, enum err committed, int64_t now_ms)
+{
+	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++) {
+		struct peer *p = s->peers[i];
+
+		if (!p || p->state != PEER_READY)
+			continue;
+		if (committed != OK && s->replies[i].staged)
+			request_answer_lost(committed, &s->replies[i]);
+		peer_reply(p, s->replies[i].json, s->replies[i].n);
+		s->replies[i] = (struct reply){0};
+		serve(s, i, now_ms);
+	}
+}
+
+static void close_stalled(struct server *s, int64_t now_ms)
+{
+	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++)
+		if (s->peers[i] && s->peers[i]->since_ms && now_ms - s->peers[i]->since_ms > SERVER_STALL_MS)
+			drop_peer(s, i);
+}
+
+static bool wait_and_read(struct server *s, int timeout_ms)
+{
+	struct epoll_event events[EVENTS_MAX];
+	int n = epoll_wait(s->epoll, events, EVENTS_MAX, timeout_ms);
+	int64_t now_ms = clock_monotonic_ms();
+
+	if (n < 0)
+		return errno == EINTR;
+	for (int i = 0; i < n; i++) {
+		uint32_t tag = events[i].data.u32;
+
+		if (tag == TAG_LISTENER)
+			accept_all(s);
+		else if (tag < SERVER_PEERS_MAX && s->peers[tag])
+			serve(s, tag, now_ms);
+	}
+	close_stalled(s, now_ms);
+	return true;
+}
+
+bool server_round(struct server *s, int timeout_ms)
+{
+	char now[CLOCK_TEXT_MAX];
+	int64_t wall_ms;
+	enum err e;
+
+	CHECK_MAGIC(s, SERVER_MAGIC);
+	if (!wait_and_read(s, timeout_ms))
+		return false;
+	wall_ms = clock_wall_ms();
+	clock_text(wall_ms, now);
+	answer_all(s, now);
+	take_status(s, now);
+	if (ledger_is_dirty(s->ledger)) {
+		e = ledger_commit(s->ledger, wall_ms);
+		if (e != OK)
+			fprintf(stderr, "store: commit error=%s\n", err_name(e));
+		else if (s->reconciler)
+			reconciler_offer(s->reconciler, ledger_snapshot(s->ledger));
+	} else {
+		e = OK;
+	}
+	reply_all(s, e, clock_monotonic_ms());
+	return true;
+}
