@@ -1,0 +1,134 @@
+/*
+ * The ACK field: what of ours has arrived, and how much more the peer will take.
+ */
+#include "tcp/input.h"
+#include "tcp/recovery.h"
+#include "tcp/reply.h"
+#include "tcp/rtt.h"
+
+static void refuse(struct tcp_conn *c)
+{
+	tcp_count(c->tcp, DROP_tcp_ack);
+	reply_challenge(c);
+}
+
+/*
+ * RFC 9293, 3.10.7.4: from newer segments only. SND.WL2 =< SEG.ACK holds for whatever comes here. Of two segments with
+ * the same numbers the larger window is the later one, since a window does not shrink.
+ */
+static void window(struct tcp_conn *c, const struct segment *g, bool advanced)
+{
+	const uint32_t wnd = segment_window(c, g), before = c->snd_wnd;
+
+	if (!advanced && !seq_gt(g->seq, c->snd_wl1) && !(g->seq == c->snd_wl1 && wnd > before))
+		return;
+	c->snd_wl1 = g->seq;
+	c->snd_wnd = wnd;
+	if (wnd > c->snd_wnd_max)
+		c->snd_wnd_max = wnd;
+	if (wnd <= before && !advanced)
+		return;
+	/* Nothing in flight: the persist timer was running, and is over. */
+	if (c->snd_nxt == c->snd_una && wnd > before) {
+		timer_clear(c, TIMER_REXMIT);
+		c->backoff = 0;
+	}
+	if (c->queued > 0 || c->flags & CONN_FIN)
+		conn_touch(c);
+}
+
+/* RFC 5681, 2: the five marks of a duplicate ACK. A closed window's probes are answered by such ACKs as well. */
+static bool duplicate(const struct tcp_conn *c, const struct segment *g)
+{
+	return g->len == 0 && !(g->flags & SEGMENT_FIN) && c->snd_nxt != c->snd_una && c->snd_wnd > 0 &&
+	       segment_window(c, g) == c->snd_wnd;
+}
+
+static void sample(struct tcp_conn *c, const struct segment *g)
+{
+	if (c->flags & CONN_TIMED && seq_ge(g->ack, c->rtt_seq)) {
+		c->flags &= (uint16_t)~CONN_TIMED;
+		rtt_sample(c, c->tcp->now_us - c->rtt_us);
+		c->backoff = 0;
+	} else if (c->backoff > 0 && g->ts && g->tsecr != 0) {
+		const uint32_t ms = c->tcp->now_ms + c->ts_offset - g->tsecr;
+
+		if (ms > RTO_MAX_MS)
+			return;
+		rtt_sample(c, ms * 1000);
+		c->backoff = 0;
+	}
+}
+
+/* Our FIN is acknowledged. False: the connection is gone. */
+static bool fin_acked(struct tcp_conn *c)
+{
+	if (c->state == TCP_LAST_ACK) {
+		conn_done(c);
+		return false;
+	}
+	conn_move(c, CAUSE_ack_of_fin);
+	if (c->state != TCP_TIME_WAIT)
+		return true;
+	conn_wait(c);
+	return false;
+}
+
+static bool advance(struct tcp_conn *c, const struct segment *g)
+{
+	const bool fin = c->flags & CONN_FIN && g->ack == conn_fin_seq(c) + 1;
+	const bool recovering = c->flags & CONN_RECOVERY;
+	const uint32_t bytes = g->ack - c->snd_una - fin;
+
+	CHECK(bytes <= c->queued);
+	sendq_drop(&c->sendq, &c->tcp->chunks, bytes);
+	c->queued -= bytes;
+	c->snd_una = g->ack;
+	/* Behind FIN there is nothing: conn_fin_seq() stays right because the flag that asks for it goes. */
+	if (fin)
+		c->flags &= (uint16_t)~CONN_FIN;
+	c->snd_nxt = seq_max(c->snd_nxt, c->snd_una);
+	c->retries = 0;
+	c->bytes_out += bytes;
+	sample(c, g);
+	window(c, g, true);
+	recovery_acked(c, bytes);
+	if (c->snd_una == c->snd_max)
+		timer_clear(c, TIMER_REXMIT);
+	else if (!recovering || !(c->flags & CONN_RECOVERY))
+		rtt_start(c);
+	c->flags &= (uint16_t)~CONN_CWND_LIMITED;
+	if (bytes > 0 && c->ops) {
+		c->ops->on_acked(c->user, bytes);
+		if (c->state == TCP_CLOSED)
+			return false;
+	}
+	return !fin || fin_acked(c);
+}
+
+bool ack_step(struct tcp_conn *c, struct segment *g)
+{
+	if (c->state == TCP_SYN_RECEIVED) {
+		if (g->ack != c->snd_max) {
+			tcp_count(c->tcp, DROP_tcp_ack);
+			reply_reset(c->tcp, g);
+			return false;
+		}
+		return open_established(c, g);
+	}
+	if (seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - c->snd_wnd_max)) {
+		refuse(c);
+		return false;
+	}
+	if (seq_gt(g->ack, c->snd_una))
+		return advance(c, g);
+	if (seq_lt(g->ack, c->snd_una))
+		return true; /* an old one; its text may still be news */
+	if (c->snd_wnd == 0)
+		c->retries = 0; /* the peer lives, and keeps its window closed */
+	if (duplicate(c, g))
+		recovery_dupack(c);
+	else
+		window(c, g, false);
+	return true;
+}

@@ -1,0 +1,168 @@
+/*
+ * The segment in memory:
+ *
+ *    header mbuf: headroom | TCP header, options | pieces of up to PACKET_COPY_MAX bytes, copied
+ *      > indirect mbuf: a larger piece, referred to where it lies
+ *      > header mbuf as a further block of copied pieces, when small ones follow a large one
+ *
+ * Copying small pieces is cheaper than referring to them (a reference costs an mbuf and two counter updates, and the
+ * port a descriptor), and it makes one segment of many small writes.
+ */
+#include "tcp/build.h"
+
+#include <rte_byteorder.h>
+#include <rte_memcpy.h>
+#include <rte_tcp.h>
+
+#include "tcp/conn.h"
+#include "tcp/segment.h"
+
+enum { SYN_OPTIONS_MAX = 20, IPV4_AND_TCP = 40, IPV6_AND_TCP = 60 };
+
+static uint8_t *put32(uint8_t *at, uint32_t word)
+{
+	word = rte_cpu_to_be_32(word);
+	memcpy(at, &word, sizeof(word));
+	return at + sizeof(word);
+}
+
+static uint8_t *timestamps(struct tcp_conn *c, uint8_t *at)
+{
+	at = put32(at, OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TS << 8 | 10);
+	at = put32(at, c->tcp->now_ms + c->ts_offset);
+	return put32(at, c->ts_recent);
+}
+
+uint16_t build_mss(struct tcp_conn *c)
+{
+	const bool v4 = addr_is_v4(&c->tuple.remote);
+	const uint16_t mtu = ip_mtu(c->tcp->ip, &c->path, &c->tuple), headers = v4 ? IPV4_AND_TCP : IPV6_AND_TCP;
+
+	if (mtu < headers + MSS_MIN)
+		return v4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+	return (uint16_t)(mtu - headers);
+}
+
+/* A SYN offers everything, a SYN,ACK what was offered to it. SACK-permitted will stand here too. */
+static uint8_t *syn_options(struct tcp_conn *c, uint8_t *at)
+{
+	at = put32(at, OPTION_MSS << 24 | 4 << 16 | build_mss(c));
+	if (c->flags & CONN_WS)
+		at = put32(at, OPTION_NOP << 24 | OPTION_WSCALE << 16 | 3 << 8 | c->rcv_wscale);
+	if (c->flags & CONN_TS)
+		at = timestamps(c, at);
+	return at;
+}
+
+static struct rte_mbuf *header(const struct build *b)
+{
+	struct tcp_conn *c = b->conn;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(c->tcp->shard->pools.header);
+	struct rte_tcp_hdr *h;
+	uint8_t *end;
+
+	if (__builtin_expect(!m, 0))
+		return NULL;
+	h = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
+	end = (uint8_t *)(h + 1);
+	if (__builtin_expect(b->flags & SEGMENT_SYN, 0))
+		end = syn_options(c, end);
+	else if (c->flags & CONN_TS)
+		end = timestamps(c, end);
+	h->src_port = rte_cpu_to_be_16(c->tuple.local_port);
+	h->dst_port = rte_cpu_to_be_16(c->tuple.remote_port);
+	h->sent_seq = rte_cpu_to_be_32(b->seq);
+	h->recv_ack = b->flags & SEGMENT_ACK ? rte_cpu_to_be_32(c->rcv_nxt) : 0;
+	h->data_off = (uint8_t)((end - (uint8_t *)h) / 4 << 4);
+	h->tcp_flags = b->flags;
+	h->rx_win = rte_cpu_to_be_16(b->wnd);
+	h->cksum = 0;
+	h->tcp_urp = 0;
+	m->data_len = (uint16_t)(end - (uint8_t *)h);
+	m->pkt_len = m->data_len;
+	return m;
+}
+
+static struct rte_mbuf *chain(struct rte_mbuf *m, struct rte_mbuf *tail, struct rte_mbuf *next)
+{
+	tail->next = next;
+	m->nb_segs++;
+	return next;
+}
+
+static struct rte_mbuf *reference(struct tcp *t, struct rte_mbuf *of, uint32_t off, uint32_t n)
+{
+	struct rte_mbuf *r = rte_pktmbuf_alloc(t->shard->pools.reference);
+
+	if (!r)
+		return NULL;
+	rte_pktmbuf_attach(r, of);
+	r->data_off = (uint16_t)off;
+	r->data_len = (uint16_t)n;
+	r->pkt_len = n;
+	return r;
+}
+
+static struct rte_mbuf *block(struct tcp *t)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(t->shard->pools.header);
+
+	if (m)
+		m->data_off = 0;
+	return m;
+}
+
+/* Puts b->len bytes of the queue behind m. False: no memory. */
+static bool payload(const struct build *b, struct rte_mbuf *m, struct sendq_at *at)
+{
+	struct tcp *t = b->conn->tcp;
+	struct rte_mbuf *tail = m, *of, *fresh;
+	bool copies = true; /* tail is a block of copies */
+	uint32_t off;
+
+	for (uint32_t left = b->len; left > 0;) {
+		const uint32_t n = sendq_read(at, left, &of, &off);
+
+		CHECK(n > 0);
+		left -= n;
+		m->pkt_len += n;
+		if (n > PACKET_COPY_MAX) {
+			fresh = reference(t, of, off, n);
+			if (!fresh)
+				return false;
+			tail = chain(m, tail, fresh);
+			copies = false;
+			continue;
+		}
+		if (!copies || rte_pktmbuf_tailroom(tail) < n) {
+			fresh = block(t);
+			if (!fresh)
+				return false;
+			tail = chain(m, tail, fresh);
+			copies = true;
+		}
+		rte_memcpy((char *)tail->buf_addr + tail->data_off + tail->data_len, (const char *)of->buf_addr + off, n);
+		tail->data_len = (uint16_t)(tail->data_len + n);
+	}
+	return true;
+}
+
+bool build_send(const struct build *b, struct sendq_at *at)
+{
+	struct tcp_conn *c = b->conn;
+	struct tcp *t = c->tcp;
+	struct rte_mbuf *m = header(b);
+
+	if (m && b->len > 0 && !payload(b, m, at)) {
+		rte_pktmbuf_free(m);
+		m = NULL;
+	}
+	if (!m) {
+		tcp_count(t, DROP_tcp_no_memory);
+		return false;
+	}
+	tcp_count(t, C_tcp_segments_out);
+	/* What the IP layer refuses (no route for a moment, no neighbour) is as lost as on a wire, and counted there. */
+	(void)ip_output(t->ip, &c->path, &c->tuple, m, TTL, 0);
+	return true;
+}

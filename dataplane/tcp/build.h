@@ -1,0 +1,26 @@
+/* Building one segment: a fresh header mbuf, options, payload copied or referred to, and off it goes. */
+#ifndef TCP_BUILD_H
+#define TCP_BUILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tcp/sendq.h"
+
+struct tcp_conn;
+
+struct build {
+	struct tcp_conn *conn;
+	uint32_t seq;
+	uint32_t len;              /* payload bytes, from the position on */
+	uint16_t wnd;
+	uint8_t flags;
+};
+
+/* Moves *at (null without payload) behind what was sent. False: no memory, nothing was sent. */
+bool build_send(const struct build *b, struct sendq_at *at);
+
+/* MSS that we announce for this path: what fits into its MTU without options (RFC 6691). */
+uint16_t build_mss(struct tcp_conn *c);
+
+#endif

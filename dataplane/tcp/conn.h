@@ -1,0 +1,246 @@
+/*
+ * A connection, as the files of this folder see it, and the TCP of one worker that owns all of them.
+ *
+ * Memory: 320 bytes per connection and nothing else while it is idle. Send queue chunks and out-of-order queues are
+ * objects of their own pools, held only while there is something in them; there is one wheel timer for the four
+ * logical timers; TIME_WAIT is a smaller object.
+ *
+ * Sequence numbers. The send queue begins at snd_una (behind the SYN, which is never in it), and its end is followed
+ * by FIN, a byte of sequence space but not of the queue:
+ *
+ *      snd_una          snd_nxt         snd_max      snd_una + queued
+ *         |----- sent ----|--- to be ------|--- never sent --|F|
+ *                           sent again
+ *
+ * snd_nxt is the next byte to send. It equals snd_max but after a retransmission timeout, which pulls it back to
+ * snd_una. recover is NewReno's mark (RFC 6582).
+ *
+ * Life. conn_close() takes a connection out of the table and tells the user; the object stays readable until
+ * tcp_flush(), so whoever called a user's callback may look at c->state afterwards, and must.
+ */
+#ifndef TCP_CONN_H
+#define TCP_CONN_H
+
+#include <assert.h>
+
+#include "base/check.h"
+#include "base/counters.h"
+#include "base/limits.h"
+#include "base/shard.h"
+#include "tcp/sendq.h"
+#include "tcp/seq.h"
+#include "tcp/table.h"
+#include "tcp/tcp.h"
+#include "tcp/timing.h"
+
+enum tcp_state {
+#define STATE(name, sends, receives) TCP_##name,
+#include "tcp/states.def"
+#undef STATE
+	TCP_STATES
+};
+
+enum tcp_cause {
+	CAUSE_passive_open, CAUSE_active_open, CAUSE_syn, CAUSE_syn_ack, CAUSE_ack_of_syn, CAUSE_close, CAUSE_fin,
+	CAUSE_ack_of_fin, CAUSE_end,
+	CAUSES
+};
+
+enum conn_flag {
+	CONN_TOUCHED = 1 << 0,      /* on the list that tcp_flush() works on */
+	CONN_ACK_NOW = 1 << 1,      /* an ACK leaves with this round */
+	CONN_ACTIVE = 1 << 2,       /* we opened it */
+	CONN_HALF_OPEN = 1 << 3,    /* counted in the SYN backlog */
+	CONN_TS = 1 << 4,           /* timestamps are in use */
+	CONN_WS = 1 << 5,           /* window scaling is in use */
+	CONN_SACK = 1 << 6,         /* the peer permits SACK (not used yet) */
+	CONN_FIN = 1 << 7,          /* FIN follows the send queue */
+	CONN_MORE = 1 << 8,         /* tcp_more(): a short last segment waits */
+	CONN_TIMED = 1 << 9,        /* rtt_seq is being timed */
+	CONN_RECOVERY = 1 << 10,    /* fast recovery */
+	CONN_PARTIAL = 1 << 11,     /* and a partial ACK has come in it */
+	CONN_CWND_LIMITED = 1 << 12,/* the congestion window held something back since the last ACK */
+	CONN_SYN_AGAIN = 1 << 13,   /* the SYN was retransmitted */
+	CONN_DETACHED = 1 << 14,    /* tcp_detach() */
+	CONN_STARVED = 1 << 15,     /* tcp_send() was refused for want of chunks, nothing in flight will call back */
+};
+
+/* The logical timers, in the order in which they are served. */
+enum conn_timer { TIMER_LIFE, TIMER_REXMIT, TIMER_DELACK, TIMER_KEEP, CONN_TIMERS };
+
+enum { CONN_MAGIC = 0x7c9c0a11, CONN_CC_WORDS = 3 };
+
+struct ooo;
+struct segment;
+struct tcp_cc;
+
+struct tcp_conn {
+	/* What finds it, and the receiver: the first cache line. */
+	uint32_t magic;
+	uint8_t state;                       /* enum tcp_state; written by conn_move() only */
+	uint8_t dupacks;
+	uint16_t flags;                      /* enum conn_flag */
+	struct tuple tuple;
+	uint32_t rcv_nxt;
+	uint32_t rcv_adv;                    /* right edge of the window that we have offered; never moves back */
+	uint32_t ack_sent;                   /* the last rcv_nxt that the peer was told (RFC 7323: Last.ACK.sent) */
+	uint32_t ts_recent;
+
+	/* The sender. */
+	uint32_t snd_una;
+	uint32_t snd_nxt;
+	uint32_t snd_max;
+	uint32_t snd_wnd;
+	uint32_t snd_wl1;                    /* SND.WL2 is not needed: an ACK below snd_una never updates the window */
+	uint32_t queued;                     /* bytes in the send queue, those in flight included */
+	uint32_t cwnd;
+	uint32_t ssthresh;
+	uint32_t recover;
+	uint32_t rcv_held;                   /* credit in use: buffer bytes that the user and the ooo queue hold */
+	uint32_t deadline[CONN_TIMERS];      /* ms, valid where the bit in timers is set */
+	uint16_t mss;                        /* payload bytes per segment that we send, options deducted */
+	uint16_t rcv_mss;                    /* the largest segment that came */
+	uint8_t timers;                      /* bits of enum conn_timer */
+	uint8_t backoff;                     /* doublings of the RTO or of the persist timer */
+	uint8_t snd_wscale : 4, rcv_wscale : 4;
+	uint8_t retries;                     /* transmissions in a row that nothing answered */
+
+	struct tcp *tcp;
+	const struct tcp_user_ops *ops;      /* null: nobody listens */
+	void *user;
+	struct sendq sendq;
+	struct ooo *ooo;                     /* null when empty */
+
+	struct timer timer;
+	struct ip_path path;
+	uint32_t ts_offset;
+	uint32_t heard_ms;                   /* when the last acceptable segment came */
+	uint32_t sent_ms;                    /* when the last data went out */
+	uint32_t srtt_us;                    /* 0: no sample yet */
+	uint32_t rttvar_us;
+
+	uint32_t rtt_seq;                    /* CONN_TIMED: the segment that ends here was sent at rtt_us */
+	uint32_t rtt_us;
+	uint32_t ts_recent_ms;               /* when ts_recent was written */
+	uint32_t snd_wnd_max;
+	uint32_t challenge_ms;               /* when the last rate-limited ACK went out */
+	uint32_t keep_idle_ms;               /* 0: no keepalive */
+	uint32_t keep_interval_ms;
+	uint8_t keep_probes;
+	uint8_t keep_sent;
+	uint8_t cc;                          /* index into cc_list */
+	uint8_t spare;
+	uint32_t cc_words[CONN_CC_WORDS];    /* of the congestion control */
+	uint32_t opened_ms;
+	uint32_t retransmits;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+};
+
+static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are one line, the sender the next");
+static_assert(offsetof(struct tcp_conn, tcp) == 136, "the sender's line spills by two words");
+static_assert(sizeof(struct tcp_conn) <= 320, "an idle connection stays within 512 bytes, its user's half included");
+
+/* A destination all of whose ports are in use (ports.c). */
+struct tcp_ports_full {
+	struct addr local, remote;
+	uint16_t remote_port;
+	uint8_t freed_n;
+	bool used;
+	uint16_t freed[12];
+};
+
+enum { TCP_MAGIC = 0x7c900001, TCP_PORTS_FULL = 8 };
+
+struct tcp {
+	uint32_t magic;
+	uint32_t now_ms;
+	uint32_t now_us;
+	uint32_t half_open;
+	uint64_t clock_ns;                   /* of which now_ms and now_us were made */
+	struct shard *shard;
+	struct ip *ip;
+	struct tcp_up up;
+	struct table_tcp table;
+	struct pool conns, waits, chunks, ooos;
+
+	struct tcp_conn **touched;
+	uint32_t touched_n;
+	uint32_t dead_n;
+	struct tcp_conn **dead;              /* closed, freed by the flush */
+	struct tcp_conn **starved;
+	uint32_t starved_n;
+
+	uint32_t challenge_second;           /* the global limit of challenge ACKs */
+	uint32_t challenges_left;
+
+	struct tcp_wait *wait_first, *wait_last;
+	struct timer wait_timer;
+
+	struct tcp_ports_full ports_full[TCP_PORTS_FULL];
+	uint8_t ports_full_next;
+	uint8_t ports_full_n;
+};
+
+extern const char *const tcp_state_names[TCP_STATES];
+
+bool state_sends(enum tcp_state s);
+bool state_receives(enum tcp_state s);
+
+/* The clock of this round in ms and us; they wrap. */
+void tcp_clock(struct tcp *t);
+
+/* A new CLOSED connection in the table, or null (counted). */
+struct tcp_conn *conn_new(struct tcp *t, const struct tuple *tuple);
+void conn_move(struct tcp_conn *c, enum tcp_cause cause);
+/* Ends it: frees what it holds, tells the user. Sends nothing. */
+void conn_close(struct tcp_conn *c, enum err why);
+/* Our FIN was the last thing to be acknowledged. */
+void conn_done(struct tcp_conn *c);
+/* As conn_close(), with a RST where the standard wants one. */
+void conn_reset(struct tcp_conn *c, enum err why);
+/* Becomes a TIME_WAIT object; the user is told OK. */
+void conn_wait(struct tcp_conn *c);
+void conn_touch_slow(struct tcp_conn *c);
+
+static inline void conn_touch(struct tcp_conn *c)
+{
+	if (!(c->flags & CONN_TOUCHED))
+		conn_touch_slow(c);
+}
+
+static inline void conn_ack_now(struct tcp_conn *c)
+{
+	c->flags |= CONN_ACK_NOW;
+	conn_touch(c);
+}
+
+static inline bool conn_synchronised(const struct tcp_conn *c)
+{
+	return c->state >= TCP_ESTABLISHED;
+}
+
+/* Sequence space of FIN: it follows the queue. */
+static inline uint32_t conn_fin_seq(const struct tcp_conn *c)
+{
+	return c->snd_una + c->queued;
+}
+
+static inline void tcp_count(struct tcp *t, enum counter id)
+{
+	count(t->shard->counters, id);
+}
+
+/* Logical timers (timer.c). Setting and clearing them seldom touches the wheel. */
+void timer_set(struct tcp_conn *c, enum conn_timer which, uint32_t in_ms);
+static inline void timer_clear(struct tcp_conn *c, enum conn_timer which)
+{
+	c->timers &= (uint8_t)~(1u << which);
+}
+
+static inline bool timer_on(const struct tcp_conn *c, enum conn_timer which)
+{
+	return c->timers & 1u << which;
+}
+
+#endif

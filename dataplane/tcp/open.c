@@ -1,0 +1,190 @@
+/*
+ * Opening: passive (SYN to one of our addresses), active (tcp_connect()) and simultaneous.
+ *
+ * A SYN makes a whole connection object; their number is bounded by LIMIT_tcp_syn_backlog. Cookies will answer what
+ * exceeds it (RFC 4987): here is their place.
+ */
+#include "tcp/build.h"
+#include "tcp/cc.h"
+#include "tcp/input.h"
+#include "tcp/isn.h"
+#include "tcp/output.h"
+#include "tcp/ports.h"
+#include "tcp/reply.h"
+#include "tcp/rtt.h"
+
+enum { WINDOW_MAX = LIMIT_tcp_recv_buffer / 8 * 5, RCV_WSCALE = WINDOW_MAX <= 65535 << 2 ? 2 : 7 };
+
+static_assert(WINDOW_MAX <= 65535 << RCV_WSCALE, "the window fits its field");
+
+/* What the peer's SYN says; our own half of the flags is set already (what we offered, or may offer). */
+static void take_options(struct tcp_conn *c, const struct segment *g)
+{
+	const uint16_t ours = build_mss(c);
+	uint16_t mss = g->mss;
+
+	if (mss == 0)
+		mss = addr_is_v4(&c->tuple.remote) ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
+	if (mss < MSS_MIN)
+		mss = MSS_MIN;
+	c->mss = mss < ours ? mss : ours;
+	if (!g->ts)
+		c->flags &= (uint16_t)~CONN_TS;
+	if (g->wscale == WSCALE_NONE)
+		c->flags &= (uint16_t)~CONN_WS;
+	if (g->sack_ok)
+		c->flags |= CONN_SACK;
+	if (c->flags & CONN_TS) {
+		c->mss = (uint16_t)(c->mss - 12);
+		c->ts_recent = g->tsval;
+		c->ts_recent_ms = c->tcp->now_ms;
+	}
+	c->snd_wscale = c->flags & CONN_WS ? g->wscale & 15 : 0;
+	c->rcv_wscale = c->flags & CONN_WS ? RCV_WSCALE : 0;
+}
+
+static void take_sequence(struct tcp_conn *c, const struct segment *g)
+{
+	c->rcv_nxt = g->seq + 1;
+	c->rcv_adv = c->rcv_nxt + (WINDOW_MAX < UINT16_MAX ? WINDOW_MAX : UINT16_MAX);
+	c->ack_sent = c->rcv_nxt;
+}
+
+static void start(struct tcp_conn *c, uint32_t iss)
+{
+	c->snd_una = iss;
+	c->snd_nxt = c->snd_max = iss + 1;
+	c->recover = iss;
+	c->ts_offset = isn_ts_offset(c->tcp->shard, &c->tuple);
+	c->flags |= CONN_TS | CONN_WS | CONN_TIMED;
+	c->rcv_wscale = RCV_WSCALE;
+	c->rtt_seq = c->snd_max;
+	c->rtt_us = c->tcp->now_us;
+}
+
+static bool absurd(const struct tuple *t)
+{
+	return t->remote_port == 0 || t->local_port == 0 ||
+	       (t->local_port == t->remote_port && addr_equal(&t->local, &t->remote));
+}
+
+void open_passive(struct tcp *t, struct segment *g, uint32_t iss)
+{
+	struct tcp_conn *c;
+
+	if (absurd(g->tuple)) {
+		tcp_count(t, DROP_tcp_flags);
+		return;
+	}
+	if (!t->up.accepts(t->up.up, g->tuple)) {
+		tcp_count(t, DROP_tcp_no_listener);
+		reply_reset(t, g);
+		return;
+	}
+	if (t->half_open >= LIMIT_tcp_syn_backlog) {
+		tcp_count(t, DROP_tcp_backlog);
+		tcp_count(t, C_limit_tcp_syn_backlog);
+		return;
+	}
+	c = conn_new(t, g->tuple);
+	if (!c) {
+		tcp_count(t, DROP_tcp_no_memory);
+		return;
+	}
+	start(c, iss != 0 ? iss : isn_make(t->shard, g->tuple));
+	conn_move(c, CAUSE_passive_open);
+	t->half_open++;
+	c->flags |= CONN_HALF_OPEN;
+	take_options(c, g);
+	take_sequence(c, g);
+	conn_ack_now(c);
+	rtt_start(c);
+}
+
+/* Both SYNs are acknowledged. False: the connection is gone. */
+static bool established(struct tcp_conn *c, const struct segment *g, uint32_t wnd)
+{
+	struct tcp *t = c->tcp;
+
+	c->snd_una = g->ack;
+	c->snd_wnd = c->snd_wnd_max = wnd;
+	c->snd_wl1 = g->seq;
+	if (c->flags & CONN_TIMED)
+		rtt_sample(c, t->now_us - c->rtt_us);
+	else if (g->ts && c->flags & CONN_TS && t->now_ms + c->ts_offset - g->tsecr <= RTO_MAX_MS)
+		rtt_sample(c, (t->now_ms + c->ts_offset - g->tsecr) * 1000);
+	c->flags &= (uint16_t)~CONN_TIMED;
+	c->backoff = c->retries = 0;
+	timer_clear(c, TIMER_REXMIT);
+	timer_clear(c, TIMER_LIFE);
+	cc_start(c, CC_newreno);
+	c->heard_ms = t->now_ms;
+	if (c->flags & CONN_FIN)
+		conn_move(c, CAUSE_close);
+	conn_touch(c);
+	if (c->flags & CONN_ACTIVE) {
+		tcp_count(t, C_tcp_connected);
+		if (c->ops)
+			c->ops->on_open(c->user);
+	} else {
+		tcp_count(t, C_tcp_accepted);
+		t->up.on_accept(t->up.up, c);
+		CHECK(c->state == TCP_CLOSED || c->ops || c->flags & CONN_DETACHED);
+	}
+	return c->state != TCP_CLOSED;
+}
+
+bool open_established(struct tcp_conn *c, struct segment *g)
+{
+	if (c->flags & CONN_HALF_OPEN)
+		c->tcp->half_open--;
+	c->flags &= (uint16_t)~(CONN_HALF_OPEN | CONN_ACK_NOW);
+	conn_move(c, CAUSE_ack_of_syn);
+	return established(c, g, segment_window(c, g));
+}
+
+void open_answered(struct tcp_conn *c, struct segment *g)
+{
+	take_options(c, g);
+	take_sequence(c, g);
+	conn_move(c, CAUSE_syn_ack);
+	conn_ack_now(c);
+	established(c, g, g->wnd);
+}
+
+void open_crossed(struct tcp_conn *c, struct segment *g)
+{
+	take_options(c, g);
+	take_sequence(c, g);
+	conn_move(c, CAUSE_syn);
+	conn_ack_now(c);
+}
+
+enum err tcp_connect(struct tcp *t, const struct tcp_connect *how, struct tcp_conn **out)
+{
+	struct tuple tuple = {.remote = how->remote, .remote_port = how->remote_port, .protocol = IPPROTO_TCP};
+	struct tcp_conn *c;
+	enum err e;
+
+	CHECK_MAGIC(t, TCP_MAGIC);
+	CHECK(how->ops != NULL);
+	tcp_clock(t);
+	e = ip_source(t->ip, &how->remote, &tuple.local);
+	if (e == OK)
+		e = ports_choose(t, &tuple);
+	if (e != OK)
+		return e;
+	c = conn_new(t, &tuple);
+	if (!c)
+		return ERR_LIMIT;
+	start(c, isn_make(t->shard, &tuple));
+	conn_move(c, CAUSE_active_open);
+	c->flags |= CONN_ACTIVE;
+	c->ops = how->ops;
+	c->user = how->user;
+	timer_set(c, TIMER_LIFE, how->connect_timeout_ms ? how->connect_timeout_ms : CONNECT_TIMEOUT_MS);
+	rtt_start(c);
+	conn_ack_now(c);
+	*out = c;
+	return OK;
+}

@@ -1,0 +1,262 @@
+/*
+ * Which bytes leave when.
+ *
+ * Windows. What may be in flight is the smaller of the peer's window and cwnd. A full segment that fits leaves. A
+ * shorter one leaves when it is the last of what is queued (there is no Nagle: the layer above says tcp_more() when more
+ * follows), when it fills half of the largest window that the peer ever offered (RFC 9293, 3.8.6.2.1), or when the
+ * persist timer says so. With less than three duplicate ACKs, each lets one more new segment out (RFC 3042).
+ *
+ * The window that we offer is what the credit allows, and its right edge moves in steps only: a segment or half of
+ * the buffer (RFC 9293, 3.8.6.2.2). A received byte costs the buffer that it lies in, and full segments of 1448 bytes
+ * lie in buffers of 2176; so five eighths of the free buffer bytes are offered.
+ */
+#include "tcp/output.h"
+
+#include "tcp/build.h"
+#include "tcp/cc.h"
+#include "tcp/conn.h"
+#include "tcp/rtt.h"
+#include "tcp/segment.h"
+
+static uint32_t window_wanted(const struct tcp_conn *c)
+{
+	const uint32_t free = c->rcv_held < LIMIT_tcp_recv_buffer ? LIMIT_tcp_recv_buffer - c->rcv_held : 0;
+
+	return free / 8 * 5;
+}
+
+/* How far the right edge may move now; 0 when that would be silly. */
+static uint32_t window_gain(const struct tcp_conn *c)
+{
+	const uint32_t wanted = window_wanted(c), offered = c->rcv_adv - c->rcv_nxt;
+	const uint32_t step = c->rcv_mss > 0 ? c->rcv_mss : MSS_DEFAULT_V4;
+
+	return wanted >= offered + step ? wanted - offered : 0;
+}
+
+bool output_window_opened(const struct tcp_conn *c)
+{
+	const uint32_t gain = window_gain(c), offered = c->rcv_adv - c->rcv_nxt;
+
+	return gain > 0 && (gain >= LIMIT_tcp_recv_buffer / 8 * 5 / 2 || offered < 2u * c->rcv_mss);
+}
+
+/* The header's window field; moves the right edge. A SYN's window is never scaled (RFC 7323, 2.2). */
+static uint16_t window_field(struct tcp_conn *c, bool syn)
+{
+	uint32_t wnd;
+
+	if (syn) {
+		wnd = window_wanted(c) < UINT16_MAX ? window_wanted(c) : UINT16_MAX;
+		c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + wnd);
+		return (uint16_t)wnd;
+	}
+	c->rcv_adv += window_gain(c);
+	wnd = c->rcv_adv - c->rcv_nxt;
+	if (wnd >> c->rcv_wscale > UINT16_MAX) {
+		wnd = (uint32_t)UINT16_MAX << c->rcv_wscale;
+		c->rcv_adv = c->rcv_nxt + wnd;
+	}
+	return (uint16_t)(wnd >> c->rcv_wscale);
+}
+
+static void acked(struct tcp_conn *c)
+{
+	c->ack_sent = c->rcv_nxt;
+	c->flags &= (uint16_t)~CONN_ACK_NOW;
+	timer_clear(c, TIMER_DELACK);
+}
+
+/* Sends one segment. False: no memory; nothing has changed, the retransmission timer comes back to it. */
+static bool emit(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, struct sendq_at *at)
+{
+	struct build b = {
+		.conn = c,
+		.seq = seq,
+		.len = len,
+		.flags = flags,
+	};
+	bool sent;
+
+	b.wnd = window_field(c, flags & SEGMENT_SYN);
+	sent = build_send(&b, at);
+	if (sent)
+		acked(c);
+	return sent;
+}
+
+void output_ack(struct tcp_conn *c)
+{
+	if (!emit(c, c->snd_nxt, 0, SEGMENT_ACK, NULL))
+		conn_ack_now(c);
+}
+
+void output_syn(struct tcp_conn *c)
+{
+	const uint8_t flags = c->state == TCP_SYN_SENT ? SEGMENT_SYN : SEGMENT_SYN | SEGMENT_ACK;
+
+	emit(c, c->snd_una, 0, flags, NULL);
+}
+
+void output_keepalive(struct tcp_conn *c)
+{
+	emit(c, c->snd_una - 1, 0, SEGMENT_ACK, NULL);
+}
+
+/* Everything up to the end of the queue, FIN too when it is due. */
+static uint32_t sendable_end(const struct tcp_conn *c)
+{
+	return conn_fin_seq(c) + (c->flags & CONN_FIN ? 1 : 0);
+}
+
+/*
+ * Sends up to len bytes of the queue at snd_nxt, with FIN when they reach it, and moves snd_nxt. RTT is timed on new
+ * data only (Karn).
+ */
+static bool advance(struct tcp_conn *c, uint32_t len, bool fin)
+{
+	const uint32_t end = c->snd_nxt + len + fin;
+	struct sendq_at at = sendq_cursor(&c->sendq);
+	uint8_t flags = SEGMENT_ACK;
+
+	if (fin)
+		flags |= SEGMENT_FIN;
+	if (len > 0 && c->snd_nxt + len == conn_fin_seq(c))
+		flags |= SEGMENT_PSH;
+	if (!emit(c, c->snd_nxt, len, flags, &at))
+		return false;
+	if (len > 0)
+		sendq_set_cursor(&c->sendq, at);
+	if (seq_lt(c->snd_nxt, c->snd_max)) {
+		c->retransmits++;
+		tcp_count(c->tcp, C_tcp_retransmits);
+	} else if (!(c->flags & CONN_TIMED)) {
+		c->flags |= CONN_TIMED;
+		c->rtt_seq = end;
+		c->rtt_us = c->tcp->now_us;
+	}
+	c->snd_nxt = end;
+	c->snd_max = seq_max(c->snd_max, end);
+	c->sent_ms = c->tcp->now_ms;
+	return true;
+}
+
+/* Bytes that both windows let out behind snd_nxt; notes when cwnd is the smaller. */
+static uint32_t usable(struct tcp_conn *c)
+{
+	const uint32_t in_flight = c->snd_nxt - c->snd_una;
+	uint32_t wnd = c->snd_wnd, cwnd = c->cwnd;
+
+	if (c->dupacks < DUPACKS && !(c->flags & CONN_RECOVERY))
+		cwnd += (uint32_t)c->dupacks * c->mss;
+	if (cwnd < wnd) {
+		wnd = cwnd;
+		if (in_flight + c->mss > cwnd)
+			c->flags |= CONN_CWND_LIMITED;
+	}
+	return wnd > in_flight ? wnd - in_flight : 0;
+}
+
+/* Whether a segment of len bytes, all that the windows let out of `left`, is not silly. */
+static bool worth(const struct tcp_conn *c, uint32_t len, uint32_t left)
+{
+	if (len >= c->mss || seq_lt(c->snd_nxt, c->snd_max))
+		return true;
+	if (len == left)
+		return !(c->flags & CONN_MORE) || c->flags & CONN_FIN;
+	return c->snd_wnd - (c->snd_nxt - c->snd_una) == len && len >= c->snd_wnd_max / 2;
+}
+
+/* Sends one segment of data, or the FIN. False: nothing (more) may leave. */
+static bool next(struct tcp_conn *c)
+{
+	const uint32_t room = usable(c), left = seq_lt(c->snd_nxt, conn_fin_seq(c)) ? conn_fin_seq(c) - c->snd_nxt : 0;
+	uint32_t len = left < c->mss ? left : c->mss;
+	bool fin;
+
+	if (len > room)
+		len = room;
+	fin = c->flags & CONN_FIN && len == left && len < room;
+	if (len == 0 && !fin)
+		return false;
+	return (fin || worth(c, len, left)) && advance(c, len, fin);
+}
+
+/* What is left waits only for the user's tcp_more(false). */
+static bool held(const struct tcp_conn *c)
+{
+	return c->flags & CONN_MORE && !(c->flags & CONN_FIN) && c->snd_max == c->snd_una && c->queued < c->mss &&
+	       c->queued <= c->snd_wnd;
+}
+
+static void data(struct tcp_conn *c)
+{
+	if (c->snd_max == c->snd_una && c->tcp->now_ms - c->sent_ms > rtt_rto_ms(c))
+		cc_restart(c);
+	while (seq_lt(c->snd_nxt, sendable_end(c)) && next(c))
+		;
+	/* In flight: the RTO. Waiting for the window or for memory: the persist timer. It is the same one. */
+	if (!timer_on(c, TIMER_REXMIT) && (c->snd_max != c->snd_una || seq_lt(c->snd_nxt, sendable_end(c))) && !held(c))
+		rtt_start(c);
+}
+
+void output_flush(struct tcp_conn *c)
+{
+	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED) {
+		if (c->flags & CONN_ACK_NOW)
+			output_syn(c);
+		c->flags &= (uint16_t)~CONN_ACK_NOW;
+		return;
+	}
+	if (c->queued > 0 || c->flags & CONN_FIN)
+		data(c);
+	if (c->flags & CONN_ACK_NOW)
+		emit(c, c->snd_nxt, 0, SEGMENT_ACK, NULL);
+	/* No memory for the ACK: soon again. */
+	if (c->flags & CONN_ACK_NOW) {
+		c->flags &= (uint16_t)~CONN_ACK_NOW;
+		timer_set(c, TIMER_DELACK, 1);
+	}
+}
+
+void output_again(struct tcp_conn *c)
+{
+	struct sendq_at at = sendq_head(&c->sendq);
+	const uint32_t len = c->queued < c->mss ? c->queued : c->mss;
+	const bool fin = c->flags & CONN_FIN && len == c->queued && seq_gt(c->snd_max, conn_fin_seq(c));
+	uint8_t flags = SEGMENT_ACK;
+
+	c->flags &= (uint16_t)~CONN_TIMED;
+	if (len == 0 && !fin)
+		return;
+	if (fin)
+		flags |= SEGMENT_FIN;
+	if (len > 0 && len == c->queued)
+		flags |= SEGMENT_PSH;
+	if (!emit(c, c->snd_una, len, flags, &at))
+		return;
+	c->retransmits++;
+	tcp_count(c->tcp, C_tcp_retransmits);
+}
+
+/*
+ * Nothing is in flight (snd_nxt is snd_una) and the windows kept output_flush() from sending. A window that is not
+ * closed is used now, however small. Into a closed one goes the next byte of sequence space, which the peer may take
+ * or not; snd_nxt stays, so that the byte is sent again with all others once the window opens.
+ */
+void output_probe(struct tcp_conn *c)
+{
+	struct sendq_at at = sendq_head(&c->sendq);
+	const bool fin = c->queued == 0;
+
+	if (c->snd_wnd > 0) {
+		const uint32_t len = c->queued < c->mss ? c->queued : c->mss;
+
+		advance(c, len < c->snd_wnd ? len : c->snd_wnd, c->queued == 0);
+		return;
+	}
+	tcp_count(c->tcp, C_tcp_zero_window_probes);
+	c->flags &= (uint16_t)~CONN_TIMED;
+	if (emit(c, c->snd_una, fin ? 0 : 1, fin ? SEGMENT_ACK | SEGMENT_FIN : SEGMENT_ACK, &at))
+		c->snd_max = seq_max(c->snd_max, c->snd_una + 1);
+}

@@ -1,0 +1,277 @@
+/*
+ * Segment text and FIN: cut to the window, handed up in order, kept when it is early; and when the ACK is due.
+ *
+ * Credit: each byte that came occupies the whole buffer it came in. rcv_held is what the user and the out-of-order
+ * queue hold, in buffer bytes. Half of the credit is the most that early segments may take, and when the segment that
+ * closes the hole finds no credit left, they give way: so there is always progress. When more than half of the credit
+ * is used, small payloads are moved to small buffers.
+ *
+ * ACKs (RFC 1122, 4.2.3.2; RFC 5681, 4.2): at the end of the round after two full segments, at once and once per
+ * segment while there is a hole (the peer counts them), when a hole is filled and on FIN; else after DELACK_MS.
+ */
+#include "tcp/input.h"
+#include "tcp/ooo.h"
+#include "tcp/output.h"
+
+/* Part of a received chain: one single-segment mbuf. */
+struct piece {
+	struct rte_mbuf *m;
+	uint32_t seq;
+	uint32_t len;
+};
+
+static void drop_piece(struct tcp_conn *c, struct piece *p, enum counter why)
+{
+	tcp_count(c->tcp, why);
+	rte_pktmbuf_free_seg(p->m);
+}
+
+static void cut_front(struct piece *p, uint32_t n)
+{
+	p->m->data_off = (uint16_t)(p->m->data_off + n);
+	p->m->data_len = (uint16_t)(p->m->data_len - n);
+	p->seq += n;
+	p->len -= n;
+}
+
+/* A small payload in a small buffer, so that it costs less. */
+static void compact(struct tcp_conn *c, struct piece *p)
+{
+	struct rte_mbuf *m;
+
+	if (p->len > PACKET_COPY_MAX || c->rcv_held < LIMIT_tcp_recv_buffer / 2 || tcp_cost(p->m) <= PACKET_HEADER_ROOM)
+		return;
+	m = rte_pktmbuf_alloc(c->tcp->shard->pools.header);
+	if (!m)
+		return;
+	memcpy(rte_pktmbuf_append(m, (uint16_t)p->len), rte_pktmbuf_mtod(p->m, char *), p->len);
+	rte_pktmbuf_free_seg(p->m);
+	p->m = m;
+}
+
+/* Early segments give way to the one that is due. */
+static bool room_for(struct tcp_conn *c, uint32_t cost)
+{
+	while (c->rcv_held + cost > LIMIT_tcp_recv_buffer && c->ooo && c->ooo->n > 0) {
+		c->rcv_held -= ooo_drop_last(c->ooo);
+		c->ooo->fin = false;
+		tcp_count(c->tcp, DROP_tcp_no_memory);
+	}
+	return c->rcv_held + cost <= LIMIT_tcp_recv_buffer;
+}
+
+/* In order: to the user. m's credit is charged already. False: the connection is gone. */
+static bool deliver(struct tcp_conn *c, struct rte_mbuf *m, uint32_t len)
+{
+	m->pkt_len = m->data_len;
+	m->next = NULL;
+	m->nb_segs = 1;
+	c->rcv_nxt += len;
+	c->bytes_in += len;
+	c->ops->on_data(c->user, m);
+	return c->state != TCP_CLOSED;
+}
+
+/* Data for a user who has gone: the peer must not believe that it was read (RFC 1122, 4.2.2.13). */
+static void nobody(struct tcp_conn *c)
+{
+	tcp_count(c->tcp, DROP_tcp_after_close);
+	conn_reset(c, ERR_CONN_ABORTED);
+}
+
+/* What the hole's end made ready. False: the connection is gone. */
+static bool drain(struct tcp_conn *c)
+{
+	struct rte_mbuf *m;
+	uint32_t freed = 0;
+
+	while (c->ooo && (m = ooo_take(c->ooo, c->rcv_nxt, &freed)) != NULL) {
+		if (!c->ops) {
+			rte_pktmbuf_free_seg(m);
+			nobody(c);
+			return false;
+		}
+		if (!deliver(c, m, m->data_len))
+			return false;
+	}
+	c->rcv_held -= freed;
+	return true;
+}
+
+static bool in_order(struct tcp_conn *c, struct piece *p)
+{
+	if (!c->ops) {
+		rte_pktmbuf_free_seg(p->m);
+		nobody(c);
+		return false;
+	}
+	compact(c, p);
+	if (!room_for(c, tcp_cost(p->m))) {
+		drop_piece(c, p, DROP_tcp_no_memory);
+		tcp_count(c->tcp, C_limit_tcp_recv_buffer);
+		return true;
+	}
+	c->rcv_held += tcp_cost(p->m);
+	if (c->ooo)
+		c->flags |= CONN_ACK_NOW;
+	return deliver(c, p->m, p->len) && drain(c);
+}
+
+static bool have_ooo(struct tcp_conn *c)
+{
+	if (c->ooo)
+		return true;
+	c->ooo = pool_get(&c->tcp->ooos);
+	if (!c->ooo) {
+		tcp_count(c->tcp, C_limit_tcp_ooo_queues);
+		return false;
+	}
+	c->ooo->n = 0;
+	c->ooo->fin = false;
+	return true;
+}
+
+static void early(struct tcp_conn *c, struct piece *p)
+{
+	enum ooo_answer answer;
+
+	if (c->rcv_held + tcp_cost(p->m) > LIMIT_tcp_recv_buffer / 4 * 3 || !have_ooo(c)) {
+		drop_piece(c, p, DROP_tcp_no_memory);
+		return;
+	}
+	compact(c, p);
+	p->m->pkt_len = p->m->data_len;
+	p->m->next = NULL;
+	p->m->nb_segs = 1;
+	answer = ooo_put(c->ooo, p->seq, p->len, p->m);
+	if (answer == OOO_KEPT) {
+		c->rcv_held += tcp_cost(p->m);
+		tcp_count(c->tcp, C_tcp_ooo_queued);
+		return;
+	}
+	if (answer == OOO_FULL)
+		tcp_count(c->tcp, C_limit_tcp_ooo_segments);
+	drop_piece(c, p, answer == OOO_FULL ? DROP_tcp_ooo_full : DROP_tcp_duplicate);
+}
+
+/* False: the connection is gone; the piece is taken in every case. */
+static bool place(struct tcp_conn *c, struct piece *p)
+{
+	const uint32_t end = p->seq + p->len;
+
+	p->m->data_len = (uint16_t)p->len;
+	if (p->len == 0 || seq_le(end, c->rcv_nxt)) {
+		rte_pktmbuf_free_seg(p->m);
+		return true;
+	}
+	if (seq_ge(p->seq, c->rcv_adv)) {
+		drop_piece(c, p, DROP_tcp_window);
+		return true;
+	}
+	if (seq_gt(end, c->rcv_adv)) {
+		tcp_count(c->tcp, DROP_tcp_window);
+		p->len -= end - c->rcv_adv;
+		p->m->data_len = (uint16_t)p->len;
+	}
+	if (seq_lt(p->seq, c->rcv_nxt))
+		cut_front(p, c->rcv_nxt - p->seq);
+	if (p->seq == c->rcv_nxt)
+		return in_order(c, p);
+	early(c, p);
+	return true;
+}
+
+/* False: the connection is gone. */
+static bool text(struct tcp_conn *c, struct segment *g)
+{
+	struct rte_mbuf *m = g->m;
+	uint32_t seq = g->seq, left = g->len;
+
+	g->m = NULL;
+	while (m) {
+		struct rte_mbuf *next = m->next;
+		const uint32_t len = m->data_len < left ? m->data_len : left;
+		struct piece p = {.m = m, .seq = seq, .len = len};
+
+		seq += len;
+		left -= len;
+		if (!place(c, &p)) {
+			rte_pktmbuf_free(next);
+			return false;
+		}
+		m = next;
+	}
+	return true;
+}
+
+/* The peer's FIN is the next thing. False: the connection is gone. */
+static bool fin(struct tcp_conn *c)
+{
+	c->rcv_nxt++;
+	c->flags |= CONN_ACK_NOW;
+	conn_move(c, CAUSE_fin);
+	if (c->ooo)
+		ooo_free(&c->tcp->ooos, &c->ooo);
+	if (c->ops) {
+		c->ops->on_eof(c->user);
+		if (c->state == TCP_CLOSED)
+			return false;
+	}
+	if (c->state != TCP_TIME_WAIT)
+		return true;
+	conn_wait(c);
+	return false;
+}
+
+/* A FIN at seq: due, early or beyond the window. False: the connection is gone. */
+static bool fin_at(struct tcp_conn *c, uint32_t seq)
+{
+	if (seq == c->rcv_nxt)
+		return fin(c);
+	if (seq_gt(seq, c->rcv_nxt) && seq_le(seq, c->rcv_adv) && have_ooo(c) && !c->ooo->fin) {
+		c->ooo->fin = true;
+		c->ooo->fin_seq = seq;
+	}
+	return true;
+}
+
+static void schedule_ack(struct tcp_conn *c, uint32_t before)
+{
+	const uint32_t mss = c->rcv_mss;
+
+	if (c->flags & CONN_ACK_NOW || c->rcv_nxt - c->ack_sent >= 2 * mss)
+		conn_ack_now(c);
+	else if (c->rcv_nxt != before && !timer_on(c, TIMER_DELACK))
+		timer_set(c, TIMER_DELACK, DELACK_MS);
+}
+
+void receive_step(struct tcp_conn *c, struct segment *g)
+{
+	const uint32_t before = c->rcv_nxt, fin_seq = g->seq + g->len;
+	const bool has_fin = g->flags & SEGMENT_FIN;
+
+	if (g->len == 0 && !has_fin)
+		return;
+	if (!state_receives(c->state)) {
+		/* RFC 9293, 3.10.7.4: "should not occur, since a FIN has been received"; text is ignored. */
+		tcp_count(c->tcp, DROP_tcp_state);
+		conn_ack_now(c);
+		return;
+	}
+	if (g->len > c->rcv_mss)
+		c->rcv_mss = (uint16_t)(g->len < UINT16_MAX ? g->len : UINT16_MAX);
+	if (g->len > 0 && !text(c, g))
+		return;
+	if (has_fin && !fin_at(c, fin_seq))
+		return;
+	if (c->ooo && c->ooo->fin && c->ooo->fin_seq == c->rcv_nxt && !fin(c))
+		return;
+	if (c->ooo && ooo_empty(c->ooo))
+		ooo_free(&c->tcp->ooos, &c->ooo);
+	/* A hole, or something beyond the window: the peer must hear of it now, and once for each. */
+	if (c->rcv_nxt == before) {
+		output_ack(c);
+		return;
+	}
+	schedule_ack(c, before);
+}

@@ -1,0 +1,115 @@
+#include "tcp/reply.h"
+
+#include <rte_byteorder.h>
+#include <rte_tcp.h>
+
+#include "tcp/conn.h"
+#include "tcp/output.h"
+#include "tcp/segment.h"
+
+void reply_send(struct tcp *t, const struct reply *r)
+{
+	const uint16_t bytes = r->ts ? 32 : 20;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(t->shard->pools.header);
+	struct ip_path path = {0};
+	struct rte_tcp_hdr *h;
+
+	if (!m) {
+		tcp_count(t, DROP_tcp_no_memory);
+		return;
+	}
+	h = (struct rte_tcp_hdr *)rte_pktmbuf_append(m, bytes);
+	*h = (struct rte_tcp_hdr){
+		.src_port = rte_cpu_to_be_16(r->tuple->local_port),
+		.dst_port = rte_cpu_to_be_16(r->tuple->remote_port),
+		.sent_seq = rte_cpu_to_be_32(r->seq),
+		.recv_ack = rte_cpu_to_be_32(r->ack),
+		.data_off = (uint8_t)(bytes / 4 << 4),
+		.tcp_flags = r->flags,
+		.rx_win = rte_cpu_to_be_16(r->wnd),
+	};
+	if (r->ts) {
+		const uint32_t words[3] = {
+			rte_cpu_to_be_32(OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TS << 8 | 10),
+			rte_cpu_to_be_32(r->tsval), rte_cpu_to_be_32(r->tsecr),
+		};
+
+		memcpy(h + 1, words, sizeof(words));
+	}
+	tcp_count(t, C_tcp_segments_out);
+	if (r->flags & SEGMENT_RST)
+		tcp_count(t, C_tcp_resets_sent);
+	(void)ip_output(t->ip, &path, r->tuple, m, TTL, 0);
+}
+
+void reply_reset(struct tcp *t, const struct segment *g)
+{
+	struct reply r = {.tuple = g->tuple, .flags = SEGMENT_RST};
+
+	if (g->flags & SEGMENT_RST)
+		return;
+	if (g->flags & SEGMENT_ACK) {
+		r.seq = g->ack;
+	} else {
+		r.ack = g->seq + segment_span(g);
+		r.flags |= SEGMENT_ACK;
+	}
+	reply_send(t, &r);
+}
+
+void reply_reset_conn(struct tcp_conn *c)
+{
+	const struct reply r = {
+		.tuple = &c->tuple,
+		.seq = c->snd_max,
+		.ack = c->rcv_nxt,
+		.flags = SEGMENT_RST | SEGMENT_ACK,
+		.ts = (c->flags & CONN_TS) != 0,
+		.tsval = c->tcp->now_ms + c->ts_offset,
+		.tsecr = c->ts_recent,
+	};
+
+	reply_send(c->tcp, &r);
+}
+
+static bool quiet_for(struct tcp_conn *c)
+{
+	if (c->tcp->now_ms - c->challenge_ms < CHALLENGE_MS)
+		return false;
+	c->challenge_ms = c->tcp->now_ms;
+	return true;
+}
+
+void reply_where(struct tcp_conn *c, const struct segment *g)
+{
+	if (segment_span(g) > 0 && !(g->flags & SEGMENT_SYN))
+		conn_ack_now(c);
+	else if (quiet_for(c))
+		conn_ack_now(c);
+}
+
+/*
+ * The global limit is drawn anew for each second: a fixed one tells an attacker, who counts the challenge ACKs that
+ * he gets himself, whether a guess about another connection has used one up (CVE-2016-5696).
+ */
+static bool budget(struct tcp *t)
+{
+	const uint32_t second = t->now_ms / 1000;
+
+	if (second != t->challenge_second) {
+		t->challenge_second = second;
+		t->challenges_left = CHALLENGES_PER_S + rng_below(&t->shard->rng, CHALLENGES_PER_S);
+	}
+	if (t->challenges_left == 0)
+		return false;
+	t->challenges_left--;
+	return true;
+}
+
+void reply_challenge(struct tcp_conn *c)
+{
+	if (!quiet_for(c) || !budget(c->tcp))
+		return;
+	tcp_count(c->tcp, C_tcp_challenge_acks);
+	output_ack(c);
+}

@@ -1,0 +1,37 @@
+/* Answers that are not part of a stream: resets, challenge ACKs, ACKs of what was out of the window. */
+#ifndef TCP_REPLY_H
+#define TCP_REPLY_H
+
+#include <stdint.h>
+
+struct segment;
+struct tcp;
+struct tcp_conn;
+struct tuple;
+
+/* The RST that a segment of no connection gets (RFC 9293, 3.10.7.1); nothing for a RST. */
+void reply_reset(struct tcp *t, const struct segment *g);
+
+/* The RST of a connection that we give up. */
+void reply_reset_conn(struct tcp_conn *c);
+
+/*
+ * A segment was not acceptable: the peer is told where we stand. At once when it carries something (it repeats what we
+ * have: our ACK was lost), else limited, so that two ends that disagree do not talk for ever.
+ */
+void reply_where(struct tcp_conn *c, const struct segment *g);
+
+/* RFC 5961: what may be an attack, or a peer that forgot the connection; a true peer answers with an exact RST. */
+void reply_challenge(struct tcp_conn *c);
+
+/* A bare segment of any tuple: for RST and for TIME_WAIT's ACKs. wnd and timestamps only with an ACK. */
+struct reply {
+	const struct tuple *tuple;
+	uint32_t seq, ack, tsval, tsecr;
+	uint16_t wnd;
+	uint8_t flags;
+	uint8_t ts;
+};
+void reply_send(struct tcp *t, const struct reply *r);
+
+#endif

@@ -1,0 +1,120 @@
+/*
+ * The retransmission timer (RFC 6298) and the persist timer (RFC 9293, 3.8.6.1), which are one: there is either
+ * something in flight, or the window is closed.
+ *
+ * Samples: one segment per round trip is timed by our own clock in microseconds, never one that was sent again
+ * (Karn). After a retransmission the timestamp option (RFC 7323) gives samples of a millisecond, so a backed-off RTO
+ * does not have to outlive the loss.
+ */
+#include "tcp/rtt.h"
+
+#include "tcp/conn.h"
+#include "tcp/output.h"
+#include "tcp/recovery.h"
+
+void rtt_sample(struct tcp_conn *c, uint32_t us)
+{
+	uint32_t error;
+
+	if (us == 0)
+		us = 1;
+	if (c->srtt_us == 0) {
+		c->srtt_us = us;
+		c->rttvar_us = us / 2;
+		return;
+	}
+	error = c->srtt_us > us ? c->srtt_us - us : us - c->srtt_us;
+	c->rttvar_us += error / 4 - c->rttvar_us / 4;
+	c->srtt_us += us / 8 - c->srtt_us / 8;
+	if (c->srtt_us == 0)
+		c->srtt_us = 1;
+}
+
+static uint32_t base_ms(const struct tcp_conn *c)
+{
+	const uint64_t var = 4 * (uint64_t)c->rttvar_us;
+
+	if (c->srtt_us == 0)
+		return (c->flags & CONN_SYN_AGAIN) && conn_synchronised(c) ? RTO_AFTER_SYN_MS : RTO_INITIAL_MS;
+	return (uint32_t)((c->srtt_us + (var > RTO_VAR_MIN_US ? var : RTO_VAR_MIN_US) + 999) / 1000);
+}
+
+uint32_t rtt_rto_ms(const struct tcp_conn *c)
+{
+	const uint64_t ms = (uint64_t)base_ms(c) << c->backoff;
+
+	return ms < RTO_MAX_MS ? (uint32_t)ms : RTO_MAX_MS;
+}
+
+void rtt_start(struct tcp_conn *c)
+{
+	timer_set(c, TIMER_REXMIT, rtt_rto_ms(c));
+}
+
+static void give_up(struct tcp_conn *c)
+{
+	tcp_count(c->tcp, C_tcp_timeouts);
+	conn_reset(c, ERR_CONN_TIMEOUT);
+}
+
+static void back_off(struct tcp_conn *c)
+{
+	if (c->backoff < 16)
+		c->backoff++;
+}
+
+/* SYN or SYN,ACK again. */
+static void syn_timeout(struct tcp_conn *c)
+{
+	if (c->retries >= (c->state == TCP_SYN_SENT ? SYN_RETRIES_MAX : SYN_ACK_RETRIES_MAX)) {
+		give_up(c);
+		return;
+	}
+	c->retries++;
+	back_off(c);
+	c->flags |= CONN_SYN_AGAIN;
+	c->flags &= (uint16_t)~CONN_TIMED;
+	c->retransmits++;
+	tcp_count(c->tcp, C_tcp_retransmits);
+	output_syn(c);
+	rtt_start(c);
+}
+
+/*
+ * The window is closed, or so small that sending into it would be silly: a probe, and for as long as the peer answers
+ * there is no end to it (RFC 9293, 3.8.6.1); c->retries is cleared by every ACK.
+ */
+static void persist_timeout(struct tcp_conn *c)
+{
+	if (c->retries >= RETRIES_MAX) {
+		give_up(c);
+		return;
+	}
+	c->retries++;
+	back_off(c);
+	output_probe(c);
+	rtt_start(c);
+}
+
+void rtt_timeout(struct tcp_conn *c)
+{
+	if (!conn_synchronised(c)) {
+		syn_timeout(c);
+		return;
+	}
+	if (c->snd_nxt == c->snd_una) {
+		if (c->queued > 0 || c->flags & CONN_FIN)
+			persist_timeout(c);
+		return;
+	}
+	if (c->retries >= RETRIES_MAX) {
+		give_up(c);
+		return;
+	}
+	tcp_count(c->tcp, C_tcp_rto);
+	recovery_timeout(c);
+	c->retries++;
+	back_off(c);
+	conn_touch(c);
+	rtt_start(c);
+}

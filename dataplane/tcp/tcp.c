@@ -1,0 +1,268 @@
+/* The TCP of one worker: made and freed, its clock, the end of a round, and the functions of a connection's user. */
+#include "tcp/tcp.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tcp/conn.h"
+#include "tcp/input.h"
+#include "tcp/ooo.h"
+#include "tcp/output.h"
+#include "tcp/wait.h"
+
+static void *list_new(uint32_t n)
+{
+	void *list = calloc(n, sizeof(struct tcp_conn *));
+
+	if (!list) {
+		fprintf(stderr, "tcp: no memory for a list of %u connections\n", n);
+		abort();
+	}
+	return list;
+}
+
+struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up)
+{
+	struct tcp *t = calloc(1, sizeof(*t));
+
+	if (!t) {
+		fprintf(stderr, "tcp: no memory\n");
+		abort();
+	}
+	t->magic = TCP_MAGIC;
+	t->shard = s;
+	t->ip = ip;
+	t->up = *up;
+	pool_init(&t->conns, "tcp_conns", sizeof(struct tcp_conn), LIMIT_tcp_conns);
+	pool_init(&t->waits, "tcp_time_wait", sizeof(struct tcp_wait), LIMIT_tcp_time_wait);
+	pool_init(&t->chunks, "tcp_send_chunks", sizeof(struct sendq_chunk), LIMIT_tcp_send_chunks);
+	pool_init(&t->ooos, "tcp_ooo_queues", sizeof(struct ooo), LIMIT_tcp_ooo_queues);
+	table_tcp_init(&t->table, LIMIT_tcp_conns + LIMIT_tcp_time_wait, s->secret);
+	t->table.conns = t->conns.objects;
+	t->table.waits = t->waits.objects;
+	t->table.conn_tuple = offsetof(struct tcp_conn, tuple);
+	t->table.wait_tuple = offsetof(struct tcp_wait, tuple);
+	t->touched = list_new(LIMIT_tcp_conns);
+	t->dead = list_new(LIMIT_tcp_conns);
+	t->starved = list_new(LIMIT_tcp_conns);
+	tcp_clock(t);
+	return t;
+}
+
+static void bury(struct tcp *t)
+{
+	for (uint32_t i = 0; i < t->dead_n; i++) {
+		t->dead[i]->magic = 0;
+		pool_put(&t->conns, t->dead[i]);
+	}
+	count_n(t->shard->counters, C_tcp_closed, t->dead_n);
+	t->dead_n = 0;
+}
+
+void tcp_free(struct tcp *t)
+{
+	struct tcp_conn *c;
+
+	CHECK_MAGIC(t, TCP_MAGIC);
+	t->touched_n = 0;
+	bury(t);
+	for (uint32_t at = 0; (c = pool_next(&t->conns, &at)) != NULL;) {
+		c->ops = NULL;
+		conn_close(c, ERR_SHUTDOWN);
+	}
+	bury(t);
+	wait_clear(t);
+	pool_fini(&t->conns);
+	pool_fini(&t->waits);
+	pool_fini(&t->chunks);
+	pool_fini(&t->ooos);
+	table_tcp_fini(&t->table);
+	free(t->touched);
+	free(t->dead);
+	free(t->starved);
+	t->magic = 0;
+	free(t);
+}
+
+void tcp_clock(struct tcp *t)
+{
+	if (t->clock_ns == t->shard->now_ns)
+		return;
+	t->clock_ns = t->shard->now_ns;
+	t->now_ms = (uint32_t)(t->clock_ns / NS_PER_MS);
+	t->now_us = (uint32_t)(t->clock_ns / NS_PER_US);
+}
+
+/* Users who were refused while nothing of theirs was in flight, so that no ACK would call them again. */
+static void feed_starved(struct tcp *t)
+{
+	for (uint32_t n = t->starved_n; n > 0 && t->starved_n > 0 && t->chunks.free_n > 0; n--) {
+		struct tcp_conn *c = t->starved[0];
+
+		t->starved[0] = t->starved[--t->starved_n];
+		c->flags &= (uint16_t)~CONN_STARVED;
+		if (c->ops)
+			c->ops->on_acked(c->user, 0);
+	}
+}
+
+void tcp_flush(struct tcp *t)
+{
+	CHECK_MAGIC(t, TCP_MAGIC);
+	tcp_clock(t);
+	if (t->starved_n > 0)
+		feed_starved(t);
+	for (uint32_t i = 0; i < t->touched_n; i++) {
+		struct tcp_conn *c = t->touched[i];
+
+		if (i + 1 < t->touched_n) {
+			__builtin_prefetch(t->touched[i + 1]);
+			__builtin_prefetch((char *)t->touched[i + 1] + 64);
+			__builtin_prefetch((char *)t->touched[i + 1] + 128);
+		}
+		c->flags &= (uint16_t)~CONN_TOUCHED;
+		if (c->state != TCP_CLOSED)
+			output_flush(c);
+	}
+	t->touched_n = 0;
+	if (t->dead_n > 0)
+		bury(t);
+}
+
+void tcp_set_user(struct tcp_conn *c, const struct tcp_user_ops *ops, void *user)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	CHECK(ops != NULL);
+	if (c->state == TCP_CLOSED)
+		return;
+	c->ops = ops;
+	c->user = user;
+}
+
+uint32_t tcp_send_room(const struct tcp_conn *c)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	if (!state_sends(c->state) || c->flags & CONN_FIN || c->sendq.slices >= LIMIT_tcp_send_slices)
+		return 0;
+	return c->queued < LIMIT_tcp_send_buffer ? LIMIT_tcp_send_buffer - c->queued : 0;
+}
+
+static void starve(struct tcp_conn *c)
+{
+	struct tcp *t = c->tcp;
+
+	tcp_count(t, C_limit_tcp_send_chunks);
+	if (c->queued > 0 || c->flags & CONN_STARVED)
+		return;
+	c->flags |= CONN_STARVED;
+	t->starved[t->starved_n++] = c;
+}
+
+bool tcp_send(struct tcp_conn *c, struct slice s)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	tcp_clock(c->tcp);
+	if (s.len > tcp_send_room(c))
+		return false;
+	if (s.len == 0) {
+		slice_free(&s);
+		return true;
+	}
+	if (!sendq_put(&c->sendq, &c->tcp->chunks, s)) {
+		starve(c);
+		return false;
+	}
+	c->queued += s.len;
+	conn_touch(c);
+	return true;
+}
+
+void tcp_more(struct tcp_conn *c, bool more)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	if (c->state == TCP_CLOSED)
+		return;
+	if (more) {
+		c->flags |= CONN_MORE;
+		return;
+	}
+	if (c->flags & CONN_MORE && c->queued > 0)
+		conn_touch(c);
+	c->flags &= (uint16_t)~CONN_MORE;
+}
+
+void tcp_shutdown(struct tcp_conn *c)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	tcp_clock(c->tcp);
+	if (!state_sends(c->state) || c->flags & CONN_FIN)
+		return;
+	c->flags |= CONN_FIN;
+	if (!conn_synchronised(c))
+		return; /* established() goes on */
+	conn_move(c, CAUSE_close);
+	conn_touch(c);
+}
+
+void tcp_abort(struct tcp_conn *c, enum err why)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	tcp_clock(c->tcp);
+	conn_reset(c, why);
+}
+
+void tcp_detach(struct tcp_conn *c)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	tcp_clock(c->tcp);
+	c->ops = NULL;
+	c->flags |= CONN_DETACHED;
+	if (c->state == TCP_CLOSED)
+		return;
+	if (!conn_synchronised(c)) {
+		conn_reset(c, ERR_CONN_ABORTED);
+		return;
+	}
+	c->flags &= (uint16_t)~CONN_MORE;
+	tcp_shutdown(c);
+	timer_set(c, TIMER_LIFE, LINGER_MS);
+}
+
+void tcp_credit(struct tcp_conn *c, uint32_t buffer_bytes)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	if (c->state == TCP_CLOSED)
+		return;
+	CHECK(buffer_bytes <= c->rcv_held);
+	c->rcv_held -= buffer_bytes;
+	if (state_receives(c->state) && output_window_opened(c))
+		conn_ack_now(c);
+}
+
+void tcp_keepalive(struct tcp_conn *c, uint32_t idle_ms, uint32_t interval_ms, unsigned probes)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	tcp_clock(c->tcp);
+	if (c->state == TCP_CLOSED)
+		return;
+	c->keep_idle_ms = idle_ms;
+	c->keep_interval_ms = interval_ms;
+	c->keep_probes = (uint8_t)(probes < UINT8_MAX ? probes : UINT8_MAX);
+	c->keep_sent = 0;
+	if (idle_ms > 0)
+		timer_set(c, TIMER_KEEP, idle_ms);
+	else
+		timer_clear(c, TIMER_KEEP);
+}
+
+const struct tuple *tcp_tuple(const struct tcp_conn *c)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	return &c->tuple;
+}
+
+bool tcp_established(const struct tcp_conn *c)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	return c->state == TCP_ESTABLISHED;
+}

@@ -1,0 +1,40 @@
+/* Every duration and count of the TCP layer that a standard gives, in one place. */
+#ifndef TCP_TIMING_H
+#define TCP_TIMING_H
+
+enum {
+	/*
+	 * RFC 6298. Its lower bound of 1 s is a SHOULD that no deployed stack keeps: we add at least 200 ms to SRTT, so that
+	 * a peer's delayed ACK (40 to 200 ms) is no timeout.
+	 */
+	RTO_INITIAL_MS = 1000,
+	RTO_AFTER_SYN_MS = 3000,     /* RFC 6298, 5.7: the SYN was lost, nothing is known of the path */
+	RTO_VAR_MIN_US = 200000,
+	RTO_MAX_MS = 60000,
+
+	RETRIES_MAX = 9,             /* RFC 1122, 4.2.3.5: R2 at least 100 s; 0.2 s doubled nine times is 102 s */
+	SYN_RETRIES_MAX = 6,         /* of a SYN that we answered: 127 s */
+	SYN_ACK_RETRIES_MAX = 5,     /* 63 s */
+
+	DELACK_MS = 40,              /* RFC 1122, 4.2.3.2: at most 500 ms */
+	CONNECT_TIMEOUT_MS = 10000,
+	LINGER_MS = 60000,           /* after tcp_detach(): for queued data, FIN and the peer's FIN */
+	TIME_WAIT_MS = 60000,        /* 2 MSL */
+	PAWS_IDLE_MS = 24 * 86400000,/* RFC 7323, 5.5: a timestamp that old proves nothing */
+
+	CHALLENGE_MS = 500,          /* RFC 5961, 7: at most one challenge ACK per connection in so long ... */
+	CHALLENGES_PER_S = 1000,     /* ... and between one and two times so many per worker, which no one can count */
+
+	DUPACKS = 3,                 /* RFC 5681, 3.2 */
+	INITIAL_SEGMENTS = 10,       /* RFC 6928 */
+	INITIAL_BYTES = 14600,
+
+	MSS_DEFAULT_V4 = 536,        /* RFC 9293, 3.7.1 */
+	MSS_DEFAULT_V6 = 1220,
+	MSS_MIN = 216,               /* a peer that asks for less gets this: smaller ones are attacks on our CPU */
+	WSCALE_MAX = 14,             /* RFC 7323, 2.3 */
+
+	TTL = 64,
+};
+
+#endif

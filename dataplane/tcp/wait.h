@@ -1,0 +1,38 @@
+/*
+ * TIME_WAIT (RFC 9293, 3.6.1): what is left of a connection for 2 MSL, in a small object of a bounded pool. When the
+ * pool is empty the oldest is forgotten.
+ */
+#ifndef TCP_WAIT_H
+#define TCP_WAIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+struct segment;
+struct tcp;
+struct tcp_conn;
+
+struct tcp_wait {
+	struct tuple tuple;
+	struct tcp_wait *next, *prev;  /* all have the same duration: a list in order of expiry */
+	uint32_t expires_ms;
+	uint32_t snd_nxt, rcv_nxt;
+	uint32_t ts_recent, ts_offset;
+	uint32_t answered_ms;
+	uint16_t wnd;
+	bool ts;
+	bool active;                   /* the tuple's port is ours */
+};
+
+void wait_new(struct tcp *t, const struct tcp_conn *c, bool active);
+void wait_clear(struct tcp *t);    /* all */
+
+/*
+ * A segment of its tuple. True: it is a SYN that may open a new incarnation (RFC 9293, 3.10.7.4; RFC 6191); w is gone
+ * and *iss above everything that the old incarnation has sent.
+ */
+bool wait_input(struct tcp *t, struct tcp_wait *w, const struct segment *g, uint32_t *iss);
+
+#endif
