@@ -24,8 +24,8 @@ static void window(struct tcp_conn *c, const struct segment *g, bool advanced)
 		return;
 	c->snd_wl1 = g->seq;
 	c->snd_wnd = wnd;
-	if (wnd > c->snd_wnd_max)
-		c->snd_wnd_max = wnd;
+	if (g->wnd > c->snd_wnd_max)
+		c->snd_wnd_max = (uint16_t)g->wnd;
 	if (wnd <= before && !advanced)
 		return;
 	/* Nothing in flight: the persist timer was running, and is over. */
@@ -116,7 +116,7 @@ bool ack_step(struct tcp_conn *c, struct segment *g)
 		}
 		return open_established(c, g);
 	}
-	if (seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - c->snd_wnd_max)) {
+	if (seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - conn_window_max(c))) {
 		refuse(c);
 		return false;
 	}

@@ -141,7 +141,8 @@ static bool payload(const struct build *b, struct rte_mbuf *m, struct sendq_at *
 			tail = chain(m, tail, fresh);
 			copies = true;
 		}
-		rte_memcpy((char *)tail->buf_addr + tail->data_off + tail->data_len, (const char *)of->buf_addr + off, n);
+		rte_memcpy((char *)tail->buf_addr + tail->data_off + tail->data_len, (const char *)of->buf_addr + off,
+		           n);
 		tail->data_len = (uint16_t)(tail->data_len + n);
 	}
 	return true;
@@ -162,7 +163,7 @@ bool build_send(const struct build *b, struct sendq_at *at)
 		return false;
 	}
 	tcp_count(t, C_tcp_segments_out);
-	/* What the IP layer refuses (no route for a moment, no neighbour) is as lost as on a wire, and counted there. */
+	/* What the IP layer refuses (no route for a moment, no neighbour) is lost as on a wire, and counted there. */
 	(void)ip_output(t->ip, &c->path, &c->tuple, m, TTL, 0);
 	return true;
 }

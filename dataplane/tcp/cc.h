@@ -11,7 +11,7 @@
 
 struct tcp_cc {
 	const char *name;
-	void (*open)(struct tcp_conn *c);                              /* cc_words are zero, cwnd is the initial window */
+	void (*open)(struct tcp_conn *c);                              /* cc_words are zero, cwnd is initial */
 	void (*acked)(struct tcp_conn *c, uint32_t bytes);             /* new data is acknowledged, no recovery */
 	uint32_t (*ssthresh)(struct tcp_conn *c, uint32_t flight);     /* something is lost: the new ssthresh */
 	void (*timeout)(struct tcp_conn *c);                           /* cwnd is one segment now */

@@ -121,11 +121,11 @@ struct tcp_conn {
 
 	uint32_t rtt_seq;                    /* CONN_TIMED: the segment that ends here was sent at rtt_us */
 	uint32_t rtt_us;
-	uint32_t ts_recent_ms;               /* when ts_recent was written */
-	uint32_t snd_wnd_max;
 	uint32_t challenge_ms;               /* when the last rate-limited ACK went out */
 	uint32_t keep_idle_ms;               /* 0: no keepalive */
 	uint32_t keep_interval_ms;
+	uint16_t ts_recent_age;              /* when ts_recent was written, in units of tcp.age */
+	uint16_t snd_wnd_max;                /* the largest window that the peer offered, not scaled */
 	uint8_t keep_probes;
 	uint8_t keep_sent;
 	uint8_t cc;                          /* index into cc_list */
@@ -137,9 +137,9 @@ struct tcp_conn {
 	uint64_t bytes_out;
 };
 
-static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are one line, the sender the next");
-static_assert(offsetof(struct tcp_conn, tcp) == 136, "the sender's line spills by two words");
-static_assert(sizeof(struct tcp_conn) <= 320, "an idle connection stays within 512 bytes, its user's half included");
+static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are the first line");
+static_assert(offsetof(struct tcp_conn, tcp) == 128, "and the sender the second");
+static_assert(sizeof(struct tcp_conn) == 320, "an idle connection stays within 512 bytes, its user's half included");
 
 /* A destination all of whose ports are in use (ports.c). */
 struct tcp_ports_full {
@@ -156,6 +156,8 @@ struct tcp {
 	uint32_t magic;
 	uint32_t now_ms;
 	uint32_t now_us;
+	uint16_t age;                        /* 2^42 ns, 73 minutes */
+	uint16_t spare;
 	uint32_t half_open;
 	uint64_t clock_ns;                   /* of which now_ms and now_us were made */
 	struct shard *shard;
@@ -224,6 +226,11 @@ static inline bool conn_synchronised(const struct tcp_conn *c)
 static inline uint32_t conn_fin_seq(const struct tcp_conn *c)
 {
 	return c->snd_una + c->queued;
+}
+
+static inline uint32_t conn_window_max(const struct tcp_conn *c)
+{
+	return (uint32_t)c->snd_wnd_max << c->snd_wscale;
 }
 
 static inline void tcp_count(struct tcp *t, enum counter id)

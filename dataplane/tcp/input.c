@@ -32,7 +32,7 @@ static bool fresh(struct tcp_conn *c, const struct segment *g)
 		drop(t, DROP_tcp_no_timestamp);
 		return false;
 	}
-	if (seq_ge(g->tsval, c->ts_recent) || t->now_ms - c->ts_recent_ms > PAWS_IDLE_MS)
+	if (seq_ge(g->tsval, c->ts_recent) || (uint16_t)(t->age - c->ts_recent_age) > PAWS_AGE_MAX)
 		return true;
 	drop(t, DROP_tcp_paws);
 	reply_where(c, g);
@@ -66,7 +66,7 @@ static void remember_timestamp(struct tcp_conn *c, const struct segment *g)
 	/* Only of a segment that covers what we acknowledged last (RFC 7323, 4.3). */
 	if (g->ts && seq_le(g->seq, c->ack_sent)) {
 		c->ts_recent = g->tsval;
-		c->ts_recent_ms = c->tcp->now_ms;
+		c->ts_recent_age = c->tcp->age;
 	}
 }
 

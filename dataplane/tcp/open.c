@@ -4,6 +4,8 @@
  * A SYN makes a whole connection object; their number is bounded by LIMIT_tcp_syn_backlog. Cookies will answer what
  * exceeds it (RFC 4987): here is their place.
  */
+#include <netinet/in.h>
+
 #include "tcp/build.h"
 #include "tcp/cc.h"
 #include "tcp/input.h"
@@ -37,10 +39,10 @@ static void take_options(struct tcp_conn *c, const struct segment *g)
 	if (c->flags & CONN_TS) {
 		c->mss = (uint16_t)(c->mss - 12);
 		c->ts_recent = g->tsval;
-		c->ts_recent_ms = c->tcp->now_ms;
+		c->ts_recent_age = c->tcp->age;
 	}
-	c->snd_wscale = c->flags & CONN_WS ? g->wscale & 15 : 0;
-	c->rcv_wscale = c->flags & CONN_WS ? RCV_WSCALE : 0;
+	c->snd_wscale = c->flags & CONN_WS ? g->wscale & 15u : 0u;
+	c->rcv_wscale = c->flags & CONN_WS ? RCV_WSCALE & 15u : 0u;
 }
 
 static void take_sequence(struct tcp_conn *c, const struct segment *g)
@@ -107,7 +109,8 @@ static bool established(struct tcp_conn *c, const struct segment *g, uint32_t wn
 	struct tcp *t = c->tcp;
 
 	c->snd_una = g->ack;
-	c->snd_wnd = c->snd_wnd_max = wnd;
+	c->snd_wnd = wnd;
+	c->snd_wnd_max = (uint16_t)(wnd >> c->snd_wscale);
 	c->snd_wl1 = g->seq;
 	if (c->flags & CONN_TIMED)
 		rtt_sample(c, t->now_us - c->rtt_us);

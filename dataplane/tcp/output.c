@@ -2,9 +2,9 @@
  * Which bytes leave when.
  *
  * Windows. What may be in flight is the smaller of the peer's window and cwnd. A full segment that fits leaves. A
- * shorter one leaves when it is the last of what is queued (there is no Nagle: the layer above says tcp_more() when more
- * follows), when it fills half of the largest window that the peer ever offered (RFC 9293, 3.8.6.2.1), or when the
- * persist timer says so. With less than three duplicate ACKs, each lets one more new segment out (RFC 3042).
+ * shorter one leaves when it is the last of what is queued (there is no Nagle: the layer above says tcp_more() when
+ * more follows), when it fills half of the largest window that the peer ever offered (RFC 9293, 3.8.6.2.1), or when
+ * the persist timer says so. With less than three duplicate ACKs, each lets one more new segment out (RFC 3042).
  *
  * The window that we offer is what the credit allows, and its right edge moves in steps only: a segment or half of
  * the buffer (RFC 9293, 3.8.6.2.2). A received byte costs the buffer that it lies in, and full segments of 1448 bytes
@@ -164,7 +164,7 @@ static bool worth(const struct tcp_conn *c, uint32_t len, uint32_t left)
 		return true;
 	if (len == left)
 		return !(c->flags & CONN_MORE) || c->flags & CONN_FIN;
-	return c->snd_wnd - (c->snd_nxt - c->snd_una) == len && len >= c->snd_wnd_max / 2;
+	return c->snd_wnd - (c->snd_nxt - c->snd_una) == len && len >= conn_window_max(c) / 2;
 }
 
 /* Sends one segment of data, or the FIN. False: nothing (more) may leave. */

@@ -121,7 +121,7 @@ bool segment_parse(struct segment *g, const struct ip_datagram *d, enum counter 
 	g->ack = rte_be_to_cpu_32(h->recv_ack);
 	g->wnd = rte_be_to_cpu_16(h->rx_win);
 	g->flags = h->tcp_flags;
-	g->event = events[(h->tcp_flags & (SEGMENT_FIN | SEGMENT_SYN | SEGMENT_RST)) | (h->tcp_flags & SEGMENT_ACK) >> 1];
+	g->event = events[(g->flags & (SEGMENT_FIN | SEGMENT_SYN | SEGMENT_RST)) | (g->flags & SEGMENT_ACK) >> 1];
 	g->len = d->l4_bytes - header;
 	g->m = d->m;
 	rte_pktmbuf_adj(d->m, (uint16_t)header);

@@ -1,6 +1,5 @@
 #include "tcp/table.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,10 +13,7 @@ void table_tcp_init(struct table_tcp *t, uint32_t entries, const uint8_t secret[
 		slots *= 2;
 	memset(t, 0, sizeof(*t));
 	t->slots = calloc(slots, sizeof(*t->slots));
-	if (!t->slots) {
-		fprintf(stderr, "tcp table: no memory for %u slots\n", slots);
-		abort();
-	}
+	CHECK(t->slots != NULL);
 	t->mask = slots - 1;
 	memcpy(t->key, secret, sizeof(t->key));
 	/* A secret of zeros (tests) must not make every product zero. */

@@ -1,7 +1,6 @@
 /* The TCP of one worker: made and freed, its clock, the end of a round, and the functions of a connection's user. */
 #include "tcp/tcp.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "tcp/conn.h"
@@ -10,25 +9,18 @@
 #include "tcp/output.h"
 #include "tcp/wait.h"
 
-static void *list_new(uint32_t n)
+static void *boot_memory(size_t n, size_t bytes)
 {
-	void *list = calloc(n, sizeof(struct tcp_conn *));
+	void *memory = calloc(n, bytes);
 
-	if (!list) {
-		fprintf(stderr, "tcp: no memory for a list of %u connections\n", n);
-		abort();
-	}
-	return list;
+	CHECK(memory != NULL);
+	return memory;
 }
 
 struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up)
 {
-	struct tcp *t = calloc(1, sizeof(*t));
+	struct tcp *t = boot_memory(1, sizeof(*t));
 
-	if (!t) {
-		fprintf(stderr, "tcp: no memory\n");
-		abort();
-	}
 	t->magic = TCP_MAGIC;
 	t->shard = s;
 	t->ip = ip;
@@ -42,9 +34,9 @@ struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up)
 	t->table.waits = t->waits.objects;
 	t->table.conn_tuple = offsetof(struct tcp_conn, tuple);
 	t->table.wait_tuple = offsetof(struct tcp_wait, tuple);
-	t->touched = list_new(LIMIT_tcp_conns);
-	t->dead = list_new(LIMIT_tcp_conns);
-	t->starved = list_new(LIMIT_tcp_conns);
+	t->touched = boot_memory(LIMIT_tcp_conns, sizeof(struct tcp_conn *));
+	t->dead = boot_memory(LIMIT_tcp_conns, sizeof(struct tcp_conn *));
+	t->starved = boot_memory(LIMIT_tcp_conns, sizeof(struct tcp_conn *));
 	tcp_clock(t);
 	return t;
 }
@@ -90,6 +82,7 @@ void tcp_clock(struct tcp *t)
 		return;
 	t->clock_ns = t->shard->now_ns;
 	t->now_ms = (uint32_t)(t->clock_ns / NS_PER_MS);
+	t->age = (uint16_t)(t->clock_ns >> PAWS_AGE_SHIFT);
 	t->now_us = (uint32_t)(t->clock_ns / NS_PER_US);
 }
 

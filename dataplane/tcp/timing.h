@@ -4,8 +4,8 @@
 
 enum {
 	/*
-	 * RFC 6298. Its lower bound of 1 s is a SHOULD that no deployed stack keeps: we add at least 200 ms to SRTT, so that
-	 * a peer's delayed ACK (40 to 200 ms) is no timeout.
+	 * RFC 6298. Its lower bound of 1 s is a SHOULD that no deployed stack keeps: we add at least 200 ms to SRTT, so
+	 * that a peer's delayed ACK (40 to 200 ms) is no timeout.
 	 */
 	RTO_INITIAL_MS = 1000,
 	RTO_AFTER_SYN_MS = 3000,     /* RFC 6298, 5.7: the SYN was lost, nothing is known of the path */
@@ -20,7 +20,8 @@ enum {
 	CONNECT_TIMEOUT_MS = 10000,
 	LINGER_MS = 60000,           /* after tcp_detach(): for queued data, FIN and the peer's FIN */
 	TIME_WAIT_MS = 60000,        /* 2 MSL */
-	PAWS_IDLE_MS = 24 * 86400000,/* RFC 7323, 5.5: a timestamp that old proves nothing */
+	PAWS_AGE_SHIFT = 42,         /* ages of timestamps are counted in 2^42 ns (73 min) ... */
+	PAWS_AGE_MAX = 471,          /* ... and after 24 days one proves nothing (RFC 7323, 5.5) */
 
 	CHALLENGE_MS = 500,          /* RFC 5961, 7: at most one challenge ACK per connection in so long ... */
 	CHALLENGES_PER_S = 1000,     /* ... and between one and two times so many per worker, which no one can count */

@@ -58,7 +58,8 @@ static void fire(struct timer *timer, uint64_t now_ns)
 	if (t->wait_first) {
 		const int32_t in_ms = (int32_t)(t->wait_first->expires_ms - t->now_ms);
 
-		timer_arm(&t->shard->wheel, &t->wait_timer, t->clock_ns + (in_ms > 0 ? (uint32_t)in_ms : 0) * NS_PER_MS, fire);
+		timer_arm(&t->shard->wheel, &t->wait_timer,
+		          t->clock_ns + (in_ms > 0 ? (uint32_t)in_ms : 0) * NS_PER_MS, fire);
 	}
 }
 
