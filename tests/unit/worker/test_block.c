@@ -1,0 +1,125 @@
+/* Blocks: seals, verification, the state directory; every way in which a block can be refused. */
+#include "../test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/support/table_fixture.h"
+#include "worker/block.h"
+
+static const struct fixture lab = {
+	.resource_version = 7,
+	.ports = {{.name = "client"}},
+	.addresses = {{"198.18.0.1/24", 0, false}},
+};
+
+enum { ALL = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW };
+
+static int memfd_of(const void *bytes, size_t n, int seals)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_int_equal(write(fd, bytes, n), n);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+	return fd;
+}
+
+static const struct {
+	const char *name;
+	int seals;
+	size_t cut;      /* bytes left away at the end */
+	size_t flip;     /* offset of a byte that is wrong; 0: none */
+	bool accepted;
+} cases[] = {
+	{"good", ALL, 0, 0, true},
+	{"not sealed", 0, 0, 0, false},
+	{"may be written", F_SEAL_SHRINK | F_SEAL_GROW, 0, 0, false},
+	{"may shrink", F_SEAL_WRITE | F_SEAL_GROW, 0, 0, false},
+	{"may grow", F_SEAL_WRITE | F_SEAL_SHRINK, 0, 0, false},
+	{"cut", ALL, 8, 0, false},
+	{"only a byte", ALL, SIZE_MAX, 0, false},
+	{"wrong magic", ALL, 0, 1, false},
+	{"wrong checksum", ALL, 0, sizeof(struct table) + 3, false},
+};
+
+static void test_open(void **state)
+{
+	size_t bytes;
+	struct table *t = fixture_table(&lab, &bytes);
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		char *copy = malloc(bytes), why[BLOCK_WHY_MAX] = "";
+		const struct table *opened = NULL;
+		int fd;
+		enum err e;
+
+		memcpy(copy, t, bytes);
+		if (cases[i].flip)
+			copy[cases[i].flip] ^= 0x40;
+		fd = memfd_of(copy, cases[i].cut == SIZE_MAX ? 1 : bytes - cases[i].cut, cases[i].seals);
+		e = block_open(fd, &opened, why);
+		close(fd);
+		free(copy);
+		if (!e != cases[i].accepted)
+			fail_msg("%s: %s %s", cases[i].name, err_name(e), why);
+		if (e) {
+			assert_string_not_equal(why, "");
+			continue;
+		}
+		assert_memory_equal(opened, t, bytes);
+		block_close(opened);
+	}
+	free(t);
+}
+
+static void damage(const char *dir, off_t at)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/generation", dir);
+	fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "x", 1, at), 1);
+	close(fd);
+}
+
+static void test_state(void **state)
+{
+	char dir[] = "/tmp/block-XXXXXX", why[BLOCK_WHY_MAX], command[64];
+	const struct table *loaded;
+	size_t bytes;
+	struct table *t = fixture_table(&lab, &bytes);
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(block_load(dir, &loaded, why), ERR_NOT_FOUND);
+	for (unsigned i = 0; i < 2; i++) { /* again: the old one is replaced */
+		assert_int_equal(block_save(dir, t), OK);
+		assert_int_equal(block_load(dir, &loaded, why), OK);
+		assert_int_equal(loaded->resource_version, 7);
+		assert_memory_equal(loaded, t, bytes);
+		block_close(loaded);
+	}
+	damage(dir, sizeof(struct table) + 1);
+	assert_int_not_equal(block_load(dir, &loaded, why), OK);
+	assert_int_equal(block_save("/nonexistent", t), ERR_IO);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+	free(t);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_open),
+		cmocka_unit_test(test_state),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
