@@ -1,0 +1,347 @@
+/*
+ * The model: each case is a world and lines that its description must have. The lines are written by describe() below:
+ *
+ *   gateway ns/name: <Accepted reason> <addressed reason> [addresses]
+ *   listener ns/name/listener: <Accepted> <Conflicted> <ResolvedRefs> live|dead kinds|none <attachedRoutes>
+ *   route ns/name -> gateway: <Accepted>, refs <ResolvedRefs>[, partial <PartiallyInvalid>]
+ *   rule ns/name/i: status <direct> matches <n> weight <sum> [cluster:weight ...]
+ *   cluster name: endpoints
+ *   attached ns/name: listener hostname
+ */
+#include "control/model/model.h"
+
+#include "../model/world.h"
+
+static void put(char *out, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void put(char *out, size_t size, const char *format, ...)
+{
+	const size_t used = strlen(out);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(out + used, size - used, format, args);
+	va_end(args);
+}
+
+static void describe_gateways(const struct model *m, char *out, size_t size)
+{
+	char text[ADDR_TEXT_MAX];
+
+	for (uint32_t i = 0; i < m->gateways_n; i++) {
+		const struct model_gateway *g = &m->gateways[i];
+
+		put(out, size, "gateway %s/%s: %s%s %s%s", g->object->namespace, g->object->name,
+		    g->accepted.ok ? "" : "!", g->accepted.reason, g->addressed.ok ? "" : "!", g->addressed.reason);
+		for (uint32_t k = 0; k < g->addresses_n; k++)
+			put(out, size, " %s", addr_print(&g->addresses[k], text));
+		put(out, size, "\n");
+		for (uint32_t k = 0; k < g->listeners_n; k++) {
+			const struct model_listener *l = &g->listeners[k];
+
+			put(out, size, "listener %s/%s/%s: %s%s %s %s%s %s %s %u\n", g->object->namespace, g->object->name,
+			    l->name, l->accepted.ok ? "" : "!", l->accepted.reason, l->conflicted.reason,
+			    l->resolved_refs.ok ? "" : "!", l->resolved_refs.reason, l->live ? "live" : "dead",
+			    l->takes_http_routes ? "kinds" : "none", l->attached_routes);
+		}
+	}
+}
+
+static void describe_rules(const struct model_route *r, char *out, size_t size)
+{
+	for (uint32_t k = 0; k < r->rules_n; k++) {
+		const struct model_rule *rule = &r->rules[k];
+
+		put(out, size, "rule %s/%s/%u: status %u matches %u weight %u", r->object->namespace, r->object->name, k,
+		    rule->direct_status, rule->matches_n, rule->weight_sum);
+		for (uint32_t b = 0; b < rule->backends_n; b++)
+			put(out, size, " %s:%u", rule->backends[b].cluster != NULL ? rule->backends[b].cluster->name : "none",
+			    rule->backends[b].weight);
+		put(out, size, "\n");
+	}
+}
+
+static void describe_routes(const struct model *m, char *out, size_t size)
+{
+	for (uint32_t i = 0; i < m->routes_n; i++) {
+		const struct model_route *r = &m->routes[i];
+
+		for (uint32_t k = 0; k < r->parents_n; k++) {
+			const struct model_parent *p = &r->parents[k];
+
+			put(out, size, "route %s/%s -> %s: %s%s, refs %s%s", r->object->namespace, r->object->name,
+			    p->gateway->object->name, p->accepted.ok ? "" : "!", p->accepted.reason,
+			    r->resolved_refs.ok ? "" : "!", r->resolved_refs.reason);
+			if (r->partially_invalid.reason != NULL)
+				put(out, size, ", partial %s", r->partially_invalid.message);
+			put(out, size, "\n");
+		}
+		describe_rules(r, out, size);
+	}
+}
+
+static void describe_rest(const struct model *m, char *out, size_t size)
+{
+	char text[ADDR_TEXT_MAX];
+
+	for (uint32_t i = 0; i < m->clusters_n; i++) {
+		const struct model_cluster *c = m->clusters[i];
+
+		put(out, size, "cluster %s:", c->name);
+		for (uint32_t k = 0; k < c->endpoints_n; k++)
+			put(out, size, " %s port %u", addr_print(&c->endpoints[k].addr, text), c->endpoints[k].port);
+		put(out, size, "\n");
+	}
+	for (uint32_t i = 0; i < m->attachments_n; i++) {
+		const struct model_attachment *a = &m->attachments[i];
+
+		put(out, size, "attached %s/%s: %s/%s %s\n", a->route->object->namespace, a->route->object->name,
+		    a->listener->gateway->object->name, a->listener->name, a->hostname[0] != '\0' ? a->hostname : "*");
+	}
+	for (uint32_t i = 0; i < m->upstreams_n; i++)
+		put(out, size, "backend %s: %s\n", m->upstreams[i].object->name,
+		    m->upstreams[i].accepted.ok ? "ok" : m->upstreams[i].accepted.message);
+	put(out, size, "machine: %s\n", m->machine.accepted.ok ? "ok" : m->machine.accepted.message);
+	for (uint32_t i = 0; i < m->machine.routes_n; i++)
+		put(out, size, "ip route /%u port %u via %s\n", m->machine.routes[i].prefix_bits, m->machine.routes[i].port,
+		    addr_print(&m->machine.routes[i].gateway, text));
+	for (uint32_t i = 0; i < m->machine.addresses_n; i++)
+		put(out, size, "address %s/%u port %u%s\n", addr_print(&m->machine.addresses[i].addr, text),
+		    m->machine.addresses[i].prefix_bits, m->machine.addresses[i].port,
+		    m->machine.addresses[i].virtual ? " virtual" : "");
+}
+
+struct row {
+	const char *name;
+	const char *objects[WORLD_MAX];
+	const char *lines[10];       /* each must be there; with a leading '-' it must not */
+};
+
+#define DEFAULT_GW GATEWAY("gw", "01", HTTP)
+#define RULE_A RULES("{" TO("a") "}")
+#define BAD_FILTER "'filters':[{'type':'URLRewrite','urlRewrite':{'hostname':'x.example'}}]"
+
+static const struct row rows[] = {
+	{"a route reaches its endpoints", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULE_A), SERVICE("a"), SLICE("a", "198.18.1.11")},
+	 {"gateway default/gw: Accepted Programmed 198.18.0.10 2001:2::10\n",
+	  "listener default/gw/http: Accepted NoConflicts ResolvedRefs live kinds 1\n",
+	  "route default/r -> gw: Accepted, refs ResolvedRefs\n", "rule default/r/0: status 0 matches 1 weight 1 service/default/a/80:1\n",
+	  "cluster service/default/a/80: 198.18.1.11 port 8080\n", "attached default/r: gw/http *\n",
+	  "address 198.18.0.10/128 port 0 virtual\n", "address 2001:2::10/128 port 0 virtual\n", "address 198.18.1.1/120 port 1\n"}},
+	{"no machine: no address", {CLASS, DEFAULT_GW}, {"gateway default/gw: Accepted !AddressNotAssigned\n",
+	  "listener default/gw/http: Accepted NoConflicts ResolvedRefs dead kinds 0\n", "machine: ok\n"}},
+	{"a class that is not ours", {MACHINE, "{'apiVersion':'gateway.networking.k8s.io/v1','kind':'GatewayClass',"
+	  "'metadata':{'name':'sluice'},'spec':{'controllerName':'other.example/x'}}", DEFAULT_GW}, {"-gateway default/gw"}},
+	{"a class with parameters that are not known", {MACHINE, "{'apiVersion':'gateway.networking.k8s.io/v1','kind':'GatewayClass',"
+	  "'metadata':{'name':'sluice'},'spec':{'controllerName':'gateway.envoyproxy.io/gatewayclass-controller',"
+	  "'parametersRef':{'group':'x','kind':'Y','name':'z'}}}", DEFAULT_GW}, {"gateway default/gw: !Pending"}},
+	{"parameters of a gateway that are not known", {MACHINE, CLASS, GATEWAY_WITH("default", "gw", "01", "'listeners':[" HTTP "],"
+	  "'infrastructure':{'parametersRef':{'group':'x','kind':'Y','name':'z'}}", "")}, {"gateway default/gw: !InvalidParameters",
+	  "dead kinds", "-virtual"}},
+
+	/* VIPs */
+	{"oldest gateway first, lowest address", {MACHINE, CLASS, GATEWAY("young", "03", HTTP), GATEWAY("old", "02", HTTP)},
+	 {"gateway default/old: Accepted Programmed 198.18.0.10 2001:2::10\n", "gateway default/young: Accepted Programmed 198.18.0.11 2001:2::11\n"}},
+	{"an address in the status is kept", {MACHINE, CLASS, GATEWAY("old", "02", HTTP), GATEWAY_WITH("default", "young", "03",
+	  "'listeners':[" HTTP "]", ",'status':{'addresses':[{'type':'IPAddress','value':'198.18.0.10'},{'type':'IPAddress','value':'2001:2::10'}]}")},
+	 {"gateway default/young: Accepted Programmed 198.18.0.10 2001:2::10\n", "gateway default/old: Accepted Programmed 198.18.0.11 2001:2::11\n"}},
+	{"an address in the status that left the pool is not", {MACHINE, CLASS, GATEWAY_WITH("default", "gw", "03",
+	  "'listeners':[" HTTP "]", ",'status':{'addresses':[{'type':'IPAddress','value':'198.18.0.99'},{'type':'IPAddress','value':'2001:2::12'}]}")},
+	 {"gateway default/gw: Accepted Programmed 198.18.0.10 2001:2::12\n"}},
+	{"a pool runs out", {MACHINE, CLASS, GATEWAY("a", "01", HTTP), GATEWAY("b", "02", HTTP), GATEWAY("c", "03", HTTP), GATEWAY("d", "04", HTTP)},
+	 {"gateway default/c: Accepted Programmed 198.18.0.12 2001:2::12\n", "gateway default/d: Accepted !AddressNotAssigned\n"}},
+	{"an address by name", {MACHINE, CLASS, GATEWAY("a", "01", HTTP), GATEWAY_WITH("default", "b", "02",
+	  "'listeners':[" HTTP "],'addresses':[{'type':'IPAddress','value':'198.18.0.10'}]", "")},
+	 {"gateway default/a: Accepted Programmed 198.18.0.11 2001:2::10\n", "gateway default/b: Accepted Programmed 198.18.0.10\n"}},
+	{"an own address by name", {MACHINE, CLASS, GATEWAY_WITH("default", "b", "02",
+	  "'listeners':[" HTTP "],'addresses':[{'value':'198.18.0.1'}]", "")}, {"gateway default/b: Accepted Programmed 198.18.0.1\n", "-virtual"}},
+	{"an address outside of the pool", {MACHINE, CLASS, GATEWAY_WITH("default", "b", "02",
+	  "'listeners':[" HTTP "],'addresses':[{'value':'10.0.0.1'},{'value':'198.18.0.12'}]", "")},
+	 {"gateway default/b: Accepted !AddressNotUsable 198.18.0.12\n"}},
+	{"an address that another gateway has", {MACHINE, CLASS, GATEWAY_WITH("default", "a", "01", "'listeners':[" HTTP "],'addresses':[{'value':'198.18.0.12'}]", ""),
+	  GATEWAY_WITH("default", "b", "02", "'listeners':[" HTTP "],'addresses':[{'value':'198.18.0.12'}]", "")},
+	 {"gateway default/a: Accepted Programmed 198.18.0.12\n", "gateway default/b: Accepted !AddressNotUsable\n"}},
+	{"a type of address that is not supported", {MACHINE, CLASS, GATEWAY_WITH("default", "b", "02",
+	  "'listeners':[" HTTP "],'addresses':[{'type':'Hostname','value':'x.example'}]", "")}, {"gateway default/b: !UnsupportedAddress"}},
+	{"a type without a value", {MACHINE, CLASS, GATEWAY_WITH("default", "b", "02",
+	  "'listeners':[" HTTP "],'addresses':[{'type':'IPAddress'}]", "")}, {"gateway default/b: Accepted Programmed 198.18.0.10 2001:2::10\n"}},
+	{"a pool as a prefix leaves its edges out", {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/24','port':'p'}],"
+	  "'vipPool':[{'cidr':'10.0.0.0/30'}]"), CLASS, GATEWAY("a", "01", HTTP), GATEWAY("b", "02", HTTP)},
+	 {"gateway default/a: Accepted Programmed 10.0.0.2\n", "gateway default/b: Accepted !AddressNotAssigned\n"}},
+
+	/* machine */
+	{"routes, longest prefix first", {MACHINE_WITH("'ports':[{'name':'p','device':'d'},{'name':'q','device':'e'}],'addresses':["
+	  "{'address':'10.0.0.1/24','port':'p'},{'address':'10.0.1.1/24','port':'q'}],'routes':[{'to':'0.0.0.0/0','via':'10.0.0.2'},"
+	  "{'to':'10.9.0.0/16','via':'10.0.1.2'}]")}, {"machine: ok\n", "ip route /112 port 1 via 10.0.1.2\nip route /96 port 0 via 10.0.0.2\n"}},
+	{"what is wrong is named and left out", {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/24','port':'x'},"
+	  "{'address':'10.0.1.1/24','port':'p'}]")}, {"machine: spec.addresses[0].port: there is no port \"x\"\n", "address 10.0.1.1/120 port 0\n"}},
+	{"a next hop that cannot be reached", {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'routes':[{'to':'0.0.0.0/0','via':'10.0.0.2'}]")},
+	 {"machine: spec.routes[0].via: no address of the machine covers 10.0.0.2\n", "-ip route"}},
+	{"a prefix that is too long", {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/33','port':'p'}]")},
+	 {"machine: spec.addresses[0].address"}},
+
+	/* listeners */
+	{"https is refused and takes nothing with it", {MACHINE, CLASS, GATEWAY("gw", "01", HTTP ",{'name':'https','port':443,'protocol':'HTTPS'}")},
+	 {"gateway default/gw: ListenersNotValid Programmed", "listener default/gw/https: !UnsupportedProtocol NoConflicts ResolvedRefs dead none 0\n",
+	  "listener default/gw/http: Accepted NoConflicts ResolvedRefs live kinds 0\n"}},
+	{"no listener is good", {MACHINE, CLASS, GATEWAY("gw", "01", "{'name':'x','port':80,'protocol':'INVALID'}")},
+	 {"gateway default/gw: !ListenersNotValid", "listener default/gw/x: !UnsupportedProtocol"}},
+	{"two protocols on a port: both are refused", {MACHINE, CLASS, GATEWAY("gw", "01", HTTP ",{'name':'t','port':80,'protocol':'TLS'}," LISTENER("ok", "81", ""))},
+	 {"listener default/gw/http: !ProtocolConflict ProtocolConflict ResolvedRefs dead", "listener default/gw/ok: Accepted", "gateway default/gw: ListenersNotValid"}},
+	{"the same hostname twice: both are refused", {MACHINE, CLASS, GATEWAY("gw", "01", LISTENER("a", "80", ",'hostname':'x.example'")
+	  "," LISTENER("b", "80", ",'hostname':'x.example'") "," LISTENER("c", "80", ",'hostname':'y.example'"))},
+	 {"listener default/gw/a: !HostnameConflict", "listener default/gw/b: !HostnameConflict", "listener default/gw/c: Accepted"}},
+	{"a kind that is not known is dropped", {MACHINE, CLASS, GATEWAY("gw", "01", LISTENER("a", "80", ",'allowedRoutes':{'kinds':[{'kind':'Other'}]}")
+	  "," LISTENER("b", "81", ",'allowedRoutes':{'kinds':[{'kind':'Other'},{'kind':'HTTPRoute'}]}")), ROUTE("r", "01", "")},
+	 {"listener default/gw/a: Accepted NoConflicts !InvalidRouteKinds dead none 0\n", "listener default/gw/b: Accepted NoConflicts !InvalidRouteKinds live kinds 1\n"}},
+
+	/* attachment */
+	{"a name that no listener has", {MACHINE, CLASS, DEFAULT_GW, ROUTE_IN("default", "r", "01", "{'name':'gw','sectionName':'x'}", "")},
+	 {"route default/r -> gw: !NoMatchingParent", "kinds 0\n", "-attached"}},
+	{"a port that no listener has", {MACHINE, CLASS, DEFAULT_GW, ROUTE_IN("default", "r", "01", "{'name':'gw','port':81}", "")},
+	 {"route default/r -> gw: !NoMatchingParent"}},
+	{"name and port of different listeners", {MACHINE, CLASS, GATEWAY("gw", "01", HTTP "," LISTENER("b", "81", "")),
+	  ROUTE_IN("default", "r", "01", "{'name':'gw','sectionName':'http','port':81}", "")}, {"route default/r -> gw: !NoMatchingParent"}},
+	{"one listener by name", {MACHINE, CLASS, GATEWAY("gw", "01", HTTP "," LISTENER("b", "81", "")), ROUTE_IN("default", "r", "01", "{'name':'gw','sectionName':'b'}", "")},
+	 {"route default/r -> gw: Accepted", "attached default/r: gw/b *\n", "-gw/http *", "listener default/gw/http: Accepted NoConflicts ResolvedRefs live kinds 0\n"}},
+	{"another namespace, Same", {MACHINE, CLASS, DEFAULT_GW, ROUTE_IN("x", "r", "01", "{'name':'gw','namespace':'default'}", "")},
+	 {"route x/r -> gw: !NotAllowedByListeners", "kinds 0\n"}},
+	{"another namespace, All", {MACHINE, CLASS, GATEWAY("gw", "01", LISTENER("http", "80", FROM_ALL)), ROUTE_IN("x", "r", "01", "{'name':'gw','namespace':'default'}", "")},
+	 {"route x/r -> gw: Accepted", "kinds 1\n"}},
+	{"another namespace, Selector", {MACHINE, CLASS, GATEWAY("gw", "01", LISTENER("http", "80",
+	  ",'allowedRoutes':{'namespaces':{'from':'Selector','selector':{'matchLabels':{'team':'a'},'matchExpressions':[{'key':'env','operator':'NotIn','values':['dev']}]}}}")),
+	  NAMESPACE("x", "'team':'a'"), NAMESPACE("y", "'team':'b'"), NAMESPACE("z", "'team':'a','env':'dev'"),
+	  ROUTE_IN("x", "r", "01", "{'name':'gw','namespace':'default'}", ""), ROUTE_IN("y", "r", "01", "{'name':'gw','namespace':'default'}", ""),
+	  ROUTE_IN("z", "r", "01", "{'name':'gw','namespace':'default'}", "")},
+	 {"route x/r -> gw: Accepted", "route y/r -> gw: !NotAllowedByListeners", "route z/r -> gw: !NotAllowedByListeners"}},
+	{"a selector by the name of the namespace", {MACHINE, CLASS, GATEWAY("gw", "01", LISTENER("http", "80",
+	  ",'allowedRoutes':{'namespaces':{'from':'Selector','selector':{'matchLabels':{'kubernetes.io/metadata.name':'x'}}}}")),
+	  NAMESPACE("x", ""), ROUTE_IN("x", "r", "01", "{'name':'gw','namespace':'default'}", "")}, {"route x/r -> gw: Accepted"}},
+	{"hostnames that meet", {MACHINE, CLASS, GATEWAY("gw", "01", LISTENER("w", "80", ",'hostname':'*.a.example'") "," LISTENER("e", "81", ",'hostname':'b.a.example'")),
+	  ROUTE("r", "01", ",'hostnames':['*.example','c.a.example','a.example','other.test']")},
+	 {"attached default/r: gw/w *.a.example\nattached default/r: gw/w c.a.example\nattached default/r: gw/e b.a.example\n", "-gw/w a.example", "-gw/e c.a.example", "-other.test"}},
+	{"hostnames that do not meet", {MACHINE, CLASS, GATEWAY("gw", "01", LISTENER("w", "80", ",'hostname':'*.a.example'")), ROUTE("r", "01", ",'hostnames':['a.example']")},
+	 {"route default/r -> gw: !NoMatchingListenerHostname", "kinds 0\n"}},
+	{"two refs to one listener attach once", {MACHINE, CLASS, DEFAULT_GW, ROUTE_IN("default", "r", "01", "{'name':'gw','sectionName':'http'},{'name':'gw','port':80}", "")},
+	 {"kinds 1\n", "attached default/r: gw/http *\nmachine"}},
+	{"a parent that is not a Gateway", {MACHINE, CLASS, DEFAULT_GW, ROUTE_IN("default", "r", "01", "{'group':'','kind':'Service','name':'gw'}", "")}, {"-route default/r"}},
+	{"two gateways", {MACHINE, CLASS, DEFAULT_GW, GATEWAY("two", "02", HTTP), ROUTE_IN("default", "r", "01", "{'name':'gw'},{'name':'two','sectionName':'x'}", "")},
+	 {"route default/r -> gw: Accepted", "route default/r -> two: !NoMatchingParent"}},
+
+	/* backends */
+	{"a Service that is not there", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" TO("a") "},{" TO("b") "}")), SERVICE("b")},
+	 {"refs !BackendNotFound", "rule default/r/0: status 0 matches 1 weight 1 none:1\n", "rule default/r/1: status 0 matches 1 weight 1 service/default/b/80:1\n", "cluster service/default/b/80:\n"}},
+	{"a kind that is not known", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'kind':'Other','group':'x','name':'a'}]}"))}, {"refs !InvalidKind", "weight 1 none:1\n"}},
+	{"a port that is not there", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULE_A), SERVICE_WITH("default", "a", "{'port':81}")}, {"refs !PortNotFound"}},
+	{"a protocol that is not spoken", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULE_A), SERVICE_WITH("default", "a", "{'port':80,'appProtocol':'kubernetes.io/h2c'}")}, {"refs !UnsupportedProtocol", "none:1"}},
+	{"another namespace without a grant", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','namespace':'x','port':80}]}")),
+	  SERVICE_WITH("x", "a", "{'port':80}")}, {"refs !RefNotPermitted", "none:1"}},
+	{"a grant for all", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','namespace':'x','port':80}]}")),
+	  SERVICE_WITH("x", "a", "{'port':80}"), GRANT("x", "HTTPRoute", "default", "Service", "")}, {"refs ResolvedRefs", "service/x/a/80:1"}},
+	{"a grant by name", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','namespace':'x','port':80}]}")),
+	  SERVICE_WITH("x", "a", "{'port':80}"), GRANT("x", "HTTPRoute", "default", "Service", ",'name':'a'")}, {"refs ResolvedRefs"}},
+	{"a grant for another name", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','namespace':'x','port':80}]}")),
+	  SERVICE_WITH("x", "a", "{'port':80}"), GRANT("x", "HTTPRoute", "default", "Service", ",'name':'b'")}, {"refs !RefNotPermitted"}},
+	{"a grant for another kind", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','namespace':'x','port':80}]}")),
+	  SERVICE_WITH("x", "a", "{'port':80}"), GRANT("x", "Gateway", "default", "Service", "")}, {"refs !RefNotPermitted"}},
+	{"a grant for another namespace", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','namespace':'x','port':80}]}")),
+	  SERVICE_WITH("x", "a", "{'port':80}"), GRANT("x", "HTTPRoute", "y", "Service", "")}, {"refs !RefNotPermitted"}},
+	{"a grant in the wrong namespace", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','namespace':'x','port':80}]}")),
+	  SERVICE_WITH("x", "a", "{'port':80}"), GRANT("default", "HTTPRoute", "default", "Service", "")}, {"refs !RefNotPermitted"}},
+	{"ports by name, ready ones, both families, each once", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULE_A), SERVICE_WITH("default", "a", "{'name':'web','port':80},{'name':'admin','port':81}"),
+	  SLICE_WITH("default", "s1", "a", "IPv4", "{'name':'admin','port':9},{'name':'web','port':8080}",
+	    "{'addresses':['198.18.1.12'],'conditions':{'ready':true}},{'addresses':['198.18.1.13'],'conditions':{'ready':false}},{'addresses':['198.18.1.11']}"),
+	  SLICE_WITH("default", "s2", "a", "IPv4", "{'name':'web','port':8080}", "{'addresses':['198.18.1.11']}"),
+	  SLICE_WITH("default", "s3", "a", "IPv6", "{'name':'web','port':8081}", "{'addresses':['2001:2:0:1::11']}"),
+	  SLICE_WITH("default", "s4", "b", "IPv4", "{'name':'web','port':8081}", "{'addresses':['198.18.1.99']}"),
+	  SLICE_WITH("other", "s5", "a", "IPv4", "{'name':'web','port':8081}", "{'addresses':['198.18.1.98']}")},
+	 {"cluster service/default/a/80: 198.18.1.11 port 8080 198.18.1.12 port 8080 2001:2:0:1::11 port 8081\n"}},
+	{"a family that the machine has not", {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/24','port':'p'}],'vipPool':[{'cidr':'10.0.0.128/28'}]"),
+	  CLASS, DEFAULT_GW, ROUTE("r", "01", RULE_A), SERVICE("a"), SLICE("a", "10.0.0.7"), SLICE_WITH("default", "s6", "a", "IPv6", "{'port':8080}", "{'addresses':['2001:2::7']}")},
+	 {"cluster service/default/a/80: 10.0.0.7 port 8080\n"}},
+	{"a Backend", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b','weight':3}]}")),
+	  BACKEND_WITH("b", "'endpoints':[{'ip':{'address':'198.18.1.12','port':81}},{'ip':{'address':'198.18.1.11','port':80}}]")},
+	 {"refs ResolvedRefs", "weight 3 backend/default/b:3\n", "cluster backend/default/b: 198.18.1.11 port 80 198.18.1.12 port 81\n", "backend b: ok\n"}},
+	{"a Backend with what is not supported", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b'}]}")),
+	  BACKEND_WITH("b", "'endpoints':[{'fqdn':{'hostname':'x.example','port':81}}]")}, {"refs !InvalidBackendRef", "none:1", "backend b: spec.endpoints[0]: only ip"}},
+	{"a Backend over TLS never becomes plain text", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b'}]}")),
+	  BACKEND_WITH("b", "'tls':{'wellKnownCACertificates':'System'},'endpoints':[{'ip':{'address':'198.18.1.12','port':443}}]")}, {"refs !InvalidBackendRef", "none:1"}},
+	{"weights", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80,'weight':7},{'name':'b','port':80,'weight':0},{'name':'c','port':80}]}")), SERVICE("a"), SERVICE("b")},
+	 {"rule default/r/0: status 0 matches 1 weight 8 service/default/a/80:7 service/default/b/80:0 none:1\n"}},
+	{"only weights of 0", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80,'weight':0}]}")), SERVICE("a")}, {"rule default/r/0: status 500", "refs ResolvedRefs"}},
+	{"no backends", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{}"))}, {"rule default/r/0: status 500 matches 1", "refs ResolvedRefs", "route default/r -> gw: Accepted"}},
+	{"no backends but a redirect", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'filters':[{'type':'RequestRedirect','requestRedirect':{'scheme':'https','statusCode':301}}]}"))},
+	 {"rule default/r/0: status 0 matches 1"}},
+
+	/* rules that cannot be obeyed */
+	{"a filter that is not supported fails alone", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" TO("a") "},{" BAD_FILTER "," TO("a") "}")), SERVICE("a")},
+	 {"route default/r -> gw: Accepted, refs ResolvedRefs, partial Dropped Rule 1: filters[0].", "rule default/r/0: status 0", "rule default/r/1: status 500", "kinds 1\n"}},
+	{"no rule is left", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" BAD_FILTER "," TO("a") "}")), SERVICE("a")},
+	 {"route default/r -> gw: !UnsupportedValue", "rule default/r/0: status 500", "kinds 0\n", "attached default/r"}},
+	{"a filter whose content is refused", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'filters':[{'type':'RequestRedirect','requestRedirect':{'scheme':'ftp'}}]},{}"))},
+	 {"partial Dropped Rule 0: filters[0].requestRedirect.scheme: ", "rule default/r/0: status 500"}},
+	{"a filter of a backend", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80," BAD_FILTER "}]},{}")), SERVICE("a")},
+	 {"partial Dropped Rule 0: backendRefs[0].filters[0].", "rule default/r/0: status 500"}},
+	{"a regular expression: the match is left out", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'matches':[{" PATH("RegularExpression", "/x.*") "},{" PATH("Exact", "/y") "}]," TO("a") "},{}")), SERVICE("a")},
+	 {"partial Dropped Rule 0: path match of type RegularExpression", "rule default/r/0: status 500 matches 1"}},
+	{"a header by regular expression", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'matches':[{'headers':[{'type':'RegularExpression','name':'x','value':'.*'}]}]," TO("a") "},{}"))},
+	 {"rule default/r/0: status 500 matches 0"}},
+	{"a parameter by regular expression", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'matches':[{'queryParams':[{'type':'RegularExpression','name':'x','value':'.*'}]}]," TO("a") "},{}"))},
+	 {"partial Dropped Rule 0: query parameter match of type RegularExpression"}},
+	{"retry and persistence", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'retry':{'attempts':2}," TO("a") "},{'sessionPersistence':{'sessionName':'s'}," TO("a") "},{}")), SERVICE("a")},
+	 {"partial Dropped Rule 0: retry is not supported; Rule 1: sessionPersistence is not supported", "rule default/r/1: status 500"}},
+	{"a timeout that is no duration", {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'timeouts':{'request':'1y'}," TO("a") "},{}")), SERVICE("a")}, {"partial Dropped Rule 0: timeouts.request"}},
+};
+
+static void run_row(void **state)
+{
+	const struct row *row = *state;
+	struct snapshot *s = world_new(row->objects, NULL);
+	struct model *m = model_new(s);
+	static char text[1 << 16];
+
+	text[0] = '\0';
+	describe_gateways(m, text, sizeof(text));
+	describe_routes(m, text, sizeof(text));
+	describe_rest(m, text, sizeof(text));
+	for (size_t i = 0; i < sizeof(row->lines) / sizeof(row->lines[0]) && row->lines[i] != NULL; i++) {
+		const char *line = row->lines[i];
+
+		if (line[0] == '-' ? strstr(text, line + 1) != NULL : strstr(text, line) == NULL)
+			fail_msg("%s: line %zu \"%s\" in:\n%s", row->name, i, line, text);
+	}
+	model_free(m);
+	snapshot_put(s);
+}
+
+/* Durations, by the row. */
+bool duration_parse(const char *text, uint32_t *ms);
+
+static void test_durations(void **state)
+{
+	static const struct { const char *text; int64_t ms; } durations[] = {
+		{"0s", 0}, {"500ms", 500}, {"1h30m", 5400000}, {"1h1m1s1ms", 3661001}, {"10s", 10000},
+		{"", -1}, {"1", -1}, {"s", -1}, {"1.5s", -1}, {"123456s", -1}, {"1s1s1s1s1s", -1}, {"-1s", -1}, {"99999h99999h", -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(durations) / sizeof(durations[0]); i++) {
+		uint32_t ms = 0;
+		const bool good = duration_parse(durations[i].text, &ms);
+
+		if (good != (durations[i].ms >= 0) || (good && ms != durations[i].ms))
+			fail_msg("duration \"%s\"", durations[i].text);
+	}
+}
+
+int main(void)
+{
+	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+	struct CMUnitTest tests[ROWS + 1];
+
+	for (size_t i = 0; i < ROWS; i++)
+		tests[i] = (struct CMUnitTest){
+			.name = rows[i].name, .test_func = run_row, .initial_state = (void *)(uintptr_t)&rows[i],
+		};
+	tests[ROWS] = (struct CMUnitTest)cmocka_unit_test(test_durations);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
