@@ -102,7 +102,7 @@ static enum err find_hop(const struct ip *ip, const struct tuple *t, uint8_t *if
 		*iface = address_iface(address_find(&ip->link->addresses, &t->local));
 		return OK;
 	}
-	if ((r = route_find(ip, &t->remote)) == NULL)
+	if ((r = ip_route_find(ip, &t->remote)) == NULL)
 		return ERR_NO_ROUTE;
 	*iface = r->iface;
 	if (!r->connected)
@@ -146,7 +146,7 @@ enum err ip_source(struct ip *ip, const struct addr *remote, struct addr *local)
 	const struct addr *from;
 
 	CHECK_MAGIC(ip, IP_MAGIC);
-	if ((r = route_find(ip, remote)) == NULL)
+	if ((r = ip_route_find(ip, remote)) == NULL)
 		return ERR_NO_ROUTE;
 	from = route_source(ip, r->iface, r->connected ? remote : &r->gateway, true);
 	if (from == NULL)

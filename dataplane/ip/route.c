@@ -111,7 +111,7 @@ void route_apply(struct ip *ip)
 
 /* ---- lookups ---- */
 
-const struct route *route_find(const struct ip *ip, const struct addr *to)
+const struct route *ip_route_find(const struct ip *ip, const struct addr *to)
 {
 	const struct routes *r = &ip->routes;
 	/* An IPv6 default route (::/0) also covers the mapped IPv4 addresses, but is no way for IPv4. */
@@ -138,7 +138,7 @@ bool route_on_link(const struct ip *ip, uint8_t iface, const struct addr *a)
 
 	if (link_local(a))
 		return true;
-	r = route_find(ip, a);
+	r = ip_route_find(ip, a);
 	return r != NULL && r->iface == iface && (r->connected || addr_equal(&r->gateway, a));
 }
 

@@ -50,7 +50,7 @@ bool addr_in(const struct addr *a, const struct addr *prefix, unsigned bits);
 void route_apply(struct ip *ip);
 
 /* The best route, or null. */
-const struct route *route_find(const struct ip *ip, const struct addr *to);
+const struct route *ip_route_find(const struct ip *ip, const struct addr *to);
 
 /* Whether a neighbour with this address may live on the interface. */
 bool route_on_link(const struct ip *ip, uint8_t iface, const struct addr *a);
