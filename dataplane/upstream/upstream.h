@@ -2,6 +2,11 @@
  * Upstreams of one worker: clusters, their endpoints, and the pools of connections to them. Keyed by stable ids, so
  * all of it survives generations: upstream_apply() adds what is new, drains what is gone.
  *
+ * A worker knows a cluster from its first use on. upstream_apply() itself is short: a cluster is compared with the new
+ * tables when it is next used, and by a sweep that does some of them per tick, so that a generation of ten thousand
+ * clusters does not stall a round. An endpoint that is gone closes its idle connections and lives until the leased ones
+ * came back.
+ *
  * A lease is the use of one connection for one exchange.
  */
 #ifndef UPSTREAM_UPSTREAM_H
@@ -19,6 +24,7 @@ struct lease;
 struct upstream *upstream_new(struct shard *s, struct http *h);
 void upstream_free(struct upstream *u);
 void upstream_apply(struct upstream *u);            /* first round with a new generation */
+uint32_t upstream_conns(const struct upstream *u);  /* connections alive, idle or not */
 
 struct lease_ops {
 	/* A connection is ready: stream is the exchange's to use, with the ops given to upstream_lease(). */
@@ -34,7 +40,11 @@ struct lease_ops {
 enum err upstream_lease(struct upstream *u, uint64_t cluster, uint64_t skip_endpoint, bool fresh,
                         const struct lease_ops *ops, const struct http_stream_ops *stream_ops, void *user,
                         struct lease **out) MUST_CHECK;
-/* The exchange is done with it (stream ended, reset, or no longer wanted); forgets user, no callbacks follow. */
+/*
+ * The exchange is done with it; forgets user, no callbacks follow. The stream, if there is one, has ended or was
+ * reset before. A connection that is still being made is kept for the next request. After on_failed() there is nothing
+ * to release.
+ */
 void upstream_release(struct lease *l);
 
 bool lease_reused(const struct lease *l);           /* the connection came from the pool */

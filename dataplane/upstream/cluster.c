@@ -1,0 +1,376 @@
+/*
+ * Clusters and endpoints of one worker: found by stable id, compared with the tables once per generation.
+ *
+ * Comparing rewrites the row that the balancer works on: endpoints that stay keep their object (its connections) and
+ * their place in the balancing order; new ones are made; those that the tables no longer have are gone: their idle
+ * connections are closed now, the others when their leases end, and the object is freed with its last connection.
+ * Should it come back before that, it is the same object again.
+ *
+ * A new row starts at a random point of its round, so that workers do not pick the same endpoints in step.
+ */
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/shard.h"
+#include "table/table.h"
+#include "upstream/private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { SWEEP_CLUSTERS = 64, ADVANCE_MAX = 32 };
+
+static const uint32_t row_room[ROWS] = {8, 64, LIMIT_cluster_endpoints};
+static const uint32_t row_count[ROWS] = {LIMIT_upstream_clusters, 1024, 64};
+
+/* ---- index by id ---- */
+
+static inline uint32_t bucket(uint64_t id, uint32_t buckets_n)
+{
+	return (uint32_t)((id * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (buckets_n - 1);
+}
+
+static struct cluster **cluster_slot(struct upstream *u, uint64_t id)
+{
+	struct cluster **at = &u->cluster_buckets[bucket(id, LIMIT_upstream_clusters)];
+
+	while (*at != NULL && (*at)->id != id)
+		at = &(*at)->hash_next;
+	return at;
+}
+
+static struct endpoint **endpoint_slot(struct upstream *u, const struct cluster *c, uint64_t id)
+{
+	struct endpoint **at = &u->endpoint_buckets[bucket(id ^ c->id, LIMIT_upstream_endpoints)];
+
+	while (*at != NULL && !((*at)->id == id && (*at)->cluster == c))
+		at = &(*at)->hash_next;
+	return at;
+}
+
+/* ---- rows ---- */
+
+static void free_row(struct upstream *u, struct cluster *c)
+{
+	if (c->row != NULL)
+		pool_put(&u->rows[c->row_class], c->row);
+	c->row = NULL;
+	c->row_endpoints = NULL;
+	c->row_n = 0;
+}
+
+/* A row for up to n endpoints, or for as many as there is room for. */
+static struct balance_endpoint *new_row(struct upstream *u, uint32_t n, uint8_t *class)
+{
+	for (uint8_t i = 0; i < ROWS; i++) {
+		struct balance_endpoint *row = n <= row_room[i] || i == ROWS - 1 ? pool_get(&u->rows[i]) : NULL;
+
+		if (row != NULL) {
+			*class = i;
+			return row;
+		}
+	}
+	return NULL;
+}
+
+static struct endpoint **endpoints_of(struct balance_endpoint *row, uint8_t class)
+{
+	return (struct endpoint **)(row + row_room[class]);
+}
+
+/* ---- endpoints ---- */
+
+static struct endpoint *get_endpoint(struct upstream *u, struct cluster *c, const struct table_endpoint *from)
+{
+	struct endpoint **slot = endpoint_slot(u, c, from->id), *e = *slot;
+
+	if (e != NULL)
+		return e;
+	e = pool_get(&u->endpoints);
+	if (e == NULL) {
+		count(u->shard->counters, C_limit_upstream_endpoints);
+		return NULL;
+	}
+	*e = (struct endpoint){.magic = ENDPOINT_MAGIC, .id = from->id, .cluster = c, .addr = from->addr,
+	                       .port = from->port, .row_at = BALANCE_NONE};
+	TAILQ_INIT(&e->idle);
+	LIST_INSERT_HEAD(&c->endpoints, e, of_cluster);
+	*slot = e;
+	return e;
+}
+
+static void free_cluster_if_empty(struct upstream *u, struct cluster *c)
+{
+	struct cluster **slot;
+
+	/* With a row it is in the tables. */
+	if (c->row_n > 0 || !LIST_EMPTY(&c->endpoints))
+		return;
+	slot = cluster_slot(u, c->id);
+	CHECK(*slot == c);
+	*slot = c->hash_next;
+	free_row(u, c);
+	c->magic = 0;
+	pool_put(&u->clusters, c);
+}
+
+static void free_endpoint_if_unused(struct upstream *u, struct endpoint *e)
+{
+	struct endpoint **slot;
+
+	if (!e->gone || e->conns_n > 0)
+		return;
+	slot = endpoint_slot(u, e->cluster, e->id);
+	CHECK(*slot == e);
+	*slot = e->hash_next;
+	LIST_REMOVE(e, of_cluster);
+	e->magic = 0;
+	pool_put(&u->endpoints, e);
+}
+
+void endpoint_settle(struct upstream *u, struct endpoint *e)
+{
+	struct cluster *c = e->cluster;
+
+	CHECK_MAGIC(e, ENDPOINT_MAGIC);
+	free_endpoint_if_unused(u, e);
+	free_cluster_if_empty(u, c);
+}
+
+uint32_t endpoint_active(struct endpoint *e, int32_t change)
+{
+	struct balance_endpoint *b;
+
+	if (e->gone)
+		return 0;
+	b = &e->cluster->row[e->row_at];
+	/* One that was gone and came back starts from 0 while some of its leases still end. */
+	if (change > 0 || b->active > 0)
+		b->active += (uint32_t)change;
+	return b->active;
+}
+
+/* ---- comparing with the tables ---- */
+
+static void leave(struct upstream *u, struct endpoint *e)
+{
+	e->gone = true;
+	e->row_at = BALANCE_NONE;
+	endpoint_close_idle(u, e);
+	free_endpoint_if_unused(u, e);
+}
+
+/* Endpoints that the last comparison did not stamp are gone. */
+static void leave_unstamped(struct upstream *u, struct cluster *c)
+{
+	struct endpoint *e = LIST_FIRST(&c->endpoints);
+
+	while (e != NULL) {
+		struct endpoint *next = LIST_NEXT(e, of_cluster);
+
+		if (e->generation != c->generation && !e->gone)
+			leave(u, e);
+		e = next;
+	}
+}
+
+static bool unchanged(const struct cluster *c, const struct table_endpoint *e, uint32_t n)
+{
+	if (n != c->row_n)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		if (c->row[i].id != e[i].id || c->row[i].weight != e[i].weight)
+			return false;
+	}
+	return true;
+}
+
+static void start_anywhere(struct upstream *u, struct cluster *c)
+{
+	const uint32_t n = c->row_n < ADVANCE_MAX ? c->row_n : ADVANCE_MAX;
+
+	for (uint32_t i = n > 1 ? rng_below(&u->shard->rng, n) : 0; i > 0; i--)
+		balancer_list[c->balancer]->pick(c->row, c->row_n, BALANCE_NONE, &u->shard->rng);
+}
+
+static void fill_row(struct upstream *u, struct cluster *c, const struct table_endpoint *from, uint32_t n,
+                     struct balance_endpoint *row, uint8_t class)
+{
+	struct endpoint **endpoints = endpoints_of(row, class);
+	uint32_t filled = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct endpoint *e = get_endpoint(u, c, &from[i]);
+		const bool stays = e != NULL && e->row_at != BALANCE_NONE && e->row_at < c->row_n;
+
+		if (e == NULL || e->generation == c->generation)
+			continue; /* no room, or twice in the list */
+		row[filled] = (struct balance_endpoint){.id = from[i].id, .weight = from[i].weight, .usable = 1};
+		if (stays) {
+			row[filled].current = c->row[e->row_at].current;
+			row[filled].active = c->row[e->row_at].active;
+		}
+		endpoints[filled] = e;
+		e->generation = c->generation;
+		e->gone = false;
+		filled++;
+	}
+	/* The places change at once, when the old row is no longer looked at. */
+	for (uint32_t i = 0; i < filled; i++)
+		endpoints[i]->row_at = i;
+	free_row(u, c);
+	c->row = row;
+	c->row_class = class;
+	c->row_endpoints = endpoints;
+	c->row_n = filled;
+}
+
+static void replace_row(struct upstream *u, struct cluster *c, const struct table_endpoint *from, uint32_t n)
+{
+	const bool fresh = c->row_n == 0;
+	uint8_t class = 0;
+	struct balance_endpoint *row = n > 0 ? new_row(u, n, &class) : NULL;
+
+	if (n > 0 && row == NULL)
+		count(u->shard->counters, C_limit_cluster_endpoints);
+	if (row == NULL) {
+		free_row(u, c);
+		return;
+	}
+	if (n > row_room[class]) {
+		count(u->shard->counters, C_limit_cluster_endpoints);
+		n = row_room[class];
+	}
+	fill_row(u, c, from, n, row, class);
+	if (c->row_n == 0)
+		free_row(u, c);
+	else if (fresh)
+		start_anywhere(u, c);
+}
+
+/* Returns false when the tables do not have the cluster; it may then be freed. */
+static bool compare(struct upstream *u, struct cluster *c)
+{
+	const struct table *t = u->shard->table;
+	const uint32_t i = t != NULL ? table_find_cluster(t, c->id) : TABLE_NONE;
+	const struct table_cluster *from = i != TABLE_NONE ? &TABLE_LIST(t, t->clusters, struct table_cluster)[i] : NULL;
+	const struct table_endpoint *e = from != NULL ? TABLE_LIST(t, from->endpoints, struct table_endpoint) : NULL;
+	const uint32_t n = from != NULL ? from->endpoints.n : 0;
+
+	c->generation = u->generation;
+	if (from != NULL) {
+		c->connect_timeout_ms = from->connect_timeout_ms;
+		c->balancer = (uint8_t)from->balancer;
+	}
+	if (unchanged(c, e, n)) {
+		for (uint32_t k = 0; k < n; k++)
+			c->row_endpoints[k]->generation = u->generation;
+	} else {
+		replace_row(u, c, e, n);
+	}
+	leave_unstamped(u, c);
+	return from != NULL;
+}
+
+struct cluster *cluster_find(struct upstream *u, uint64_t id)
+{
+	struct cluster **slot = cluster_slot(u, id), *c = *slot;
+
+	if (c == NULL) {
+		if (u->shard->table == NULL || table_find_cluster(u->shard->table, id) == TABLE_NONE)
+			return NULL;
+		c = pool_get(&u->clusters);
+		if (c == NULL) {
+			count(u->shard->counters, C_limit_upstream_clusters);
+			return NULL;
+		}
+		*c = (struct cluster){.magic = CLUSTER_MAGIC, .id = id, .generation = u->generation - 1};
+		LIST_INIT(&c->endpoints);
+		*slot = c;
+	}
+	if (c->generation != u->generation && !compare(u, c)) {
+		free_cluster_if_empty(u, c);
+		return NULL;
+	}
+	return c;
+}
+
+/* ---- the sweep: clusters that nobody uses are compared too ---- */
+
+static void sweep(struct timer *t, uint64_t now_ns)
+{
+	struct upstream *u = container_of(t, struct upstream, sweep);
+
+	for (unsigned i = 0; i < SWEEP_CLUSTERS; i++) {
+		struct cluster *c = pool_next(&u->clusters, &u->sweep_at);
+
+		if (c == NULL)
+			return;
+		if (c->generation != u->generation)
+			compare(u, c);
+		free_cluster_if_empty(u, c);
+	}
+	timer_arm(&u->shard->wheel, &u->sweep, now_ns + 1, sweep);
+}
+
+void upstream_sweep_start(struct upstream *u)
+{
+	u->sweep_at = 0;
+	timer_arm(&u->shard->wheel, &u->sweep, u->shard->now_ns, sweep);
+}
+
+/* ---- the whole ---- */
+
+static void *boot_memory(size_t n, size_t bytes)
+{
+	void *p = calloc(n, bytes);
+
+	CHECK(p != NULL);
+	return p;
+}
+
+static_assert((LIMIT_upstream_clusters & (LIMIT_upstream_clusters - 1)) == 0, "buckets are masked");
+static_assert((LIMIT_upstream_endpoints & (LIMIT_upstream_endpoints - 1)) == 0, "buckets are masked");
+
+struct upstream *upstream_new(struct shard *s, struct http *h)
+{
+	struct upstream *u = boot_memory(1, sizeof(*u));
+
+	u->shard = s;
+	u->http = h;
+	u->generation = 1;
+	pool_init(&u->clusters, "clusters", sizeof(struct cluster), LIMIT_upstream_clusters);
+	pool_init(&u->endpoints, "endpoints", sizeof(struct endpoint), LIMIT_upstream_endpoints);
+	pool_init(&u->conns, "upstream connections", sizeof(struct conn), LIMIT_upstream_conns);
+	pool_init(&u->leases, "leases", sizeof(struct lease), LIMIT_exchanges);
+	for (unsigned i = 0; i < ROWS; i++)
+		pool_init(&u->rows[i], "balancer rows",
+		          row_room[i] * (sizeof(struct balance_endpoint) + sizeof(struct endpoint *)), row_count[i]);
+	u->cluster_buckets = boot_memory(LIMIT_upstream_clusters, sizeof(struct cluster *));
+	u->endpoint_buckets = boot_memory(LIMIT_upstream_endpoints, sizeof(struct endpoint *));
+	TAILQ_INIT(&u->idle);
+	upstream_reaper_start(u);
+	return u;
+}
+
+void upstream_free(struct upstream *u)
+{
+	if (u == NULL)
+		return;
+	timer_cancel(&u->shard->wheel, &u->sweep);
+	timer_cancel(&u->shard->wheel, &u->reaper);
+	pool_fini(&u->clusters);
+	pool_fini(&u->endpoints);
+	pool_fini(&u->conns);
+	pool_fini(&u->leases);
+	for (unsigned i = 0; i < ROWS; i++)
+		pool_fini(&u->rows[i]);
+	free(u->cluster_buckets);
+	free(u->endpoint_buckets);
+	free(u);
+}
+
+void upstream_apply(struct upstream *u)
+{
+	u->generation++;
+	upstream_sweep_start(u);
+}
