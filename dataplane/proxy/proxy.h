@@ -8,6 +8,7 @@
 #define PROXY_PROXY_H
 
 #include "http/http.h"
+#include "table/table.h"
 #include "upstream/upstream.h"
 
 struct proxy;
@@ -17,5 +18,11 @@ void proxy_free(struct proxy *p);
 void proxy_on_stream(struct proxy *p, struct http_stream *s);      /* http_up.on_stream */
 void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, uint16_t status);
 uint32_t proxy_exchanges(const struct proxy *p);                   /* alive */
+
+/*
+ * The second half of verifying a generation, after table_verify(): what the layers from http to proxy know better
+ * (filters and their configs, balancers, field numbers). *where: as in table_verify().
+ */
+enum err proxy_verify(const struct table *t, const char **where) MUST_CHECK;
 
 #endif

@@ -36,6 +36,7 @@ struct lease_ops {
  * Picks an endpoint of the cluster with this stable id and gets a connection to it: from the pool (on_ready is called
  * before this returns) or a new one. `skip_endpoint`: the stable id of one that just failed, or 0. `fresh`: never a
  * pooled connection (after a stale one). Errors: NO_HEALTHY_UPSTREAM, UPSTREAM_OVERFLOW, NO_PORTS, NOT_FOUND.
+ * *out is written before on_ready() is called, and not after it.
  */
 enum err upstream_lease(struct upstream *u, uint64_t cluster, uint64_t skip_endpoint, bool fresh,
                         const struct lease_ops *ops, const struct http_stream_ops *stream_ops, void *user,

@@ -1,0 +1,234 @@
+/* See the header for the model. */
+#include "proxy/body.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+/* ---- credit ---- */
+
+static void owe(struct body *b, uint32_t bytes, uint32_t credit)
+{
+	struct body_grain *last = &b->grains[(b->grains_at + b->grains_n + BODY_GRAINS - 1) % BODY_GRAINS];
+
+	if (b->grains_n > 0 && (last->credit < BODY_GRAIN_CREDIT || credit == 0 || b->grains_n == BODY_GRAINS)) {
+		last->bytes += bytes;
+		last->credit += credit;
+		return;
+	}
+	b->grains[(b->grains_at + b->grains_n) % BODY_GRAINS] = (struct body_grain){.bytes = bytes, .credit = credit};
+	b->grains_n++;
+}
+
+static void give_back(struct body *b, uint32_t credit)
+{
+	if (credit > 0 && b->from != NULL)
+		http_credit(b->from, credit);
+}
+
+void body_acked(struct body *b, uint32_t bytes)
+{
+	uint32_t credit = 0;
+
+	while (bytes > 0 && b->grains_n > 0) {
+		struct body_grain *g = &b->grains[b->grains_at];
+
+		if (g->bytes > bytes) {
+			g->bytes -= bytes;
+			break;
+		}
+		bytes -= g->bytes;
+		credit += g->credit;
+		b->grains_at = (uint8_t)((b->grains_at + 1) % BODY_GRAINS);
+		b->grains_n--;
+	}
+	give_back(b, credit);
+}
+
+/* ---- the queue ---- */
+
+/* A small slice goes behind the last one, into an mbuf of ours. */
+static bool append_small(struct body *b, const struct slice *s)
+{
+	struct slice *last;
+
+	if (b->compact == NULL || s->len > rte_pktmbuf_tailroom(b->compact))
+		return false;
+	last = &b->tail->slices[b->tail->first + b->tail->n - 1];
+	CHECK(last->m == b->compact);
+	memcpy(rte_pktmbuf_append(b->compact, s->len), slice_at(s), s->len);
+	last->len = (uint16_t)(last->len + s->len);
+	return true;
+}
+
+/* A small slice becomes the start of an mbuf of ours; without memory it stays as it is. */
+static void make_compact(struct body *b, struct slice *s)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(b->payload);
+	char *at;
+
+	if (m == NULL)
+		return;
+	at = rte_pktmbuf_append(m, s->len);
+	memcpy(at, slice_at(s), s->len);
+	slice_free(s);
+	*s = (struct slice){.m = m, .off = (uint16_t)(at - (char *)m->buf_addr), .len = s->len};
+	b->compact = m;
+}
+
+static struct body_block *room(struct body *b)
+{
+	struct body_block *last = b->tail;
+
+	if (last != NULL && last->first + last->n < BODY_BLOCK_SLICES)
+		return last;
+	last = pool_get(b->blocks);
+	if (last == NULL)
+		return NULL;
+	last->next = NULL;
+	last->first = last->n = 0;
+	if (b->tail != NULL)
+		b->tail->next = last;
+	else
+		b->head = last;
+	b->tail = last;
+	return last;
+}
+
+static enum err enqueue(struct body *b, struct slice s)
+{
+	struct body_block *block;
+
+	if (s.len < BODY_SMALL && append_small(b, &s)) {
+		slice_free(&s);
+		return OK;
+	}
+	block = room(b);
+	if (block == NULL) {
+		slice_free(&s);
+		return ERR_NO_MEMORY;
+	}
+	b->compact = NULL;
+	if (s.len < BODY_SMALL)
+		make_compact(b, &s);
+	block->slices[block->first + block->n++] = s;
+	return OK;
+}
+
+static void dequeue(struct body *b)
+{
+	struct body_block *block = b->head;
+
+	if (b->compact == block->slices[block->first].m)
+		b->compact = NULL;
+	block->first++;
+	if (--block->n > 0)
+		return;
+	b->head = block->next;
+	if (b->head == NULL)
+		b->tail = NULL;
+	pool_put(b->blocks, block);
+}
+
+/* ---- passing on ---- */
+
+static enum err send_end(struct body *b)
+{
+	enum err e;
+
+	if (!b->whole || b->end_sent || b->to == NULL)
+		return OK;
+	e = http_send_end(b->to, b->trailers);
+	if (e == OK)
+		b->end_sent = true;
+	return e == ERR_FULL ? OK : e;
+}
+
+enum err body_flush(struct body *b)
+{
+	if (b->to == NULL)
+		return OK;
+	while (b->head != NULL) {
+		const struct slice s = b->head->slices[b->head->first];
+
+		if (!http_send_body(b->to, s))
+			return OK;
+		b->taken += s.len;
+		dequeue(b);
+	}
+	return send_end(b);
+}
+
+enum err body_push(struct body *b, struct slice s, uint32_t credit)
+{
+	const uint32_t len = s.len;
+
+	b->bytes += len;
+	if (b->dropped || len == 0) {
+		slice_free(&s);
+		give_back(b, credit);
+		return OK;
+	}
+	owe(b, len, credit);
+	if (b->head != NULL || b->to == NULL || !http_send_body(b->to, s))
+		return enqueue(b, s);
+	b->taken += len;
+	return OK;
+}
+
+static const struct http_message *copy_trailers(const struct http_message *from, struct arena *a, enum err *e)
+{
+	struct http_message *to = arena_get(a, sizeof(*to));
+
+	*e = ERR_NO_MEMORY;
+	if (to == NULL)
+		return NULL;
+	http_message_init(to);
+	for (unsigned i = 0; i < from->fields_n; i++) {
+		const struct http_field *f = &from->fields[i];
+		struct text name = f->name, value = f->value;
+
+		if (f->removed)
+			continue;
+		name.at = arena_text(a, name.at, name.len);
+		value.at = arena_text(a, value.at, value.len);
+		if (name.at == NULL || value.at == NULL)
+			return NULL;
+		*e = http_add(to, a, name, value);
+		if (*e != OK)
+			return NULL;
+	}
+	*e = OK;
+	return to;
+}
+
+enum err body_end(struct body *b, const struct http_message *trailers, struct arena *a)
+{
+	enum err e;
+
+	b->whole = true;
+	if (b->dropped)
+		return OK;
+	b->trailers = trailers;
+	e = b->head == NULL ? send_end(b) : OK;
+	if (e == OK && !b->end_sent && trailers != NULL)
+		b->trailers = copy_trailers(trailers, a, &e);
+	return e;
+}
+
+void body_drop(struct body *b)
+{
+	uint32_t credit = 0;
+
+	b->dropped = true;
+	b->to = NULL;
+	while (b->head != NULL) {
+		slice_free(&b->head->slices[b->head->first]);
+		dequeue(b);
+	}
+	for (; b->grains_n > 0; b->grains_n--) {
+		credit += b->grains[b->grains_at].credit;
+		b->grains_at = (uint8_t)((b->grains_at + 1) % BODY_GRAINS);
+	}
+	give_back(b, credit);
+}

@@ -1,0 +1,633 @@
+/*
+ * The exchange: one request and its response, in order.
+ *
+ *                       route, filters, balance             head sent
+ *      on_stream  HEAD ------------------------> LEASING -------------> WAITING --- final head ---> RESPONDING
+ *                  |                              |  ^  |                |  |                           |
+ *                  |                              |  +--|--- stale, -----+  |                           | end sent
+ *                  |                              |     |   once more       |                           |
+ *                  +--- local reply --------------+-----+--- local reply ---+----> ENDING <-------------+
+ *                                                                                   |
+ *                                               both streams ended (or cut) ------> (freed)
+ *
+ * Two streams meet here: `down` is the client's, `up` the upstream's. Each ends on its own by on_closed(), or is cut by
+ * us with http_reset(), after which nothing comes from it any more. A lease is held from LEASING until its stream
+ * ended. The exchange is freed when it has neither stream; a client that leaves takes the upstream request with it,
+ * unless its response was already whole (then the connection can go back to the pool).
+ *
+ * Who may free: every path that can cut ends by doing so and touches the exchange no more. http and upstream promise
+ * not to call on_closed() or on_failed() from within our calls, so only cut() frees under a caller's feet;
+ * upstream_lease() may call on_ready() from within, which may cut.
+ *
+ * Retries: a request on a pooled connection that the upstream closed before any byte of the response is sent once
+ * more, on a fresh connection, if nothing of it was sent or it is idempotent (RFC 9110, 9.2.2), and in both cases
+ * none of its body was passed on. Every other failure before the response is a local reply, after its head the
+ * client's connection is cut, so that the client sees it.
+ *
+ * Timeouts run from the end of the request, as in Envoy: the nearest of the rule's two. An exchange without any
+ * progress for stream_idle_s seconds is ended by a sweep that looks at some exchanges per tick.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "proxy/exchange.h"
+
+enum { SWEEP_EXCHANGES = 256 };
+#define SWEEP_EVERY_NS (100 * NS_PER_MS)
+
+static const struct http_stream_ops down_ops, up_ops;
+static const struct lease_ops lease_ops;
+static void start_lease(struct exchange *x, bool fresh);
+
+/* ---- states ---- */
+
+static void set_state(struct exchange *x, enum exchange_state to)
+{
+	static const bool legal[EXCHANGE_STATES][EXCHANGE_STATES] = {
+		[EXCHANGE_HEAD] = {[EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_LEASING] = {[EXCHANGE_WAITING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_WAITING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_RESPONDING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_RESPONDING] = {[EXCHANGE_ENDING] = true},
+	};
+
+	CHECK(legal[x->state][to]);
+	x->state = (uint8_t)to;
+	if (to == EXCHANGE_ENDING)
+		timer_cancel(&x->proxy->shard->wheel, &x->timer);
+}
+
+static inline void progress(struct exchange *x)
+{
+	x->active_ns = x->proxy->shard->now_ns;
+}
+
+/* ---- the end ---- */
+
+/* Both streams are gone. */
+static void free_exchange(struct exchange *x)
+{
+	struct proxy *p = x->proxy;
+
+	CHECK(x->down == NULL && x->up == NULL && x->lease == NULL);
+	timer_cancel(&p->shard->wheel, &x->timer);
+	body_drop(&x->to_up);
+	body_drop(&x->to_down);
+	x->magic = 0;
+	pool_put(&p->exchanges, x);
+	count(p->shard->counters, C_exchanges_closed);
+}
+
+static void release_lease(struct exchange *x)
+{
+	if (x->lease != NULL)
+		upstream_release(x->lease);
+	x->lease = NULL;
+}
+
+/* The request is not wanted any more: its connection cannot be used again. */
+static void drop_upstream(struct exchange *x)
+{
+	if (x->up != NULL)
+		http_reset(x->up, ERR_CONN_ABORTED);
+	x->up = NULL;
+	x->to_down.from = NULL;
+	release_lease(x);
+	body_drop(&x->to_up);
+}
+
+/* The client's side is over: counts and logs. Texts of the request are still there. */
+static void finish(struct exchange *x, bool whole)
+{
+	struct counters *c = x->proxy->shard->counters;
+
+	if (whole && x->status >= 100 && x->status <= 599)
+		count(c, (enum counter)(C_exchanges_1xx + (x->status / 100 - 1)));
+	else
+		count(c, C_exchanges_cut);
+	exchange_log(x);
+	x->request = NULL;
+}
+
+/* Cuts both sides. Frees x. */
+static void cut(struct exchange *x, enum err why)
+{
+	drop_upstream(x);
+	finish(x, false);
+	http_reset(x->down, why);
+	x->down = NULL;
+	x->to_up.from = NULL;
+	free_exchange(x);
+}
+
+/* ---- local replies ---- */
+
+/* May free x. */
+static void reply(struct exchange *x, const struct filter_reply *r, const char *flags)
+{
+	enum err e;
+
+	exchange_flag(x, flags);
+	drop_upstream(x);
+	e = reply_send(x, r);
+	if (e != OK)
+		cut(x, e);
+	else
+		set_state(x, EXCHANGE_ENDING);
+}
+
+/* Tells the client the reason, or cuts it when a response is under way. May free x. */
+static void fail(struct exchange *x, const struct reason *why)
+{
+	const struct filter_reply r = {
+		.status = why->status, .body = {.at = why->body, .len = (uint32_t)strlen(why->body)}};
+
+	if (x->state == EXCHANGE_RESPONDING || x->state == EXCHANGE_ENDING) {
+		exchange_flag(x, why->flags);
+		cut(x, ERR_UPSTREAM_CLOSED);
+	} else {
+		reply(x, &r, why->flags);
+	}
+}
+
+/* ---- timeouts ---- */
+
+static void on_timeout(struct timer *t, uint64_t now_ns)
+{
+	struct exchange *x = container_of(t, struct exchange, timer);
+
+	(void)now_ns;
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	fail(x, &reason_timeout);
+}
+
+static void arm_timeout(struct exchange *x)
+{
+	const uint32_t a = x->request_timeout_ms, b = x->backend_timeout_ms;
+	const uint32_t nearest = a == 0 || (b != 0 && b < a) ? b : a;
+
+	if (nearest != 0 && x->state != EXCHANGE_ENDING && !x->to_down.whole)
+		timer_arm(&x->proxy->shard->wheel, &x->timer, x->proxy->shard->now_ns + nearest * NS_PER_MS, on_timeout);
+}
+
+static void fail_idle(struct exchange *x)
+{
+	fail(x, x->request_whole ? &reason_idle_whole : &reason_idle_request);
+}
+
+static void sweep(struct timer *t, uint64_t now_ns)
+{
+	struct proxy *p = container_of(t, struct proxy, sweep);
+
+	for (unsigned i = 0; i < SWEEP_EXCHANGES; i++) {
+		struct exchange *x = pool_next(&p->exchanges, &p->sweep_at);
+
+		if (x == NULL) {
+			p->sweep_at = 0;
+			break;
+		}
+		/* Without a client only the upstream's last word is missing: that comes in the same round. */
+		if (x->down != NULL && now_ns - x->active_ns > LIMIT_stream_idle_s * NS_PER_S) {
+			count(p->shard->counters, C_limit_stream_idle_s);
+			fail_idle(x);
+		}
+	}
+	timer_arm(&p->shard->wheel, &p->sweep, now_ns + SWEEP_EVERY_NS, sweep);
+}
+
+/* ---- the request ---- */
+
+/* The upstream's stream is there. May free x. */
+static void send_request(struct exchange *x, struct http_stream *up)
+{
+	const bool no_body = x->request->body == HTTP_BODY_NONE;
+	const struct tuple *tuple = lease_tuple(x->lease);
+	enum err e;
+
+	x->up = up;
+	x->upstream = tuple->remote;
+	x->upstream_port = tuple->remote_port;
+	x->sent_ns = x->proxy->shard->now_ns;
+	x->to_down.from = up;
+	set_state(x, EXCHANGE_WAITING);
+	e = http_send_head(up, x->request, no_body);
+	if (e == OK) {
+		x->to_up.to = up;
+		x->to_up.end_sent = no_body;
+		e = body_flush(&x->to_up);
+	}
+	if (e != OK)
+		fail(x, reason_of(e, true));
+}
+
+static void on_ready(void *user, struct lease *l, struct http_stream *stream)
+{
+	struct exchange *x = user;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	CHECK(x->lease == l);
+	progress(x);
+	send_request(x, stream);
+}
+
+static void on_failed(void *user, struct lease *l, enum err why)
+{
+	struct exchange *x = user;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	CHECK(x->lease == l);
+	x->lease = NULL;
+	fail(x, reason_of(why, false));
+}
+
+static void start_lease(struct exchange *x, bool fresh)
+{
+	enum err e;
+
+	set_state(x, EXCHANGE_LEASING);
+	e = upstream_lease(x->proxy->upstream, x->cluster, 0, fresh, &lease_ops, &up_ops, x, &x->lease);
+	if (e != OK)
+		fail(x, reason_of(e, false));
+	/* OK: on_ready() may have come from within, so x may be gone. */
+}
+
+static void on_down_head(void *user, struct http_message *m)
+{
+	struct exchange *x = user;
+	struct filter_reply r;
+	const char *flags;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	x->request = m;
+	x->method = m->method;
+	if (request_prepare(x) != OK) {
+		fail(x, &reason_no_memory);
+		return;
+	}
+	if (request_route(x, &r, &flags) == STEP_REPLY)
+		reply(x, &r, flags);
+	else
+		start_lease(x, false);
+}
+
+static void on_down_body(void *user, struct slice s, uint32_t credit)
+{
+	struct exchange *x = user;
+	enum err e;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	progress(x);
+	e = body_push(&x->to_up, s, credit);
+	if (e != OK)
+		fail(x, reason_of(e, true));
+}
+
+static void on_down_end(void *user, struct http_message *trailers)
+{
+	struct exchange *x = user;
+	enum err e;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	x->request_whole = true;
+	progress(x);
+	arm_timeout(x);
+	e = body_end(&x->to_up, trailers, http_stream_arena(x->down));
+	if (e != OK)
+		fail(x, reason_of(e, true));
+}
+
+static void on_down_sent(void *user, uint32_t bytes)
+{
+	struct exchange *x = user;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	progress(x);
+	body_acked(&x->to_down, bytes);
+}
+
+static void on_down_closed(void *user, enum err why)
+{
+	struct exchange *x = user;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	if (why != OK && x->flags[0] == '\0')
+		exchange_flag(x, "DC");
+	finish(x, why == OK);
+	x->down = NULL;
+	x->to_up.from = NULL;
+	if (x->up != NULL && x->to_down.whole) {
+		/* The response is whole, so is the upstream's part: on_up_closed() follows and the connection lives. */
+		body_drop(&x->to_up);
+		body_drop(&x->to_down);
+		return;
+	}
+	drop_upstream(x);
+	free_exchange(x);
+}
+
+/* ---- the response ---- */
+
+/* The end of the response was sent: nothing is left but to wait for both streams. */
+static void check_ending(struct exchange *x)
+{
+	if (x->to_down.end_sent && x->state == EXCHANGE_RESPONDING)
+		set_state(x, EXCHANGE_ENDING);
+}
+
+static bool bodiless(const struct exchange *x, const struct http_message *m)
+{
+	return m->body == HTTP_BODY_NONE || x->method == HTTP_HEAD || m->status == 204 || m->status == 304;
+}
+
+static void forward_interim(struct exchange *x, struct http_message *m)
+{
+	http_remove_hop_by_hop(m);
+	/* Only a hint: the final response comes anyway. */
+	if (http_send_head(x->down, m, false) != OK)
+		return;
+}
+
+static void on_up_head(void *user, struct http_message *m)
+{
+	struct exchange *x = user;
+	enum err e;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	CHECK(x->down != NULL && x->state == EXCHANGE_WAITING);
+	progress(x);
+	if (m->status == 101) { /* Upgrade was not passed on: nobody asked for it */
+		fail(x, &reason_protocol);
+		return;
+	}
+	if (m->status < 200) {
+		forward_interim(x, m);
+		return;
+	}
+	x->upstream_us = (uint32_t)((x->proxy->shard->now_ns - x->sent_ns) / 1000);
+	e = response_prepare(x, m);
+	if (e == OK) {
+		x->to_down.end_sent = bodiless(x, m);
+		e = http_send_head(x->down, m, x->to_down.end_sent);
+	}
+	if (e != OK) {
+		fail(x, reason_of(e, true));
+		return;
+	}
+	x->status = m->status;
+	set_state(x, EXCHANGE_RESPONDING);
+	check_ending(x);
+}
+
+static void on_up_body(void *user, struct slice s, uint32_t credit)
+{
+	struct exchange *x = user;
+	enum err e;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	progress(x);
+	e = body_push(&x->to_down, s, credit);
+	if (e != OK)
+		cut(x, e);
+}
+
+static void on_up_end(void *user, struct http_message *trailers)
+{
+	struct exchange *x = user;
+	enum err e;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	progress(x);
+	timer_cancel(&x->proxy->shard->wheel, &x->timer);
+	if (x->down == NULL)
+		return;
+	e = body_end(&x->to_down, trailers, http_stream_arena(x->down));
+	if (e != OK)
+		cut(x, e);
+	else
+		check_ending(x);
+}
+
+static void on_down_writable(void *user)
+{
+	struct exchange *x = user;
+	enum err e;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	progress(x);
+	e = body_flush(&x->to_down);
+	if (e != OK)
+		cut(x, e);
+	else
+		check_ending(x);
+}
+
+static void on_up_writable(void *user)
+{
+	struct exchange *x = user;
+	enum err e;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	progress(x);
+	e = body_flush(&x->to_up);
+	if (e != OK)
+		fail(x, reason_of(e, true));
+}
+
+static void on_up_sent(void *user, uint32_t bytes)
+{
+	struct exchange *x = user;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	progress(x);
+	body_acked(&x->to_up, bytes);
+}
+
+static bool idempotent(uint8_t method)
+{
+	return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_PUT || method == HTTP_DELETE ||
+	       method == HTTP_OPTIONS || method == HTTP_TRACE;
+}
+
+/* The upstream closed on us: is this the pooled connection that had died in its sleep? */
+static bool may_retry(const struct exchange *x)
+{
+	return x->state == EXCHANGE_WAITING && !x->retried && lease_reused(x->lease) &&
+	       !http_stream_response_begun(x->up) && x->to_up.taken == 0 &&
+	       (!http_stream_request_begun(x->up) || idempotent(x->method));
+}
+
+static void retry(struct exchange *x)
+{
+	x->retried = true;
+	x->up = NULL;
+	x->to_up.to = NULL;
+	x->to_up.end_sent = false;
+	x->to_down.from = NULL;
+	release_lease(x);
+	count(x->proxy->shard->counters, C_upstream_retries);
+	count(x->proxy->shard->counters, C_upstream_stale);
+	start_lease(x, true);
+}
+
+static void on_up_closed(void *user, enum err why)
+{
+	struct exchange *x = user;
+
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	if (why != OK && x->down != NULL && may_retry(x)) {
+		retry(x);
+		return;
+	}
+	x->up = NULL;
+	x->to_down.from = NULL;
+	release_lease(x);
+	body_drop(&x->to_up);
+	if (x->down == NULL)
+		free_exchange(x);
+	else if (!x->to_down.whole)
+		fail(x, reason_of(why == OK ? ERR_UPSTREAM_CLOSED : why, true));
+}
+
+static const struct http_stream_ops down_ops = {
+	.on_head = on_down_head, .on_body = on_down_body, .on_end = on_down_end, .on_writable = on_down_writable,
+	.on_sent = on_down_sent, .on_closed = on_down_closed,
+};
+
+static const struct http_stream_ops up_ops = {
+	.on_head = on_up_head, .on_body = on_up_body, .on_end = on_up_end, .on_writable = on_up_writable,
+	.on_sent = on_up_sent, .on_closed = on_up_closed,
+};
+
+static const struct lease_ops lease_ops = {.on_ready = on_ready, .on_failed = on_failed};
+
+/* ---- no exchange left: 503 without one ---- */
+
+static void refuse_head(void *user, struct http_message *m)
+{
+	struct http_stream *s = user;
+	struct http_message r;
+
+	(void)m;
+	http_message_init(&r);
+	r.status = 503;
+	r.body = HTTP_BODY_LENGTH;
+	if (http_send_head(s, &r, true) != OK)
+		http_reset(s, ERR_LIMIT);
+}
+
+static void refuse_body(void *user, struct slice s, uint32_t credit)
+{
+	slice_free(&s);
+	http_credit(user, credit);
+}
+
+static void refuse_end(void *user, struct http_message *trailers)
+{
+	(void)user;
+	(void)trailers;
+}
+
+static void refuse_writable(void *user)
+{
+	(void)user;
+}
+
+static void refuse_sent(void *user, uint32_t bytes)
+{
+	(void)user;
+	(void)bytes;
+}
+
+static void refuse_closed(void *user, enum err why)
+{
+	(void)user;
+	(void)why;
+}
+
+static const struct http_stream_ops refuse_ops = {
+	.on_head = refuse_head, .on_body = refuse_body, .on_end = refuse_end, .on_writable = refuse_writable,
+	.on_sent = refuse_sent, .on_closed = refuse_closed,
+};
+
+/* ---- the proxy ---- */
+
+struct proxy *proxy_new(struct shard *s, struct upstream *u)
+{
+	struct proxy *p = calloc(1, sizeof(*p));
+
+	CHECK(p != NULL);
+	p->shard = s;
+	p->upstream = u;
+	p->date_s = UINT64_MAX;
+	pool_init(&p->exchanges, "exchanges", sizeof(struct exchange), LIMIT_exchanges);
+	pool_init(&p->blocks, "body blocks", sizeof(struct body_block), LIMIT_body_blocks);
+	timer_arm(&s->wheel, &p->sweep, s->now_ns + SWEEP_EVERY_NS, sweep);
+	return p;
+}
+
+void proxy_free(struct proxy *p)
+{
+	uint32_t at = 0;
+	struct exchange *x;
+
+	if (p == NULL)
+		return;
+	/* Timers of exchanges that are still alive must not fire into freed memory. */
+	while ((x = pool_next(&p->exchanges, &at)) != NULL)
+		timer_cancel(&p->shard->wheel, &x->timer);
+	timer_cancel(&p->shard->wheel, &p->sweep);
+	pool_fini(&p->exchanges);
+	pool_fini(&p->blocks);
+	free(p);
+}
+
+void proxy_on_stream(struct proxy *p, struct http_stream *s)
+{
+	struct exchange *x = pool_get(&p->exchanges);
+
+	if (x == NULL) {
+		count(p->shard->counters, C_limit_exchanges);
+		http_set_stream_user(s, &refuse_ops, s);
+		return;
+	}
+	x->magic = EXCHANGE_MAGIC;
+	x->state = EXCHANGE_HEAD;
+	x->method = HTTP_METHOD_OTHER;
+	x->retried = x->request_whole = false;
+	x->responders_n = 0;
+	x->status = 0;
+	x->proxy = p;
+	x->down = s;
+	x->up = NULL;
+	x->lease = NULL;
+	x->request = NULL;
+	x->active_ns = x->start_ns = p->shard->now_ns;
+	x->start_wall_us = p->shard->wall_us;
+	x->cluster = 0;
+	x->timer.prev = NULL;
+	x->request_timeout_ms = x->backend_timeout_ms = 0;
+	x->sent_ns = 0;
+	x->upstream_us = UINT32_MAX;
+	x->upstream_port = 0;
+	x->upstream = (struct addr){0};
+	x->flags[0] = '\0';
+	x->rule = x->request_id = x->forwarded_for = (struct text){0};
+	x->responders = NULL;
+	x->client = *tcp_tuple(tls_tcp(http_stream_conn(s)));
+	body_init(&x->to_up, p->shard, &p->blocks, s, NULL);
+	body_init(&x->to_down, p->shard, &p->blocks, NULL, s);
+	http_set_stream_user(s, &down_ops, x);
+	count(p->shard->counters, C_exchanges_opened);
+}
+
+void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, uint16_t status)
+{
+	(void)why;
+	bad_request_log(p, c, status);
+}
+
+uint32_t proxy_exchanges(const struct proxy *p)
+{
+	return pool_used(&p->exchanges);
+}

@@ -1,0 +1,115 @@
+/*
+ * One exchange: what the files of this folder share. exchange.c orders the steps; request.c does what happens to a
+ * request's head, reply.c what the gateway answers itself, body.c moves bodies, log.c leaves the record.
+ *
+ * Memory: the object is from the proxy's pool; what it needs beyond (copies from the tables, header texts) is in the
+ * arena of the client's stream, which lives longer than the exchange. The first function that is told so initialises
+ * each field; there is no memset.
+ */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+#include "base/shard.h"
+#include "base/wheel.h"
+#include "filter/filter.h"
+#include "proxy/body.h"
+#include "proxy/proxy.h"
+
+enum { EXCHANGE_MAGIC = 0x65786368, PEERS = 256, RESPONDERS_MAX = 32 };
+
+enum exchange_state {
+#define STATE(id, what) EXCHANGE_##id,
+#include "proxy/states.def"
+#undef STATE
+	EXCHANGE_STATES
+};
+
+/* A filter that has something to do with the response. */
+struct responder {
+	const struct filter *filter;
+	void *copied;
+};
+
+/* Why an exchange went wrong: what the client is told and the log says (reply.c). */
+struct reason {
+	uint16_t status;
+	char flags[8];               /* Envoy's response flags */
+	const char *body;
+};
+
+struct exchange {
+	uint32_t magic;
+	uint8_t state;               /* enum exchange_state; written by set_state() only */
+	uint8_t method;
+	bool retried;
+	bool request_whole;
+	uint8_t responders_n;
+	uint16_t status;             /* given to the client; 0: none */
+	struct proxy *proxy;
+	struct http_stream *down;    /* the client's; null after its end */
+	struct http_stream *up;      /* the upstream's; null before it is ready and after its end */
+	struct lease *lease;
+	struct http_message *request;
+	uint64_t active_ns;          /* when it last made progress */
+	uint64_t cluster;            /* stable id */
+	struct timer timer;          /* the nearest of the rule's timeouts */
+	uint32_t request_timeout_ms, backend_timeout_ms;
+	uint64_t start_ns, start_wall_us;
+	uint64_t sent_ns;            /* the request's head was sent; 0: never */
+	uint32_t upstream_us;        /* UINT32_MAX: no response */
+	uint16_t upstream_port;
+	struct addr upstream;        /* zero: none */
+	char flags[8];
+	struct text rule, request_id, forwarded_for;
+	struct responder *responders;
+	struct tuple client;
+	struct body to_up, to_down;
+};
+
+/* The text of a client address, made once for a run of requests. */
+struct peer {
+	struct addr addr;
+	uint32_t len;                /* 0: empty */
+	char text[ADDR_TEXT_MAX];
+};
+
+struct proxy {
+	struct shard *shard;
+	struct upstream *upstream;
+	struct pool exchanges;
+	struct pool blocks;          /* of body queues */
+	struct timer sweep;          /* exchanges without progress */
+	uint32_t sweep_at;
+	uint64_t date_s;             /* the second that `date` is of */
+	char date[32];               /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+	struct peer peers[PEERS];
+};
+
+/* request.c: what happens to heads. */
+enum err request_prepare(struct exchange *x) MUST_CHECK;        /* hop-by-hop off, the gateway's own fields on */
+enum step { STEP_LEASE, STEP_REPLY };
+/* Route, filters, backend: copies what is needed out of the tables. STEP_REPLY: *reply says what to answer. */
+enum step request_route(struct exchange *x, struct filter_reply *reply, const char **flags);
+enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
+
+/* reply.c */
+const struct reason *reason_of(enum err why, bool connected);
+extern const struct reason reason_timeout, reason_idle_whole, reason_idle_request, reason_no_memory, reason_protocol;
+/* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */
+enum err reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;
+const char *proxy_date(struct proxy *p);
+
+/* log.c */
+void exchange_log(struct exchange *x);
+void bad_request_log(struct proxy *p, struct tls_conn *c, uint16_t status);
+
+static inline void exchange_flag(struct exchange *x, const char *flags)
+{
+	size_t i = 0;
+
+	for (; flags[i] != '\0' && i < sizeof(x->flags) - 1; i++)
+		x->flags[i] = flags[i];
+	x->flags[i] = '\0';
+}
+
+#endif

@@ -1,0 +1,343 @@
+/*
+ * What happens to the heads of a request and its response.
+ *
+ * On the way in, in this order: hop-by-hop fields go (those that Connection names included), then the fields that
+ * only a gateway may set are taken away and set anew, so a client can neither forge them nor have them removed.
+ * These are the defaults of Envoy Gateway for a listener without policies (the client is not trusted):
+ *
+ *   x-forwarded-for           the client's address is appended to what the client sent, in one field
+ *   x-forwarded-proto         replaced by the scheme of the connection
+ *   x-envoy-external-address  replaced by the client's address
+ *   x-request-id              replaced by a new UUID, version 4 (RFC 9562)
+ *   x-envoy-*                 every other one that a client sends is removed
+ *
+ * On the way out: hop-by-hop fields go; Date is added when the upstream has not sent one (RFC 9110, 6.6.1); Server and
+ * everything else pass; the upstream's x-envoy-upstream-service-time is not made (Envoy Gateway suppresses it).
+ *
+ * Routing copies out of the tables what later rounds need: the rule's name, timeouts, the cluster's stable id and what
+ * filters want at response time.
+ */
+#include <string.h>
+
+#include "balance/balance.h"
+#include "base/check.h"
+#include "proxy/exchange.h"
+#include "route/route.h"
+
+enum { FORWARDED_MAX = 2048 };
+
+/* ---- texts ---- */
+
+static size_t print_v4(const struct addr *a, char *text)
+{
+	char *p = text;
+
+	for (unsigned i = 12; i < 16; i++) {
+		const unsigned n = a->b[i];
+
+		if (n >= 100)
+			*p++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*p++ = (char)('0' + n / 10 % 10);
+		*p++ = (char)('0' + n % 10);
+		*p++ = '.';
+	}
+	return (size_t)(p - text) - 1;
+}
+
+/* The client's address as text; valid until another client's is asked for. */
+static struct text peer_text(struct proxy *p, const struct addr *a)
+{
+	const uint64_t mix = (a->q[0] ^ a->q[1]) * UINT64_C(0x9e3779b97f4a7c15);
+	struct peer *peer = &p->peers[mix >> 56];
+
+	static_assert(PEERS == 256, "one byte picks the place");
+	if (peer->len == 0 || !addr_equal(&peer->addr, a)) {
+		peer->addr = *a;
+		peer->len = (uint32_t)(addr_is_v4(a) ? print_v4(a, peer->text) : strlen(addr_print(a, peer->text)));
+	}
+	return (struct text){.at = peer->text, .len = peer->len};
+}
+
+static void print_uuid(struct rng *rng, char text[static 36])
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint64_t high = (rng_u64(rng) & ~UINT64_C(0xf000)) | 0x4000;
+	const uint64_t low = (rng_u64(rng) & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
+	uint64_t v = high;
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < 32; i++) {
+		if (i == 16)
+			v = low;
+		if (i == 8 || i == 12 || i == 16 || i == 20)
+			text[at++] = '-';
+		text[at++] = digits[v >> 60];
+		v <<= 4;
+	}
+}
+
+/* ---- the gateway's own fields ---- */
+
+static bool is_envoys(const struct http_field *f)
+{
+	static const char prefix[] = "x-envoy-";
+
+	if (f->name.len < sizeof(prefix) - 1)
+		return false;
+	for (unsigned i = 0; i < sizeof(prefix) - 1; i++) {
+		if ((f->name.at[i] | 0x20) != (prefix[i] | 0x20))
+			return false;
+	}
+	return true;
+}
+
+/* Takes away what the client must not say; remembers what it said about the way so far. */
+static unsigned strip(struct http_message *m, struct text *forwarded)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->fields_n; i++) {
+		struct http_field *f = &m->fields[i];
+
+		if (f->removed)
+			continue;
+		switch (f->id) {
+		case HTTP_FIELD_X_FORWARDED_FOR:
+			*forwarded = f->value;
+			n++;
+			break;
+		case HTTP_FIELD_X_FORWARDED_PROTO:
+		case HTTP_FIELD_X_REQUEST_ID:
+		case HTTP_FIELD_X_ENVOY_EXTERNAL_ADDRESS:
+		case HTTP_FIELD_X_ENVOY_ORIGINAL_PATH:
+		case HTTP_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME:
+			f->removed = true;
+			break;
+		case HTTP_FIELD_OTHER:
+			f->removed = is_envoys(f);
+			break;
+		default:
+			break;
+		}
+	}
+	return n;
+}
+
+/* "what came, what came, peer": all X-Forwarded-For fields become one, unless they are too long for that. */
+static enum err append_forwarded(struct exchange *x, struct arena *a, struct text peer)
+{
+	static const struct text name = TEXT("x-forwarded-for");
+	struct http_message *m = x->request;
+	size_t len = 0, at = 0;
+	char *joined;
+
+	for (unsigned i = 0; i < m->fields_n; i++) {
+		if (m->fields[i].id == HTTP_FIELD_X_FORWARDED_FOR && !m->fields[i].removed)
+			len += m->fields[i].value.len + 1;
+	}
+	x->forwarded_for = peer;
+	if (len + peer.len > FORWARDED_MAX)
+		return http_add(m, a, name, peer);
+	joined = arena_get(a, len + peer.len);
+	if (joined == NULL)
+		return ERR_NO_MEMORY;
+	for (unsigned i = 0; i < m->fields_n; i++) {
+		struct http_field *f = &m->fields[i];
+
+		if (f->id != HTTP_FIELD_X_FORWARDED_FOR || f->removed)
+			continue;
+		memcpy(joined + at, f->value.at, f->value.len);
+		at += f->value.len;
+		joined[at++] = ',';
+		f->removed = true;
+	}
+	memcpy(joined + at, peer.at, peer.len);
+	x->forwarded_for = (struct text){.at = joined, .len = (uint32_t)(at + peer.len)};
+	return http_add(m, a, name, x->forwarded_for);
+}
+
+static enum err add_own(struct exchange *x, struct arena *a, struct text peer, unsigned forwarded_n)
+{
+	struct http_message *m = x->request;
+	enum err e;
+
+	x->forwarded_for = peer;
+	e = forwarded_n > 0 ? append_forwarded(x, a, peer) : http_add(m, a, TEXT("x-forwarded-for"), peer);
+	if (e == OK)
+		e = http_add(m, a, TEXT("x-forwarded-proto"), m->scheme);
+	if (e == OK)
+		e = http_add(m, a, TEXT("x-envoy-external-address"), peer);
+	return e == OK ? http_add(m, a, TEXT("x-request-id"), x->request_id) : e;
+}
+
+enum err request_prepare(struct exchange *x)
+{
+	struct arena *a = http_stream_arena(x->down);
+	struct text peer = peer_text(x->proxy, &x->client.remote), forwarded = {0};
+	char *id = arena_get(a, 36 + peer.len); /* one piece for both texts */
+	unsigned forwarded_n;
+
+	if (id == NULL)
+		return ERR_NO_MEMORY;
+	print_uuid(&x->proxy->shard->rng, id);
+	memcpy(id + 36, peer.at, peer.len);
+	peer.at = id + 36;
+	x->request_id = (struct text){.at = id, .len = 36};
+	http_remove_hop_by_hop(x->request);
+	forwarded_n = strip(x->request, &forwarded);
+	return add_own(x, a, peer, forwarded_n);
+}
+
+enum err response_prepare(struct exchange *x, struct http_message *m)
+{
+	struct arena *a = http_stream_arena(x->down);
+
+	http_remove_hop_by_hop(m);
+	if (http_find(m, HTTP_FIELD_DATE) == NULL) {
+		const struct text date = {.at = proxy_date(x->proxy), .len = 29};
+		const enum err e = http_add(m, a, TEXT("date"), date);
+
+		if (e != OK)
+			return e;
+	}
+	for (unsigned i = x->responders_n; i-- > 0;) {
+		struct filter_exchange fx = {.arena = a, .request = x->request, .response = m, .client = &x->client};
+
+		if (x->responders[i].filter->on_response(&fx, x->responders[i].copied) != FILTER_CONTINUE)
+			return ERR_BUG; /* no filter answers for a response yet */
+	}
+	return OK;
+}
+
+/* ---- routing ---- */
+
+struct way {
+	struct exchange *x;
+	const struct table *t;
+	struct filter_exchange fx;
+	struct arena *arena;
+};
+
+static bool remember_responder(struct way *w, const struct filter *f, const void *config)
+{
+	struct exchange *x = w->x;
+	bool ok = true;
+
+	if (f->on_response == NULL)
+		return true;
+	if (x->responders_n == 0)
+		x->responders = arena_get(w->arena, RESPONDERS_MAX * sizeof(struct responder));
+	if (x->responders == NULL || x->responders_n == RESPONDERS_MAX)
+		return false;
+	x->responders[x->responders_n] = (struct responder){
+		.filter = f, .copied = f->copy != NULL ? f->copy(w->arena, w->t, config, &ok) : NULL};
+	x->responders_n++;
+	return ok;
+}
+
+/* False: answer with w->fx.reply. */
+static bool run_filters(struct way *w, struct table_list filters)
+{
+	const struct table_filter *f = TABLE_LIST(w->t, filters, struct table_filter);
+
+	for (uint32_t i = 0; i < filters.n; i++) {
+		const struct filter *filter = filter_list[f[i].kind];
+		const void *config = table_at(w->t, f[i].config);
+
+		if (!remember_responder(w, filter, config)) {
+			w->fx.reply = (struct filter_reply){.status = 503, .details = "no_memory"};
+			return false;
+		}
+		if (filter->on_request == NULL)
+			continue;
+		if (filter->on_request(&w->fx, w->t, config) != FILTER_CONTINUE)
+			return false;
+	}
+	return true;
+}
+
+static bool any_endpoints(const struct table *t, const struct table_rule *r)
+{
+	const struct table_backend *b = TABLE_LIST(t, r->backends, struct table_backend);
+
+	for (uint32_t i = 0; i < r->backends.n; i++) {
+		if (b[i].cluster != TABLE_NONE && b[i].weight > 0 &&
+		    TABLE_LIST(t, t->clusters, struct table_cluster)[b[i].cluster].endpoints.n > 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct table_backend *choose(struct way *w, const struct table_rule *r)
+{
+	const struct table_backend *b = TABLE_LIST(w->t, r->backends, struct table_backend);
+
+	if (r->backends.n == 1)
+		return b;
+	return b + balance_weighted(&b->weight, sizeof(*b), r->backends.n,
+	                            rng_below(&w->x->proxy->shard->rng, r->weight_sum));
+}
+
+static bool copy_rule(struct way *w, const struct table_rule *r)
+{
+	w->x->rule = (struct text){.at = arena_text(w->arena, table_text(w->t, r->name), r->name.len), .len = r->name.len};
+	w->x->request_timeout_ms = r->request_timeout_ms;
+	w->x->backend_timeout_ms = r->backend_timeout_ms;
+	return w->x->rule.at != NULL;
+}
+
+static enum step answer(struct way *w, struct filter_reply *reply, const char **flags, uint16_t status,
+                        const char *flag, struct text body)
+{
+	(void)w;
+	*reply = (struct filter_reply){.status = status, .body = body};
+	*flags = flag;
+	return STEP_REPLY;
+}
+
+static enum step take_backend(struct way *w, const struct table_rule *r, struct filter_reply *reply, const char **flags)
+{
+	const struct table_cluster *clusters = TABLE_LIST(w->t, w->t->clusters, struct table_cluster);
+	const struct table_backend *b;
+
+	/* No backends, or an invalid reference: 500 for its share (Gateway API). */
+	if (r->weight_sum == 0)
+		return answer(w, reply, flags, 500, "", TEXT(""));
+	b = choose(w, r);
+	if (b->cluster == TABLE_NONE)
+		return answer(w, reply, flags, 500, "", TEXT(""));
+	if (!run_filters(w, b->filters)) {
+		*reply = w->fx.reply;
+		*flags = "";
+		return STEP_REPLY;
+	}
+	/* When no backend of the rule has endpoints the answer is empty, as from Envoy Gateway. */
+	if (clusters[b->cluster].endpoints.n == 0)
+		return answer(w, reply, flags, 503, "UH", any_endpoints(w->t, r) ? TEXT("no healthy upstream") : TEXT(""));
+	w->x->cluster = clusters[b->cluster].id;
+	return STEP_LEASE;
+}
+
+enum step request_route(struct exchange *x, struct filter_reply *reply, const char **flags)
+{
+	struct way w = {.x = x, .t = x->proxy->shard->table, .arena = http_stream_arena(x->down)};
+	struct route_result found;
+
+	*flags = "";
+	if (w.t == NULL || route_find(w.t, &x->client.local, x->client.local_port, x->request, &found) != ROUTE_FOUND) {
+		count(x->proxy->shard->counters, C_route_not_found);
+		return answer(&w, reply, flags, 404, "NR", TEXT(""));
+	}
+	if (!copy_rule(&w, found.rule))
+		return answer(&w, reply, flags, 503, "", TEXT(""));
+	if (found.rule->direct_status != 0)
+		return answer(&w, reply, flags, found.rule->direct_status, "", TEXT(""));
+	w.fx = (struct filter_exchange){.arena = w.arena, .request = x->request, .client = &x->client,
+	                                .path_match_bytes = found.match->path_bytes};
+	if (!run_filters(&w, found.rule->filters)) {
+		*reply = w.fx.reply;
+		return STEP_REPLY;
+	}
+	return take_backend(&w, found.rule, reply, flags);
+}

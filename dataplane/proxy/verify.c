@@ -1,0 +1,66 @@
+/* What table_verify() leaves to the layers above table/: see proxy.h. The lists themselves were verified there. */
+#include "balance/balance.h"
+#include "filter/filter.h"
+#include "proxy/proxy.h"
+
+static enum err rules(const struct table *t, const char **where)
+{
+	const struct table_rule *r = TABLE_LIST(t, t->rules, struct table_rule);
+
+	for (uint32_t i = 0; i < t->rules.n; i++) {
+		const struct table_backend *b = TABLE_LIST(t, r[i].backends, struct table_backend);
+		enum err e = filter_verify(t, r[i].filters, where);
+
+		for (uint32_t k = 0; e == OK && k < r[i].backends.n; k++)
+			e = filter_verify(t, b[k].filters, where);
+		if (e != OK)
+			return e;
+	}
+	return OK;
+}
+
+static enum err matches(const struct table *t, struct table_list list, const char **where)
+{
+	const struct table_match *m = TABLE_LIST(t, list, struct table_match);
+
+	for (uint32_t i = 0; i < list.n; i++) {
+		const struct table_predicate *p = TABLE_LIST(t, m[i].headers, struct table_predicate);
+
+		*where = "method of a match";
+		if (m[i].method > HTTP_METHOD_OTHER && m[i].method != TABLE_ANY_METHOD)
+			return ERR_TABLE_VALUE;
+		*where = "field number of a predicate";
+		for (uint32_t k = 0; k < m[i].headers.n; k++) {
+			if (p[k].field_id != HTTP_FIELD_OTHER &&
+			    (p[k].field_id >= HTTP_FIELDS ||
+			     p[k].field_id != http_field_id((struct text){.at = table_text(t, p[k].name), .len = p[k].name.len})))
+				return ERR_TABLE_VALUE;
+		}
+	}
+	return OK;
+}
+
+enum err proxy_verify(const struct table *t, const char **where)
+{
+	const struct table_cluster *c = TABLE_LIST(t, t->clusters, struct table_cluster);
+	const struct table_node *n = TABLE_LIST(t, t->nodes, struct table_node);
+	const char *nowhere;
+	enum err e;
+
+	where = where != NULL ? where : &nowhere;
+	e = rules(t, where);
+	for (uint32_t i = 0; e == OK && i < t->nodes.n; i++) {
+		e = matches(t, n[i].exact, where);
+		if (e == OK)
+			e = matches(t, n[i].prefix, where);
+	}
+	if (e != OK)
+		return e;
+	*where = "balancer of a cluster";
+	for (uint32_t i = 0; i < t->clusters.n; i++) {
+		if (c[i].balancer >= BALANCERS)
+			return ERR_TABLE_VALUE;
+	}
+	*where = "";
+	return OK;
+}
