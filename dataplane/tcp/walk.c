@@ -49,6 +49,8 @@ unsigned tcp_walk(const struct tcp *t, uint32_t *at, struct tcp_flow_info *out, 
 				.age_ms = TIME_WAIT_MS - (w->expires_ms - t->now_ms),
 			};
 	}
+	if (n < max)
+		*at = 0; /* all was seen */
 	return n;
 }
 

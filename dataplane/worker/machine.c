@@ -28,6 +28,7 @@
 
 enum {
 	WORKER_MB = 150,        /* packet pools of one worker at 100 % */
+	WORKER_NO_HUGE_MB = 235, /* the same: DPDK lets no mbuf cross a page of 4 KiB */
 	BASE_MB = 64,
 	PERCENT_NO_HUGE = 50,   /* ordinary pages cost page faults at start and TLB misses later */
 	PERCENT_MIN = 5,
@@ -163,19 +164,19 @@ static unsigned free_memory_mb(void)
 	return (unsigned)(meminfo("MemAvailable") / 1024);
 }
 
-static unsigned wanted_mb(const struct machine *m, unsigned percent)
+static unsigned wanted_mb(const struct machine *m, unsigned worker_mb, unsigned percent)
 {
-	return BASE_MB + m->workers * (WORKER_MB * percent / 100 + 4u);
+	return BASE_MB + m->workers * (worker_mb * percent / 100 + 4u);
 }
 
 static void choose_memory(struct machine *m, const struct machine_options *o)
 {
 	m->pools_percent = 100;
-	m->huge = !o->no_huge && free_hugepages_mb() >= wanted_mb(m, 100);
+	m->huge = !o->no_huge && free_hugepages_mb() >= wanted_mb(m, WORKER_MB, 100);
 	if (m->huge)
 		return;
 	for (m->pools_percent = PERCENT_NO_HUGE; m->pools_percent > PERCENT_MIN; m->pools_percent -= 5)
-		if (wanted_mb(m, m->pools_percent) <= free_memory_mb() / MEMORY_SHARE)
+		if (wanted_mb(m, WORKER_NO_HUGE_MB, m->pools_percent) <= free_memory_mb() / MEMORY_SHARE)
 			break;
 	fprintf(stderr, "dataplane: %s: running on ordinary pages, slower, with packet pools of %u %%\n",
 	        o->no_huge ? "no hugepages wanted" : "not enough free hugepages", m->pools_percent);
@@ -216,7 +217,7 @@ static enum err start_eal(struct machine *m, const struct machine_options *o, ch
 	if (m->huge) {
 		args[n++] = "--in-memory";
 	} else {
-		snprintf(megabytes, sizeof(megabytes), "%u", wanted_mb(m, m->pools_percent));
+		snprintf(megabytes, sizeof(megabytes), "%u", wanted_mb(m, WORKER_NO_HUGE_MB, m->pools_percent));
 		args[n++] = "--no-huge";
 		args[n++] = "--no-shconf";
 		args[n++] = "-m";
