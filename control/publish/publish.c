@@ -4,8 +4,9 @@
  *   connect  >  ask which content it has  >  the wanted one: LIVE
  *                                         >  another: send it  >  ok: LIVE,  no: REFUSED
  *
- * Any trouble on the socket closes it and means UNREACHABLE; the next push begins again at connect. A refused
- * generation is offered again after a while, since some reasons pass (too many generations alive).
+ * Any trouble on the socket closes it and means UNREACHABLE; the next push begins again at connect. Some reasons to
+ * refuse pass in milliseconds (too many generations alive), so a refused one is offered a few times more before it is
+ * called refused, and later again, ever less often.
  */
 #include "control/publish/publish.h"
 
@@ -23,7 +24,8 @@
 #include "base/doc.h"
 #include "base/frame.h"
 
-enum { REFUSED_AGAIN_MS = 1000, REPLY_BYTES_MAX = 1 << 20, SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+enum { OFFERS = 5, OFFER_PAUSE_MS = 20, AGAIN_MS = 250, AGAIN_MAX_MS = 8000, REPLY_BYTES_MAX = 1 << 20 };
+enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
 
 struct publisher {
 	char path[108];
@@ -31,6 +33,7 @@ struct publisher {
 	int wanted;                  /* the sealed memfd; -1: none */
 	uint64_t wanted_content;
 	int64_t again_at_ms;         /* a refused one is not offered before */
+	int64_t again_after_ms;
 	struct publish_verdict verdict;
 };
 
@@ -113,6 +116,7 @@ enum err publisher_want(struct publisher *p, const struct table *t, size_t bytes
 	p->verdict.state = PUBLISH_UNREACHABLE;
 	p->verdict.reason[0] = '\0';
 	p->again_at_ms = 0;
+	p->again_after_ms = AGAIN_MS;
 	return OK;
 }
 
@@ -183,9 +187,23 @@ static void offer(struct publisher *p, int64_t deadline_ms)
 		conclude(p, PUBLISH_LIVE, "");
 	} else {
 		conclude(p, PUBLISH_REFUSED, doc_str(root, "reason")[0] != '\0' ? doc_str(root, "reason") : "no reason given");
-		p->again_at_ms = now_ms() + REFUSED_AGAIN_MS;
 	}
 	yyjson_doc_free(reply);
+}
+
+static void offer_patiently(struct publisher *p, int64_t deadline_ms)
+{
+	const bool again = p->verdict.state == PUBLISH_REFUSED;
+
+	offer(p, deadline_ms);
+	for (int i = 1; i < OFFERS && !again && p->verdict.state == PUBLISH_REFUSED && p->fd >= 0; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = OFFER_PAUSE_MS * 1000000}, NULL);
+		offer(p, deadline_ms);
+	}
+	if (p->verdict.state != PUBLISH_REFUSED)
+		return;
+	p->again_at_ms = now_ms() + p->again_after_ms;
+	p->again_after_ms = p->again_after_ms * 2 < AGAIN_MAX_MS ? p->again_after_ms * 2 : AGAIN_MAX_MS;
 }
 
 /* The other end is gone, or says something that nobody asked for. */
@@ -215,7 +233,7 @@ const struct publish_verdict *publisher_push(struct publisher *p, unsigned deadl
 		if (holds_wanted(p, deadline))
 			conclude(p, PUBLISH_LIVE, "");
 		else if (p->fd >= 0)
-			offer(p, deadline);
+			offer_patiently(p, deadline);
 	}
 	if (p->fd < 0)
 		conclude(p, PUBLISH_UNREACHABLE, "the data plane cannot be reached");
