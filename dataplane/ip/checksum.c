@@ -1,5 +1,6 @@
 #include "ip/checksum.h"
 
+#include "base/fault.h"
 #include "ip/ip.h"
 
 typedef uint32_t word __attribute__((aligned(1), may_alias));
@@ -43,5 +44,5 @@ bool checksum_datagram_ok(const struct ip_datagram *d)
 {
 	const uint64_t pseudo = checksum_pseudo(&d->tuple, d->l4_bytes);
 
-	return checksum_fold(checksum_add_mbuf(pseudo, d->m, 0, d->l4_bytes)) == 0xffff;
+	return FAULT(checksum_skipped) || checksum_fold(checksum_add_mbuf(pseudo, d->m, 0, d->l4_bytes)) == 0xffff;
 }

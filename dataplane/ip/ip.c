@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "ip/layer.h"
 #include "table/table.h"
 
@@ -121,7 +122,7 @@ bool ip_steer(struct ip *ip, struct rte_mbuf *m, uint16_t worker)
 {
 	struct packet_meta *meta = packet_meta(m);
 
-	if (worker == ip->shard->worker)
+	if (worker == ip->shard->worker || FAULT(wrong_owner))
 		return false;
 	/* Owners are computed alike everywhere, so the second worker keeps what it was given. */
 	if (meta->hops != 0)

@@ -19,7 +19,7 @@ static const struct {
 	{"IPv6 static", "fd00:1::5", "2001:2:0:1::9", 1},
 };
 
-static void lab(void)
+static void routes(void)
 {
 	g_lab();
 	g_route("10.1.0.0", 16, "198.18.1.8", 1);
@@ -36,7 +36,7 @@ static void test_find(void **state)
 	(void)state;
 	net_open(1, 1);
 	net_ips();
-	lab();
+	routes();
 	apply();
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		const struct addr to = A(cases[i].to);
@@ -89,7 +89,7 @@ static void test_source(void **state)
 	(void)state;
 	net_open(1, 1);
 	net_ips();
-	lab();
+	routes();
 	apply();
 	for (size_t i = 0; i < LENGTH(want); i++) {
 		const struct addr to = A(want[i].to), source = A(want[i].source);

@@ -1,0 +1,421 @@
+/*
+ * What the input checks refuse, and what they let through. A case is a good frame with a few bytes changed; its
+ * checksums are made right again unless the case is about them.
+ */
+#include "net.h"
+
+enum base { TCP4, TCP6, UDP4, UDP6, ECHO4, ECHO6, ARP, NS, NA, OTHER4, EXT6 };
+enum { AGAIN = 1, SHORT = 2 }; /* seal again after the edits; cut before */
+
+struct edit {
+	int at;                  /* from the frame's start; negative: none */
+	int value;
+};
+
+/* The extension headers of EXT6 are 8 bytes of destination options (PadN) at 54, then TCP at 62. */
+static void build(struct bytes *f, enum base base)
+{
+	switch (base) {
+	case TCP4:
+	case UDP4:
+	case OTHER4:
+		eth(f, PORT0_MAC, CLIENT_MAC, 0x0800);
+		ip4(f, "198.18.0.2", "198.18.0.10", base == TCP4 ? TCP : base == UDP4 ? UDP : 132);
+		base == UDP4 ? udp(f, 5000, 53, "question") : tcp(f, 40000, 80, "hello");
+		seal4(f);
+		return;
+	case TCP6:
+	case UDP6:
+		eth(f, PORT0_MAC, CLIENT_MAC, 0x86dd);
+		ip6(f, "2001:2::2", "2001:2::10", base == TCP6 ? TCP : UDP, 64);
+		base == UDP6 ? udp(f, 5000, 53, "question") : tcp(f, 40000, 80, "hello");
+		seal6(f);
+		return;
+	case EXT6:
+		eth(f, PORT0_MAC, CLIENT_MAC, 0x86dd);
+		ip6(f, "2001:2::2", "2001:2::10", 60, 64);
+		put(f, "\6\0\1\4\0\0\0\0", 8);
+		tcp(f, 40000, 80, "hello");
+		seal6_at(f, 14, 8, TCP);
+		return;
+	case ECHO4:
+		eth(f, PORT0_MAC, CLIENT_MAC, 0x0800);
+		ip4(f, "198.18.0.2", "198.18.0.10", ICMP);
+		put(f, "\10\0\0\0\1\2\3\4ping", 12);
+		seal4(f);
+		return;
+	case ECHO6:
+		eth(f, PORT0_MAC, CLIENT_MAC, 0x86dd);
+		ip6(f, "2001:2::2", "2001:2::10", ICMP6, 64);
+		put(f, "\200\0\0\0\1\2\3\4ping", 12);
+		seal6(f);
+		return;
+	case ARP:
+		arp_ask(f, CLIENT_MAC, "198.18.0.2", "198.18.0.10");
+		return;
+	case NS:
+		nd(f, "33:33:ff:00:00:10", CLIENT_MAC, "2001:2::2", "ff02::1:ff00:10", 135, 0, "2001:2::10", 1);
+		return;
+	case NA:
+		nd(f, PORT0_MAC, CLIENT_MAC, "2001:2::2", "2001:2::1", 136, 0x60, "2001:2::2", 2);
+		return;
+	}
+}
+
+static void seal(struct bytes *f, enum base base)
+{
+	if (base == TCP4 || base == UDP4 || base == ECHO4 || base == OTHER4)
+		seal4(f);
+	else if (base == EXT6)
+		seal6_at(f, 14, 8, f->b[54]);
+	else if (base != ARP)
+		seal6(f);
+}
+
+static const struct refusal {
+	const char *name;
+	enum base base;
+	int bytes;               /* the frame is cut (or padded) to so many; 0: not */
+	struct edit edits[6];    /* {0, 0}: none; position 0 is edited as 256 */
+	int flags;
+	enum counter why;
+} refusals[] = {
+	{"runt", TCP4, 13, {{0}}, 0, DROP_eth_short},
+	{"nothing at all", TCP4, 1, {{0}}, 0, DROP_eth_short},
+	{"another's MAC address", TCP4, 0, {{5, 0x55}}, 0, DROP_eth_not_ours},
+	{"LLC frame", TCP4, 0, {{12, 0}, {13, 40}}, 0, DROP_eth_type},
+	{"LLDP", TCP4, 0, {{12, 0x88}, {13, 0xcc}}, 0, DROP_eth_type},
+	{"VLAN 5", TCP4, 0, {{12, 0x81}, {13, 0}, {14, 0}, {15, 5}}, 0, DROP_eth_vlan},
+	{"VLAN tag cut off", TCP4, 16, {{12, 0x81}, {13, 0}}, 0, DROP_eth_short},
+	{"priority tag around another tag", TCP4, 0, {{12, 0x81}, {13, 0}, {14, 0}, {15, 0}, {16, 0x81}, {17, 0}}, 0, DROP_eth_vlan},
+	{"provider tag", TCP4, 0, {{12, 0x88}, {13, 0xa8}}, 0, DROP_eth_vlan},
+	{"unicast in a broadcast frame", TCP4, 0, {{256, 0xff}}, 0, DROP_eth_multicast},
+	{"IPv6 unicast in a multicast frame", TCP6, 0, {{256, 0x33}}, 0, DROP_eth_multicast},
+
+	{"ARP short", ARP, 41, {{0}}, 0, DROP_arp_malformed},
+	{"ARP hardware type", ARP, 0, {{15, 6}}, 0, DROP_arp_malformed},
+	{"ARP protocol type", ARP, 0, {{16, 9}}, 0, DROP_arp_malformed},
+	{"ARP hardware length", ARP, 0, {{18, 8}}, 0, DROP_arp_malformed},
+	{"ARP protocol length", ARP, 0, {{19, 16}}, 0, DROP_arp_malformed},
+	{"ARP operation", ARP, 0, {{21, 3}}, 0, DROP_arp_malformed},
+	{"ARP from a multicast MAC", ARP, 0, {{22, 1}}, 0, DROP_arp_malformed},
+	{"ARP for another", ARP, 0, {{41, 99}}, 0, DROP_arp_not_ours},
+	{"ARP for an address of the other side", ARP, 0, {{40, 1}, {41, 1}}, 0, DROP_arp_not_ours},
+	{"ARP for the subnet broadcast", ARP, 0, {{41, 255}}, 0, DROP_arp_not_ours},
+
+	{"IPv4 header cut off", TCP4, 33, {{0}}, 0, DROP_ip4_header},
+	{"version 5", TCP4, 0, {{14, 0x55}}, 0, DROP_ip4_header},
+	{"header of 16 bytes", TCP4, 0, {{14, 0x44}}, 0, DROP_ip4_header},
+	{"IPv4 options", TCP4, 0, {{14, 0x46}}, 0, DROP_ip4_options},
+	{"header checksum", TCP4, 0, {{24, 0x55}}, 0, DROP_ip4_checksum},
+	{"total length over the frame", TCP4, 0, {{17, 46}}, 0, DROP_ip4_length},
+	{"total length 65535", TCP4, 0, {{16, 255}, {17, 255}}, 0, DROP_ip4_length},
+	{"total length below the header", TCP4, 0, {{17, 19}}, 0, DROP_ip4_length},
+	{"frame cut", TCP4, 58, {{0}}, 0, DROP_ip4_length},
+	{"first fragment", TCP4, 0, {{20, 0x20}}, AGAIN, DROP_ip_fragment},
+	{"last fragment", TCP4, 0, {{20, 0}, {21, 1}}, AGAIN, DROP_ip_fragment},
+	{"TTL 0", TCP4, 0, {{22, 0}}, AGAIN, DROP_ip_ttl},
+	{"from 0.0.0.0", TCP4, 0, {{26, 0}, {27, 0}, {28, 0}, {29, 0}}, AGAIN, DROP_ip4_martian},
+	{"from 127.0.0.1", TCP4, 0, {{26, 127}}, AGAIN, DROP_ip4_martian},
+	{"from multicast", TCP4, 0, {{26, 224}}, AGAIN, DROP_ip4_martian},
+	{"from 255.255.255.255", TCP4, 0, {{26, 255}, {27, 255}, {28, 255}, {29, 255}}, AGAIN, DROP_ip4_martian},
+	{"from the subnet broadcast", TCP4, 0, {{29, 255}}, AGAIN, DROP_ip4_martian},
+	{"LAND", TCP4, 0, {{29, 10}}, AGAIN, DROP_ip4_martian},
+	{"from another of our addresses", TCP4, 0, {{28, 1}, {29, 1}}, AGAIN, DROP_ip4_martian},
+	{"to 127.0.0.1", TCP4, 0, {{30, 127}}, AGAIN, DROP_ip4_martian},
+	{"to 0.0.0.0", TCP4, 0, {{30, 0}}, AGAIN, DROP_ip4_martian},
+	{"to multicast", TCP4, 0, {{30, 239}}, AGAIN, DROP_ip_not_ours},
+	{"to another host", TCP4, 0, {{33, 77}}, AGAIN, DROP_ip_not_ours},
+	{"to the subnet broadcast", TCP4, 0, {{33, 255}}, AGAIN, DROP_ip_not_ours},
+	{"SCTP", OTHER4, 0, {{0}}, 0, DROP_ip_protocol},
+
+	{"IPv6 header cut off", TCP6, 53, {{0}}, 0, DROP_ip6_header},
+	{"IPv6 of version 4", TCP6, 0, {{14, 0x45}}, 0, DROP_ip6_header},
+	{"payload length over the frame", TCP6, 0, {{19, 99}}, 0, DROP_ip6_length},
+	{"IPv6 frame cut", TCP6, 78, {{0}}, 0, DROP_ip6_length},
+	{"hop limit 0", TCP6, 0, {{21, 0}}, 0, DROP_ip_ttl},
+	{"IPv6 from multicast", TCP6, 0, {{22, 0xff}}, 0, DROP_ip6_martian},
+	{"IPv6 LAND", TCP6, 0, {{37, 0x10}}, 0, DROP_ip6_martian},
+	{"IPv6 to another host", TCP6, 0, {{53, 0x77}}, 0, DROP_ip_not_ours},
+	{"IPv6 to all nodes", TCP6, 0, {{38, 0xff}, {39, 2}}, 0, DROP_ip_not_ours},
+	{"no next header", TCP6, 0, {{20, 59}}, 0, DROP_ip_protocol},
+	{"unknown next header", TCP6, 0, {{20, 132}}, 0, DROP_ip_protocol},
+
+	{"extension header over the end", EXT6, 0, {{55, 200}}, 0, DROP_ip6_extension},
+	{"hop-by-hop second", EXT6, 0, {{54, 0}}, 0, DROP_ip6_extension},
+	{"option to discard", EXT6, 0, {{56, 0x41}}, 0, DROP_ip6_extension},
+	{"option to discard and report", EXT6, 0, {{56, 0x81}}, 0, DROP_ip6_extension},
+	{"option over its header", EXT6, 0, {{57, 5}}, 0, DROP_ip6_extension},
+	{"routing header with segments left", EXT6, 0, {{20, 43}, {57, 1}}, 0, DROP_ip6_extension},
+	{"IPv6 fragment", EXT6, 0, {{20, 44}, {57, 1}}, 0, DROP_ip_fragment},
+	{"IPv6 fragment with an offset", EXT6, 0, {{20, 44}, {56, 1}, {57, 0}}, 0, DROP_ip_fragment},
+
+	{"ICMP short", ECHO4, 41, {{17, 27}}, SHORT | AGAIN, DROP_icmp_malformed},
+	{"ICMP checksum", ECHO4, 0, {{45, 'x'}}, 0, DROP_icmp_malformed},
+	{"ICMP redirect", ECHO4, 0, {{34, 5}}, AGAIN, DROP_icmp_type},
+	{"ICMP source quench", ECHO4, 0, {{34, 4}}, AGAIN, DROP_icmp_type},
+	{"ICMP echo reply", ECHO4, 0, {{34, 0}}, AGAIN, DROP_icmp_type},
+	{"ICMPv6 checksum", ECHO6, 0, {{65, 'x'}}, 0, DROP_icmp_malformed},
+	{"router advertisement", ECHO6, 0, {{54, 134}}, AGAIN, DROP_icmp_type},
+	{"ICMPv6 redirect", ECHO6, 0, {{54, 137}}, AGAIN, DROP_icmp_type},
+	{"ICMPv6 short", ECHO6, 61, {{0}}, SHORT | AGAIN, DROP_icmp_malformed},
+	{"error with nothing in it", ECHO4, 0, {{34, 3}}, AGAIN, DROP_icmp_malformed},
+	{"ICMPv6 error with nothing in it", ECHO6, 0, {{54, 1}}, AGAIN, DROP_icmp_malformed},
+
+	{"NS hop limit", NS, 0, {{21, 254}}, 0, DROP_nd_hop_limit},
+	{"NS code", NS, 0, {{55, 1}}, AGAIN, DROP_nd_malformed},
+	{"NS short", NS, 77, {{0}}, SHORT | AGAIN, DROP_nd_malformed},
+	{"NS for multicast", NS, 0, {{62, 0xff}}, AGAIN, DROP_nd_malformed},
+	{"NS option of length 0", NS, 0, {{79, 0}}, AGAIN, DROP_nd_malformed},
+	{"NS option over the end", NS, 0, {{79, 2}}, AGAIN, DROP_nd_malformed},
+	{"NS with a multicast MAC", NS, 0, {{80, 3}}, AGAIN, DROP_nd_malformed},
+	{"NS for another", NS, 0, {{77, 0x99}}, AGAIN, DROP_nd_not_ours},
+	{"NA hop limit", NA, 0, {{21, 1}}, 0, DROP_nd_hop_limit},
+	{"NA solicited to multicast", NA, 0, {{256, 0x33}, {38, 0xff}, {39, 2}}, AGAIN, DROP_nd_malformed},
+
+	{"UDP length over the datagram", UDP4, 0, {{39, 17}}, 0, DROP_udp_malformed},
+	{"UDP length below the header", UDP4, 0, {{38, 0}, {39, 7}}, 0, DROP_udp_malformed},
+	{"UDP header cut off", UDP4, 41, {{0}}, SHORT | AGAIN, DROP_udp_malformed},
+	{"UDP checksum", UDP4, 0, {{45, 'x'}}, 0, DROP_udp_malformed},
+	{"UDP over IPv6 without checksum", UDP6, 0, {{60, 0}, {61, 0}}, 0, DROP_udp_malformed},
+	{"UDP port", UDP4, 0, {{0}}, 0, DROP_udp_no_port},
+	{"UDP port over IPv6", UDP6, 0, {{0}}, 0, DROP_udp_no_port},
+	{"TCP header cut off", TCP4, 53, {{0}}, SHORT | AGAIN, DROP_tcp_malformed},
+	{"TCP header cut off over IPv6", TCP6, 73, {{0}}, SHORT | AGAIN, DROP_tcp_malformed},
+};
+
+/* Every counter of a drop but the one that is expected. */
+static uint64_t other_drops(enum counter why)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < COUNTERS; i++) {
+		if (counter_descriptions[i].kind == COUNTER_DROP && i != (int)why)
+			n += counted((enum counter)i);
+	}
+	return n;
+}
+
+static void edit(struct bytes *f, const struct refusal *r)
+{
+	if (r->bytes != 0 && (r->flags & SHORT))
+		f->n = (uint32_t)r->bytes;
+	for (size_t e = 0; e < LENGTH(r->edits); e++) {
+		if (r->edits[e].at != 0)
+			f->b[r->edits[e].at & 255] = (uint8_t)r->edits[e].value;
+	}
+	if (r->flags & AGAIN)
+		seal(f, r->base);
+	if (r->bytes != 0)
+		f->n = (uint32_t)r->bytes;
+}
+
+static void test_refusals(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LENGTH(refusals); i++) {
+		const struct refusal *r = &refusals[i];
+		struct bytes f;
+
+		print_message("%s\n", r->name);
+		net_lab(1);
+		build(&f, r->base);
+		edit(&f, r);
+		receive(0, &f);
+		assert_int_equal(counted(r->why), 1);
+		assert_int_equal(other_drops(r->why), 0);
+		assert_int_equal(net.tcp_n + net.udp_n + net.error_n, 0);
+		net_close();
+	}
+}
+
+static const struct {
+	const char *name;
+	enum base base;
+	int bytes;               /* the frame is padded to so many */
+	struct edit edits[6];
+	unsigned tcp, udp, sent;
+} accepted[] = {
+	{"TCP", TCP4, 0, {{0}}, 1, 0, 0},
+	{"TCP with padding", TCP4, 90, {{0}}, 1, 0, 0},
+	{"TCP without DF", TCP4, 0, {{20, 0}}, 1, 0, 0},
+	{"TTL 1", TCP4, 0, {{22, 1}}, 1, 0, 0},
+	{"from afar", TCP4, 0, {{26, 8}, {27, 8}}, 1, 0, 0},
+	{"to the machine's own address", TCP4, 0, {{33, 1}}, 1, 0, 0},
+	{"to an address of the other port", TCP4, 0, {{32, 1}, {33, 1}}, 1, 0, 0},
+	{"TCP over IPv6", TCP6, 0, {{0}}, 1, 0, 0},
+	{"TCP over IPv6 with padding", TCP6, 100, {{0}}, 1, 0, 0},
+	{"behind destination options", EXT6, 0, {{0}}, 1, 0, 0},
+	{"behind hop-by-hop options", EXT6, 0, {{20, 0}}, 1, 0, 0},
+	{"behind a spent routing header", EXT6, 0, {{20, 43}, {57, 0}}, 1, 0, 0},
+	{"atomic fragment", EXT6, 0, {{20, 44}, {56, 0}, {57, 0}}, 1, 0, 0},
+	{"option to skip", EXT6, 0, {{56, 0x1e}}, 1, 0, 0},
+	{"UDP", UDP4, 0, {{0}}, 0, 1, 0},
+	{"UDP without checksum", UDP4, 0, {{40, 0}, {41, 0}}, 0, 1, 0},
+	{"UDP over IPv6", UDP6, 0, {{0}}, 0, 1, 0},
+	{"ARP", ARP, 60, {{0}}, 0, 0, 1},
+	{"NS", NS, 0, {{0}}, 0, 0, 1},
+};
+
+static void test_accepted(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LENGTH(accepted); i++) {
+		struct refusal r = {.base = accepted[i].base, .flags = AGAIN};
+		struct bytes f;
+
+		print_message("%s\n", accepted[i].name);
+		net.udp_wanted = true;
+		net_lab(1);
+		memcpy(r.edits, accepted[i].edits, sizeof(r.edits));
+		if (accepted[i].base == UDP4 && r.edits[0].at == 40)
+			r.flags = 0;
+		build(&f, r.base);
+		edit(&f, &r);
+		if (accepted[i].bytes != 0) {
+			memset(f.b + f.n, 0xee, (size_t)accepted[i].bytes - f.n);
+			f.n = (uint32_t)accepted[i].bytes;
+		}
+		receive(0, &f);
+		assert_int_equal(other_drops(COUNTERS), 0);
+		assert_int_equal(net.tcp_n, accepted[i].tcp);
+		assert_int_equal(net.udp_n, accepted[i].udp);
+		assert_int_equal(net.sent_n, accepted[i].sent);
+		if (net.tcp_n > 0) {
+			assert_int_equal(net.up.l4_bytes, 25);
+			assert_memory_equal(net.up_bytes.b + 20, "hello", 5);
+			assert_int_equal(net.up.tuple.local_port, 80);
+			assert_int_equal(net.up.tuple.remote_port, 40000);
+			assert_int_equal(net.up.tuple.protocol, TCP);
+			assert_false(net.up.checksum_ok);
+		}
+		net_close();
+	}
+}
+
+/* The address forms of IPv6 that must not come in from a wire: mapped ones would be IPv4 addresses to us. */
+static void test_low_addresses(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t low[6];
+		int at;
+	} cases[] = {
+		{"from ::", {0}, 22}, {"from ::1", {0, 0, 0, 0, 0, 1}, 22}, {"to ::1", {0, 0, 0, 0, 0, 1}, 38},
+		{"from ::ffff:198.18.0.2", {0xff, 0xff, 198, 18, 0, 2}, 22},
+		{"to ::ffff:198.18.0.10", {0xff, 0xff, 198, 18, 0, 10}, 38},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct bytes f;
+
+		print_message("%s\n", cases[i].name);
+		net_lab(1);
+		build(&f, TCP6);
+		memset(f.b + cases[i].at, 0, 10);
+		memcpy(f.b + cases[i].at + 10, cases[i].low, 6);
+		seal6(&f);
+		receive(0, &f);
+		assert_int_equal(counted(DROP_ip6_martian), 1);
+		net_close();
+	}
+}
+
+/* The offload flags of a port decide who looks at checksums; the header check of IPv4 trusts only "good". */
+static void test_offload(void **state)
+{
+	struct bytes f;
+	struct rte_mbuf *m;
+
+	(void)state;
+	net_lab(1);
+	build(&f, TCP4);
+	f.b[24] ^= 1;
+	m = mbuf_of(0, &f, 0, 0);
+	m->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	ip_input(net.ip[0], m, 0);
+	assert_int_equal(net.tcp_n, 1);
+	assert_true(net.up.checksum_ok);
+	m = mbuf_of(0, &f, 0, 0);
+	m->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	ip_input(net.ip[0], m, 0);
+	assert_int_equal(counted(DROP_ip4_checksum), 1);
+	net_close();
+}
+
+static void test_priority_tag(void **state)
+{
+	struct bytes f, tagged;
+
+	(void)state;
+	net_lab(1);
+	build(&f, TCP4);
+	tagged.n = 0;
+	put(&tagged, f.b, 12);
+	put32(&tagged, 0x8100a000); /* priority 5, VLAN 0 */
+	put(&tagged, f.b + 12, f.n - 12);
+	receive(0, &tagged);
+	assert_int_equal(net.tcp_n, 1);
+	assert_memory_equal(net.up_bytes.b + 20, "hello", 5);
+	net_close();
+}
+
+/* Chains: cut anywhere, either the datagram goes up whole or the drop is counted; nothing is read that is not there. */
+static void test_chains(void **state)
+{
+	static const enum base bases[] = {TCP4, TCP6, EXT6, UDP4, ECHO4, ECHO6, ARP, NS};
+
+	(void)state;
+	for (size_t b = 0; b < LENGTH(bases); b++) {
+		struct bytes f;
+
+		build(&f, bases[b]);
+		for (uint32_t first = 1; first < f.n; first++) {
+			net_lab(1);
+			ip_input(net.ip[0], mbuf_of(0, &f, first, 3), 0);
+			settle();
+			assert_true(net.tcp_n + net.sent_n + other_drops(COUNTERS) + net.handed_total > 0);
+			assert_true(net.tcp_n + (other_drops(COUNTERS) > 0) <= 1);
+			if (net.tcp_n > 0)
+				assert_memory_equal(net.up_bytes.b + 20, "hello", 5);
+			advance(10000);
+			net_close();
+		}
+	}
+}
+
+/* A frame that ends exactly where its last allocated byte is: asan watches the reads. */
+static void test_every_cut(void **state)
+{
+	static const enum base bases[] = {TCP4, TCP6, EXT6, UDP4, UDP6, ECHO4, ECHO6, ARP, NS, NA};
+
+	(void)state;
+	net_lab(1);
+	for (size_t b = 0; b < LENGTH(bases); b++) {
+		struct bytes f;
+
+		build(&f, bases[b]);
+		for (uint32_t n = 0; n < f.n; n++) {
+			struct rte_mbuf *m = rte_pktmbuf_alloc(net.shard[0].pools.rx);
+
+			/* At the very end of the room. */
+			m->data_off = (uint16_t)(m->buf_len - n);
+			memcpy(rte_pktmbuf_append(m, (uint16_t)n), f.b, n);
+			ip_input(net.ip[0], m, 0);
+		}
+	}
+	assert_int_equal(net.tcp_n + net.udp_n, 0);
+	net_close();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_refusals), cmocka_unit_test(test_accepted), cmocka_unit_test(test_low_addresses),
+		cmocka_unit_test(test_offload), cmocka_unit_test(test_priority_tag), cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_every_cut),
+	};
+
+	return cmocka_run_group_tests(tests, net_setup, NULL);
+}
