@@ -20,7 +20,7 @@
 enum {
 	HEADER_BYTES = 8,
 	PORTS_BYTES = 8,         /* of the embedded transport: ports and, of TCP, the sequence number */
-	QUOTE4_BYTES = 548 - HEADER_BYTES, /* RFC 1812: the whole datagram at most 576 bytes, its IP header included */
+	QUOTE4_BYTES = 576 - IP4_BYTES - HEADER_BYTES, /* RFC 1812, 4.3.2.3 */
 	QUOTE6_BYTES = 1280 - IP6_BYTES - HEADER_BYTES,
 	TOO_BIG4_TYPE = 3,
 	TOO_BIG4_CODE = 4,
