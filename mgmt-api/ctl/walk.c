@@ -1,0 +1,141 @@
+/*
+ * flows, neigh, drops, stats, workers: asked of the data plane itself, over its own socket (base/frame.h), so that they
+ * answer when control and the API are away.
+ *
+ * What an item holds is the data plane's affair: the columns are the members, in the order in which they come.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/frame.h"
+#include "mgmt-api/ctl/ctl.h"
+#include "mgmt-api/ctl/grid.h"
+
+struct columns {
+	const char *names[GRID_COLUMNS_MAX];
+	size_t n;
+};
+
+static char *ask(const struct options *o, const char *op, size_t *n)
+{
+	unsigned timeout_ms = o->client.timeout_s * 1000;
+	char path[108], request[64], *reply;
+	int fd = -1, passed;
+	enum err e;
+
+	if (snprintf(path, sizeof(path), "%s/dataplane.sock", o->client.run) < (int)sizeof(path))
+		fd = frame_connect(path, timeout_ms);
+	if (fd < 0) {
+		fprintf(stderr, "sluicectl: %s: %s: is the data plane running?\n", path, strerror(errno));
+		return NULL;
+	}
+	snprintf(request, sizeof(request), "{\"op\":\"%s\"}", op);
+	e = frame_send(fd, request, strlen(request), -1, timeout_ms);
+	if (e == OK)
+		e = frame_recv(fd, FRAME_BYTES_MAX, &reply, n, &passed, timeout_ms);
+	close(fd);
+	if (e == OK)
+		return reply;
+	fprintf(stderr, "sluicectl: the data plane does not answer: %s\n", err_text(e));
+	return NULL;
+}
+
+static void columns_find(struct columns *c, yyjson_val *items)
+{
+	size_t i, n, j, m, k;
+	yyjson_val *item, *key, *value;
+
+	yyjson_arr_foreach(items, i, n, item) {
+		yyjson_obj_foreach(item, j, m, key, value) {
+			(void)value;
+			for (k = 0; k < c->n && strcmp(c->names[k], yyjson_get_str(key)) != 0; k++)
+				;
+			if (k == c->n && c->n < GRID_COLUMNS_MAX)
+				c->names[c->n++] = yyjson_get_str(key);
+		}
+	}
+}
+
+/* "local_port" is LOCAL PORT. */
+static void header_add(struct grid *g, const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s", name);
+	for (char *p = text; *p != '\0'; p++)
+		*p = (char)(*p == '_' ? ' ' : *p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+	grid_add(g, text);
+}
+
+static void cell_add(struct grid *g, yyjson_val *value)
+{
+	char *text;
+
+	if (value == NULL || yyjson_is_null(value) || yyjson_is_str(value)) {
+		grid_add(g, yyjson_get_str(value));
+		return;
+	}
+	text = yyjson_val_write(value, 0, NULL);
+	grid_add(g, text);
+	free(text);
+}
+
+static void print(const struct options *o, yyjson_val *items)
+{
+	struct columns c = {0};
+	size_t i, n;
+	yyjson_val *item;
+	struct grid g;
+
+	columns_find(&c, items);
+	if (c.n == 0)
+		return;
+	grid_init(&g, c.n);
+	for (size_t k = 0; k < c.n; k++) {
+		g.right[k] = yyjson_is_num(doc_get(yyjson_arr_get_first(items), c.names[k]));
+		if (!o->no_headers)
+			header_add(&g, c.names[k]);
+	}
+	yyjson_arr_foreach(items, i, n, item)
+		for (size_t k = 0; k < c.n; k++)
+			cell_add(&g, doc_get(item, c.names[k]));
+	grid_print(&g, stdout);
+	grid_fini(&g);
+}
+
+int walk_run_command(const struct command *self, const struct options *o)
+{
+	int code = CTL_DONE;
+	yyjson_val *root;
+	yyjson_doc *doc;
+	char *reply, *text;
+	size_t n;
+
+	if (o->arguments_n > 0)
+		return usage_error(self, "unexpected argument \"%s\"", o->arguments[0]);
+	if (o->client.server != NULL)
+		return usage_error(self, "only works on the box itself (with --run)");
+	reply = ask(o, self->name, &n);
+	if (reply == NULL)
+		return CTL_NO_ANSWER;
+	doc = yyjson_read(reply, n, 0);
+	root = yyjson_doc_get_root(doc);
+	if (!doc_bool(root, "ok", false)) {
+		fprintf(stderr, "error: the data plane refused: %s\n", doc_str(root, "reason"));
+		code = CTL_FAILED;
+	} else if (o->output == OUTPUT_JSON) {
+		text = yyjson_val_write(doc_get(root, "items"), YYJSON_WRITE_PRETTY, NULL);
+		CHECK(text != NULL);
+		puts(text);
+		free(text);
+	} else {
+		print(o, doc_get(root, "items"));
+	}
+	yyjson_doc_free(doc);
+	free(reply);
+	return code;
+}
