@@ -34,8 +34,7 @@ struct options {
 static const char usage[] =
 	"usage: sluice-api [OPTION]...\n"
 	"  --run DIR             sockets of this box (default /run/sluice)\n"
-	"  --state DIR           state of this box (default /var/lib/sluice): the store, and api/ with the "
-	"certificates\n"
+	"  --state DIR           state of this box (default /var/lib/sluice): store/, and api/ with certificates\n"
 	"  --listen ADDRESS:PORT serve HTTPS there; may be given several times (default: only the local socket)\n"
 	"  --help                this text\n";
 

@@ -25,8 +25,8 @@ static void print_object(yyjson_mut_val *object, const char *default_namespace)
 
 	if (namespace[0] == '\0' && kind != NULL && kind->namespaced)
 		namespace = default_namespace;
-		fprintf(stderr, "%s %s%s%s: ", kind_name[0] == '\0' ? "object" : kind_name, namespace,
-			namespace[0] == '\0' ? "" : "/", text(metadata, "name"));
+	fprintf(stderr, "%s %s%s%s: ", kind_name[0] == '\0' ? "object" : kind_name, namespace,
+		namespace[0] == '\0' ? "" : "/", text(metadata, "name"));
 }
 
 static void print_cause(const struct manifest *m, size_t object, const char *namespace, yyjson_val *cause)

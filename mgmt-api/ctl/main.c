@@ -57,8 +57,7 @@ static void help(FILE *out)
 	for (const struct command *c = commands; c->name != NULL; c++)
 		fprintf(out, "  %-10s %-30s %s\n", c->name, c->arguments, c->summary);
 	fputs("\noptions of commands:\n"
-	      "  -f, --filename FILE|DIR|-   manifests: a file, all *.yaml, *.yml, *.json of a directory, or standard "
-	      "input\n"
+	      "  -f, --filename FILE|DIR|-   manifests: a file, *.yaml, *.yml, *.json of a directory, standard input\n"
 	      "  -n, --namespace NS          namespace (default: default)\n"
 	      "  -A, --all-namespaces        of all namespaces\n"
 	      "  -o, --output FORMAT         yaml, json, wide or name (flows and the like: json)\n"

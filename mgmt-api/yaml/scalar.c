@@ -228,9 +228,9 @@ struct scalar scalar_resolve(const char *text, size_t bytes)
 	copy[bytes] = '\0';
 	if (strlen(copy) != bytes || date(copy))
 		return (struct scalar){.type = SCALAR_STRING};
+	/* Underscores are removed, but from numbers that begin with a dot. */
 	for (size_t i = 0; i < bytes; i++)
-		if (text[i] != '_' ||
-		    text[0] == '.') /* underscores are removed but from numbers that begin with a dot */
+		if (text[i] != '_' || text[0] == '.')
 			copy[n++] = text[i];
 	copy[n] = '\0';
 	return number(copy);
