@@ -38,6 +38,7 @@ struct tls_options {
 struct tls *tls_new(struct shard *s, struct tcp *tcp, const struct tls_options *options);
 void tls_free(struct tls *t);
 void tls_run(struct tls *t);                             /* once a round: spends the handshake budget */
+bool tls_waiting(const struct tls *t);                   /* tls_run() has something to do: the worker must not sleep */
 
 /* Takes an accepted connection; on_open follows (perhaps at once, before this returns). Null: no memory, c aborted. */
 struct tls_conn *tls_accept(struct tls *t, struct tcp_conn *c, const struct tls_user_ops *ops, void *user);
