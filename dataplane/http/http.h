@@ -36,6 +36,12 @@ struct text {
 } __attribute__((packed, aligned(4)));
 #define TEXT(literal) ((struct text){.at = (literal), .len = sizeof(literal) - 1})
 
+enum http_field_flag {
+	HTTP_FIELD_HOP = 1,      /* hop-by-hop (RFC 9110, 7.6.1) */
+	HTTP_FIELD_FRAMING = 2,  /* says how the message is delimited or the connection used: written by this layer alone */
+	HTTP_FIELD_KEPT = 4,     /* not removed when Connection names it: the gateway or its users rely on it */
+};
+
 /* Field names that the gateway itself looks at get a number while parsing (http/fields.def). */
 enum http_field_id {
 	HTTP_FIELD_OTHER,
@@ -93,6 +99,9 @@ void http_message_init(struct http_message *m);                      /* empty; f
 bool text_equal(struct text a, struct text b);
 bool text_equal_nocase(struct text a, struct text b);
 enum http_field_id http_field_id(struct text name);                  /* case-insensitive */
+unsigned http_field_flags(enum http_field_id id);                    /* enum http_field_flag */
+/* The next element of a comma-separated list, without white space around it; false at the end. */
+bool http_list_next(struct text *rest, struct text *element);
 enum http_method http_method(struct text name);
 const char *http_reason(uint16_t status);
 

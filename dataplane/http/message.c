@@ -1,0 +1,271 @@
+/*
+ * Messages: texts, field names, the list of fields.
+ *
+ * The names of fields.def are found by a perfect hash over the length and three letters of the name. The table is
+ * filled once, at the latest by the first http_new(), before there are threads; filling it proves that the hash is
+ * perfect for the list (else: change the multipliers). Names are compared by setting the letter-case bit of
+ * every byte; that is exact because all names in the list are of letters, digits and '-', and a byte of a valid name
+ * that differs from one of those in this bit only is the same letter in the other case.
+ */
+#include "http/http.h"
+
+#include <string.h>
+
+#include "base/check.h"
+
+enum { SLOTS = 1024, FIELDS_FIRST = 16, FIELDS_MAX = ARENA_PIECE_MAX / sizeof(struct http_field) };
+
+static_assert(sizeof(struct http_field) == 28, "144 fields are one piece of an arena");
+
+#define LOW(c) ((unsigned)(unsigned char)(c) | 0x20u)
+#define SLOT(n, len) ((LOW((n)[0]) * 7 + LOW((n)[(len) - 1]) * 41 + LOW((n)[(len) / 2]) * 163 + (unsigned)(len) * 29) % SLOTS)
+
+static const struct {
+	const char *name;
+	uint8_t len;
+	uint8_t flags;
+} known[HTTP_FIELDS] = {
+#define FIELD(id, text, field_flags) [HTTP_FIELD_##id] = {text, sizeof(text) - 1, field_flags},
+#include "http/fields.def"
+#undef FIELD
+};
+
+static uint8_t slots[SLOTS];
+static bool slots_filled;
+
+static void fill_slots(void)
+{
+	uint8_t filled[SLOTS] = {0};
+
+	for (unsigned id = 1; id < HTTP_FIELDS; id++) {
+		uint8_t *slot = &filled[SLOT(known[id].name, known[id].len)];
+
+		CHECK(*slot == 0);
+		*slot = (uint8_t)id;
+	}
+	memcpy(slots, filled, sizeof(slots));
+	slots_filled = true;
+}
+
+static inline uint64_t load(const char *at, uint32_t n)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, at, n);
+	return v;
+}
+
+/* Letters of a to lower case, eight at a time. */
+static inline uint64_t lower8(uint64_t v)
+{
+	const uint64_t low7 = v & 0x7f7f7f7f7f7f7f7f, ascii = ~v & 0x8080808080808080;
+	const uint64_t from_a = low7 + 0x3f3f3f3f3f3f3f3f, above_z = low7 + 0x2525252525252525;
+
+	return v | (((from_a & ~above_z & ascii) >> 2) & 0x2020202020202020);
+}
+
+bool text_equal(struct text a, struct text b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+bool text_equal_nocase(struct text a, struct text b)
+{
+	uint32_t i = 0;
+
+	if (a.len != b.len)
+		return false;
+	for (; i + 8 <= a.len; i += 8)
+		if (lower8(load(a.at + i, 8)) != lower8(load(b.at + i, 8)))
+			return false;
+	return i == a.len || lower8(load(a.at + i, a.len - i)) == lower8(load(b.at + i, a.len - i));
+}
+
+static bool is_known(const char *at, unsigned id)
+{
+	const char *name = known[id].name;
+	const uint32_t len = known[id].len;
+	uint32_t i = 0;
+
+	for (; i + 8 <= len; i += 8)
+		if ((load(at + i, 8) | 0x2020202020202020) != load(name + i, 8))
+			return false;
+	for (; i < len; i++)
+		if ((at[i] | 0x20) != name[i])
+			return false;
+	return true;
+}
+
+enum http_field_id http_field_id(struct text name)
+{
+	unsigned id;
+
+	if (__builtin_expect(!slots_filled, 0))
+		fill_slots();
+	if (name.len == 0)
+		return HTTP_FIELD_OTHER;
+	id = slots[SLOT(name.at, name.len)];
+	return id && known[id].len == name.len && is_known(name.at, id) ? (enum http_field_id)id : HTTP_FIELD_OTHER;
+}
+
+unsigned http_field_flags(enum http_field_id id)
+{
+	return known[id].flags;
+}
+
+void http_message_init(struct http_message *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->version = 11;
+	m->keep_alive = true;
+	m->scheme = TEXT("http");
+}
+
+struct http_field *http_find(const struct http_message *m, enum http_field_id id)
+{
+	CHECK_SLOW(id != HTTP_FIELD_OTHER);
+	for (unsigned i = 0; i < m->fields_n; i++)
+		if (m->fields[i].id == id && !m->fields[i].removed)
+			return &m->fields[i];
+	return NULL;
+}
+
+static bool named(const struct http_field *f, enum http_field_id id, struct text name)
+{
+	if (f->removed || f->id != id)
+		return false;
+	return id != HTTP_FIELD_OTHER || text_equal_nocase(f->name, name);
+}
+
+struct http_field *http_find_name(const struct http_message *m, struct text lower_name)
+{
+	const enum http_field_id id = http_field_id(lower_name);
+
+	for (unsigned i = 0; i < m->fields_n; i++)
+		if (named(&m->fields[i], id, lower_name))
+			return &m->fields[i];
+	return NULL;
+}
+
+static enum err grow(struct http_message *m, struct arena *a)
+{
+	const unsigned wanted = m->fields_max ? 2u * m->fields_max : FIELDS_FIRST;
+	const unsigned max = wanted < FIELDS_MAX ? wanted : FIELDS_MAX;
+	struct http_field *more;
+
+	if (m->fields_n >= max)
+		return ERR_LIMIT;
+	more = arena_get(a, max * sizeof(*more));
+	if (!more)
+		return ERR_NO_MEMORY;
+	if (m->fields_n)
+		memcpy(more, m->fields, m->fields_n * sizeof(*more));
+	m->fields = more;
+	m->fields_max = (uint16_t)max;
+	return OK;
+}
+
+enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value)
+{
+	if (m->fields_n == m->fields_max) {
+		enum err e = grow(m, a);
+
+		if (e)
+			return e;
+	}
+	m->fields[m->fields_n++] = (struct http_field){.name = name, .value = value, .id = (uint16_t)http_field_id(name)};
+	return OK;
+}
+
+enum err http_set(struct http_message *m, struct arena *a, struct text name, struct text value)
+{
+	const enum http_field_id id = http_field_id(name);
+	bool found = false;
+
+	for (unsigned i = 0; i < m->fields_n; i++) {
+		struct http_field *f = &m->fields[i];
+
+		if (!named(f, id, name))
+			continue;
+		if (found)
+			f->removed = true;
+		else
+			f->value = value;
+		found = true;
+	}
+	return found ? OK : http_add(m, a, name, value);
+}
+
+void http_remove(struct http_message *m, struct text name)
+{
+	const enum http_field_id id = http_field_id(name);
+
+	for (unsigned i = 0; i < m->fields_n; i++)
+		if (named(&m->fields[i], id, name))
+			m->fields[i].removed = true;
+}
+
+/* The next element of a comma-separated list (RFC 9110, 5.6.1), without white space; false at the end. */
+bool http_list_next(struct text *rest, struct text *element)
+{
+	while (rest->len) {
+		const char *comma = memchr(rest->at, ',', rest->len);
+		const uint32_t n = comma ? (uint32_t)(comma - rest->at) : rest->len;
+		struct text e = {.at = rest->at, .len = n};
+
+		rest->at += comma ? n + 1 : n;
+		rest->len -= comma ? n + 1 : n;
+		while (e.len && (e.at[0] == ' ' || e.at[0] == '\t')) {
+			e.at++;
+			e.len--;
+		}
+		while (e.len && (e.at[e.len - 1] == ' ' || e.at[e.len - 1] == '\t'))
+			e.len--;
+		if (e.len) {
+			*element = e;
+			return true;
+		}
+	}
+	return false;
+}
+
+void http_remove_hop_by_hop(struct http_message *m)
+{
+	for (unsigned i = 0; i < m->fields_n; i++) {
+		struct http_field *f = &m->fields[i];
+		struct text rest = f->value, name;
+
+		if (f->id != HTTP_FIELD_CONNECTION || f->removed)
+			continue;
+		while (http_list_next(&rest, &name))
+			if (!(known[http_field_id(name)].flags & HTTP_FIELD_KEPT))
+				http_remove(m, name);
+	}
+	for (unsigned i = 0; i < m->fields_n; i++)
+		if (known[m->fields[i].id].flags & HTTP_FIELD_HOP)
+			m->fields[i].removed = true;
+}
+
+enum http_method http_method(struct text name)
+{
+	static const struct text names[] = {
+		[HTTP_GET] = TEXT("GET"), [HTTP_HEAD] = TEXT("HEAD"), [HTTP_POST] = TEXT("POST"), [HTTP_PUT] = TEXT("PUT"),
+		[HTTP_DELETE] = TEXT("DELETE"), [HTTP_CONNECT] = TEXT("CONNECT"), [HTTP_OPTIONS] = TEXT("OPTIONS"),
+		[HTTP_TRACE] = TEXT("TRACE"), [HTTP_PATCH] = TEXT("PATCH"),
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].len == name.len && memcmp(names[i].at, name.at, name.len) == 0)
+			return (enum http_method)i;
+	return HTTP_METHOD_OTHER;
+}
+
+const char *http_reason(uint16_t status)
+{
+	switch (status) {
+#define REASON(status, text) case status: return text;
+#include "http/reasons.def"
+#undef REASON
+	default: return "";
+	}
+}

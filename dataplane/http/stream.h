@@ -1,0 +1,97 @@
+/*
+ * What every version of HTTP shares below http.h: the layer of one worker, streams, and who is called when.
+ *
+ * Depth: every way into the layer from below (data, acknowledgements, timers) is bracketed by http_enter() and
+ * http_leave(). What must not happen under a caller's feet (telling a stream's user that it is gone, starting the
+ * next pipelined request, freeing a connection) is put off by http_later() and done when the outermost bracket closes,
+ * or, when a user called from outside of any bracket, by a timer that is due at once.
+ */
+#ifndef HTTP_STREAM_H
+#define HTTP_STREAM_H
+
+#include "base/shard.h"
+#include "http/http.h"
+
+enum { HTTP_STREAM_MAGIC = 0x48535452, STREAM_ARENA_CHUNKS = 16, STREAM_HELD = 2 };
+
+/* Where the versions of HTTP differ. */
+struct stream_class {
+	enum err (*send_head)(struct http_stream *s, const struct http_message *m, bool end);
+	bool (*send_body)(struct http_stream *s, struct slice body);
+	enum err (*send_text)(struct http_stream *s, struct text body);
+	enum err (*send_end)(struct http_stream *s, const struct http_message *trailers);
+	void (*credit)(struct http_stream *s, uint32_t credit);
+	void (*reset)(struct http_stream *s, enum err why);
+	struct tls_conn *(*conn)(const struct http_stream *s);
+};
+
+/* A packet that received text points into, and what it still costs the sender. */
+struct held {
+	struct rte_mbuf *m;
+	uint32_t cost;
+};
+
+struct http_stream {
+	uint32_t magic;
+	uint32_t owed;                    /* credit of body slices that the user has not given back */
+	const struct stream_class *class;
+	void *conn;                       /* of the class */
+	const struct http_stream_ops *ops;
+	void *user;
+	bool request_begun, response_begun;
+	bool want_writable;               /* http_send_body() or http_send_end() refused */
+	bool head_request;                /* HEAD: the response has no body, whatever it says */
+	uint8_t interim_n;
+	uint8_t request_version;          /* server: 10 or 11 */
+	bool expects;                     /* server: the client waits for 100 and has not got it */
+	uint64_t framing_bytes;           /* sent: everything but body */
+	uint64_t base_bytes;              /* the connection's count of queued bytes when this stream began to send */
+	uint64_t reported_bytes;          /* of on_sent() */
+	struct arena arena;
+	struct held held[STREAM_HELD];    /* under the received head, under the trailers */
+	void *big;                        /* 64 KB of text when the head did not fit elsewhere */
+	struct http_message message;      /* the received one */
+	struct http_message trailers;
+};
+
+struct h1_conn;
+
+struct http {
+	struct shard *shard;
+	struct tls *tls;
+	struct http_up up;
+	struct pool conns, streams, bigs;
+	struct h1_conn *later, **later_last;
+	struct timer later_timer;
+	uint32_t depth;
+	bool draining;
+};
+
+/* A stream without a user; null when there is none left (counted). */
+struct http_stream *stream_new(struct http *h, const struct stream_class *class, void *conn);
+/* Frees it and returns the credit that it still owes for body slices and held packets. */
+uint32_t stream_free(struct http *h, struct http_stream *s);
+
+static inline void http_enter(struct http *h)
+{
+	h->depth++;
+}
+
+void http_leave_slow(struct http *h);
+
+static inline void http_leave(struct http *h)
+{
+	if (h->depth == 1 && h->later)
+		http_leave_slow(h);
+	h->depth--;
+}
+
+static inline void http_count(struct http *h, enum counter id)
+{
+	count(h->shard->counters, id);
+}
+
+/* What a client is told about a request that was refused for this reason. */
+uint16_t http_refusal_status(enum err why);
+
+#endif
