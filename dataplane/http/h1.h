@@ -45,8 +45,8 @@ enum {
 	H1_LINGER_TIMEOUT_MS = 5 * 1000,         /* after our FIN, for the peer's */
 };
 
-static_assert(H1_GATHER_BIG > LIMIT_http_header_bytes, "a whole header section fits");
-static_assert(H1_HEAD_ROOM < LIMIT_tcp_send_buffer, "a head must be able to be sent");
+static_assert((int)H1_GATHER_BIG > (int)LIMIT_http_header_bytes, "a whole header section fits");
+static_assert((int)H1_HEAD_ROOM < (int)LIMIT_tcp_send_buffer, "a head must be able to be sent");
 
 enum h1_role { H1_SERVER, H1_CLIENT };
 enum h1_state { H1_OPENING, H1_OPEN, H1_LINGER, H1_DEAD };
@@ -177,13 +177,15 @@ void h1_consume_queue(struct h1_conn *c);
 void h1_input_clear(struct h1_conn *c);                 /* everything that waits is dropped, its credit given back */
 bool h1_input_waits(const struct h1_conn *c);
 void h1_gather_clear(struct h1_conn *c);
+void h1_finish(struct h1_conn *c, struct http_message *trailers); /* the received message is whole */
 
 /* h1_output.c */
 extern const struct stream_class h1_class;
 void h1_acked(struct h1_conn *c, uint32_t bytes);
 
 /* h1_conn.c */
-struct h1_conn *h1_new(struct http *h, enum h1_role role);
+struct h1_conn *h1_new(struct http *h, enum h1_role role); /* null: none left (counted) */
+void h1_free(struct h1_conn *c);                        /* now; nobody may be using it */
 void h1_later(struct h1_conn *c);
 void h1_settle(struct h1_conn *c);                      /* what was put off: by http_leave() */
 void h1_break(struct h1_conn *c, enum err why);         /* cut later: safe under any caller */
@@ -193,12 +195,14 @@ void h1_leave(struct h1_conn *c);                       /* FIN, and nothing more
 void h1_stream_close(struct h1_conn *c, enum err why);  /* tells the user, frees the stream */
 void h1_credit(struct h1_conn *c, uint32_t credit);
 void h1_due(struct h1_conn *c, uint32_t in_ms);         /* the timer fires at the latest then */
+void h1_wake(struct h1_conn *c, uint64_t due_ns);       /* looks at the connection again then */
 extern const struct tls_user_ops h1_tls_ops;
 
 /* h1_server.c */
 void h1_server_head(struct h1_conn *c, const char *at, struct held under);
 void h1_server_refuse(struct h1_conn *c, enum err why);
 void h1_server_settle(struct h1_conn *c);
+void h1_server_next(struct h1_conn *c);
 bool h1_server_ready(struct h1_conn *c);                /* may the next request be begun now? */
 
 /* h1_client.c */

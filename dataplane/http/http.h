@@ -56,6 +56,7 @@ struct http_field {
 	struct text value;       /* without surrounding white space */
 	uint16_t id;             /* enum http_field_id */
 	bool removed;            /* skipped by everyone: removal leaves the array in place */
+	bool received;           /* name, ": ", value, CR LF lie together in received text */
 };
 
 enum http_method {

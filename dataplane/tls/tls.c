@@ -226,8 +226,10 @@ void tls_free(struct tls *t)
 {
 	struct tls_conn *c;
 
-	for (uint32_t at = 0; (c = pool_next(&t->conns, &at));)
+	for (uint32_t at = 0; (c = pool_next(&t->conns, &at));) {
+		tcp_set_user(c->tcp, NULL, NULL);
 		conn_free(c);
+	}
 	pool_fini(&t->conns);
 	free(t);
 }

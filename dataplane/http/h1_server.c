@@ -1,0 +1,176 @@
+/*
+ * The server's side: when a request may begin, what a refused one is told, and what follows a response.
+ *
+ * The next request begins when the response before it is queued. It has to wait when the send buffer is so full that
+ * a head might not fit (a client that sends requests but does not read), and for the next round when its connection
+ * has had its share of this one (a client that pipelines what can be answered at once).
+ */
+#include "http/h1.h"
+
+static void next_round(struct h1_conn *c)
+{
+	struct shard *s = c->http->shard;
+
+	http_count(c->http, C_limit_http_pipelined);
+	h1_wake(c, s->now_ns + (UINT64_C(1) << WHEEL_TICK_SHIFT));
+}
+
+bool h1_server_ready(struct h1_conn *c)
+{
+	const uint64_t now_ns = c->http->shard->now_ns;
+
+	if (!c->keep_alive)
+		return false;
+	if (c->part.m || c->gather)
+		return true;
+	if (tls_send_room(c->tls) < H1_HEAD_ROOM) {
+		c->starved = true;
+		return false;
+	}
+	if (c->heads_ns != now_ns) {
+		c->heads_ns = now_ns;
+		c->heads_n = 0;
+	}
+	if (c->heads_n < LIMIT_http_pipelined)
+		return true;
+	next_round(c);
+	return false;
+}
+
+static void begin(struct h1_conn *c, struct http_stream *s)
+{
+	const struct http_message *m = &s->message;
+
+	http_count(c->http, C_http_requests_received);
+	c->stream = s;
+	c->heads_n++;
+	c->keep_alive = m->keep_alive;
+	c->tx = TX_HEAD;
+	c->rx = m->body == HTTP_BODY_CHUNKED ? RX_CHUNKED : RX_LENGTH;
+	c->rx_left = m->body == HTTP_BODY_LENGTH ? m->content_length : 0;
+	c->chunk = (struct h1_chunk){0};
+	s->base_bytes = c->queued_bytes;
+	s->request_begun = true;
+	s->request_version = m->version;
+	s->head_request = m->method == HTTP_HEAD;
+	s->expects = m->expect_continue;
+}
+
+void h1_server_head(struct h1_conn *c, const char *at, struct held under)
+{
+	struct http *h = c->http;
+	struct http_stream *s = stream_new(h, &h1_class, c);
+	enum err e;
+
+	if (!s) {
+		if (under.m)
+			rte_pktmbuf_free_seg(under.m);
+		h1_credit(c, under.cost);
+		h1_gather_clear(c);
+		h1_server_refuse(c, ERR_LIMIT);
+		return;
+	}
+	s->arena = c->arena;
+	arena_init(&c->arena, &h->shard->chunks, STREAM_ARENA_CHUNKS);
+	s->held[0] = under;
+	s->big = c->big;
+	c->big = NULL;
+	e = h1_parse_request(&s->message, &s->arena, at, &c->scan);
+	h1_gather_clear(c);
+	if (e) {
+		h1_credit(c, stream_free(h, s));
+		h1_server_refuse(c, e);
+		return;
+	}
+	begin(c, s);
+	h->up.on_stream(h->up.up, s);
+	if (c->stream != s)
+		return;
+	CHECK(s->ops);
+	s->ops->on_head(s->user, &s->message);
+	if (c->stream == s && c->rx == RX_LENGTH && c->rx_left == 0)
+		h1_finish(c, NULL);
+}
+
+static void send_refusal(struct h1_conn *c, uint16_t status)
+{
+	const char *reason = http_reason(status);
+	struct http_field fields[] = {{.name = TEXT("content-type"), .value = TEXT("text/plain")}};
+	struct http_message m;
+	struct text body = {reason, 0};
+
+	while (reason[body.len])
+		body.len++;
+	http_message_init(&m);
+	m.status = status;
+	m.body = HTTP_BODY_LENGTH;
+	m.content_length = body.len;
+	m.fields = fields;
+	m.fields_n = 1;
+	c->tx = TX_LENGTH;
+	if (h1_write_response(c, &m, TX_LENGTH, true) || h1_write_piece(c, body))
+		h1_break(c, ERR_NO_MEMORY);
+}
+
+/*
+ * A request that breaks the rules, or does not end in time. If a response to it had begun, all that is left is to cut
+ * it off where everyone can see it.
+ */
+void h1_server_refuse(struct h1_conn *c, enum err why)
+{
+	const bool begun = c->stream && c->tx != TX_HEAD;
+	const uint16_t status = http_refusal_status(why);
+
+	http_count(c->http, C_http_bad_requests);
+	if (begun) {
+		h1_cut(c, why);
+		return;
+	}
+	if (c->stream)
+		h1_stream_close(c, why);
+	else
+		c->http->up.on_bad_request(c->http->up.up, c->tls, why, status);
+	if (c->state != H1_OPEN || c->broken)
+		return;
+	c->keep_alive = false;
+	send_refusal(c, status);
+	if (!c->broken)
+		h1_linger(c);
+}
+
+/* Ready for the next request; the present one's stream has no user any more. */
+void h1_server_next(struct h1_conn *c)
+{
+	if (c->rx != RX_WHOLE)
+		c->keep_alive = false;
+	h1_stream_close(c, OK);
+	c->rx = RX_HEAD;
+	c->tx = TX_HEAD;
+	c->lead = 0;
+	c->since_ns = c->http->shard->now_ns;
+	h1_later(c);
+}
+
+static bool draining(const struct h1_conn *c)
+{
+	return c->http->draining && !c->part.m && !c->gather && !h1_input_waits(c);
+}
+
+void h1_server_settle(struct h1_conn *c)
+{
+	if (c->state != H1_OPEN)
+		return;
+	if (c->stream && c->tx == TX_WHOLE) {
+		h1_server_next(c);
+		return;
+	}
+	if (c->stream)
+		return;
+	if (!c->keep_alive || draining(c)) {
+		h1_linger(c);
+		return;
+	}
+	h1_consume_queue(c);
+	if (!c->stream && c->state == H1_OPEN && c->eof && !h1_input_waits(c))
+		h1_leave(c);
+}
