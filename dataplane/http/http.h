@@ -117,8 +117,7 @@ struct http_stream_ops {
 	void (*on_writable)(void *user);                             /* after http_send_body() refused */
 	void (*on_sent)(void *user, uint32_t bytes);                 /* body bytes acknowledged by the peer's TCP */
 	/*
-	 * The stream ends and must be forgotten: the last call, during which it can still be looked at (its message, arena,
-	 * http_stream_*_begun()); it is freed when the call returns. OK: the response was whole (on a server stream: wholly
+	 * The stream is gone and must be forgotten. Last call. OK: the response was whole (on a server stream: wholly
 	 * queued for the client; the rest of a request that was still under way is thrown away with the connection).
 	 */
 	void (*on_closed)(void *user, enum err why);

@@ -130,7 +130,7 @@ static void reply(struct exchange *x, const struct filter_reply *r, const char *
 
 	exchange_flag(x, flags);
 	drop_upstream(x);
-	e = reply_send(x, r);
+	e = local_reply_send(x, r);
 	if (e != OK)
 		cut(x, e);
 	else

@@ -96,7 +96,7 @@ enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK
 const struct reason *reason_of(enum err why, bool connected);
 extern const struct reason reason_timeout, reason_idle_whole, reason_idle_request, reason_no_memory, reason_protocol;
 /* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */
-enum err reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;
+enum err local_reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;
 const char *proxy_date(struct proxy *p);
 
 /* log.c */

@@ -110,7 +110,7 @@ static enum err add_fields(struct exchange *x, struct http_message *m, const str
 	return e;
 }
 
-enum err reply_send(struct exchange *x, const struct filter_reply *r)
+enum err local_reply_send(struct exchange *x, const struct filter_reply *r)
 {
 	const bool end = r->body.len == 0 || x->method == HTTP_HEAD;
 	struct http_message m;

@@ -431,6 +431,12 @@ struct shard *worker_shard(struct worker *w)
 	return &w->shard;
 }
 
+struct port_tx *worker_tx(struct worker *w, uint8_t port)
+{
+	CHECK(port < w->gateway->options.ports_n);
+	return &w->tx[port];
+}
+
 uint64_t worker_generation(const struct worker *w)
 {
 	return atomic_load_explicit(&w->serial, memory_order_relaxed);

@@ -88,6 +88,7 @@ bool worker_ask(struct worker *w, enum worker_walk_kind kind, uint32_t at); /* f
 const struct worker_walk *worker_answer(struct worker *w);                  /* null: not yet; valid until the next ask */
 
 struct shard *worker_shard(struct worker *w);
+struct port_tx *worker_tx(struct worker *w, uint8_t port);          /* tests: its transmit side of a port */
 uint64_t worker_generation(const struct worker *w);                 /* serial of the one in use; read by housekeeping */
 uint64_t worker_heartbeat(const struct worker *w);                  /* rounds; read by housekeeping */
 
