@@ -7,7 +7,6 @@
  */
 #include "control/compile/compile.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -114,18 +113,37 @@ static enum err put_backends(const struct model_rule *rule, struct builder *b, s
 	return OK;
 }
 
+/* "httproute/default/shop/rule/0": the digits and the rest of ten thousand names, without printf. */
+static size_t rule_name(const struct object *route, uint32_t i, char out[static NAME_MAX_BYTES])
+{
+	const char *const parts[] = {"httproute/", route->namespace, "/", route->name, "/rule/"};
+	char digits[10];
+	size_t len = 0, n = sizeof(digits);
+
+	for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++) {
+		const size_t part = strnlen(parts[k], NAME_MAX_BYTES / 4);
+
+		memcpy(out + len, parts[k], part);
+		len += part;
+	}
+	do
+		digits[--n] = (char)('0' + i % 10);
+	while ((i /= 10) != 0);
+	memcpy(out + len, digits + n, sizeof(digits) - n);
+	return len + sizeof(digits) - n;
+}
+
 static enum err put_rule(const struct model_route *route, uint32_t i, struct builder *b, struct region *r,
                          struct table_rule *out)
 {
 	const struct model_rule *rule = &route->rules[i];
 	char name[NAME_MAX_BYTES];
-	const int len = snprintf(name, sizeof(name), "httproute/%s/%s/rule/%u", route->object->namespace,
-	                         route->object->name, i);
+	const size_t len = rule_name(route->object, i, name);
 	enum err e;
 
 	*out = (struct table_rule){
-		.id = XXH3_64bits(name, (size_t)len),
-		.name = builder_text(b, name, (size_t)len),
+		.id = XXH3_64bits(name, len),
+		.name = builder_text(b, name, len),
 		.request_timeout_ms = rule->request_timeout_ms,
 		.backend_timeout_ms = rule->backend_timeout_ms,
 		.direct_status = rule->direct_status,

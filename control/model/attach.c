@@ -16,13 +16,14 @@ enum { ATTACHMENTS_FIRST = 256, HOSTNAMES_MAX = 64 };
 static struct model_gateway *parent_gateway(const struct build *b, yyjson_val *ref, const char *route_namespace)
 {
 	const char *group = doc_str(ref, "group"), *kind = doc_str(ref, "kind"), *namespace = doc_str(ref, "namespace");
-	struct name_key key = {0};
+	struct name_key key;
 
 	if ((group[0] != '\0' && strcmp(group, GATEWAY_GROUP) != 0) || (kind[0] != '\0' && strcmp(kind, "Gateway") != 0))
 		return NULL;
 	/* An explicit empty group is the core group, which has no Gateway. */
 	if (group[0] == '\0' && doc_get(ref, "group") != NULL)
 		return NULL;
+	name_key_clear(&key);
 	name_key_add(&key, namespace[0] != '\0' ? namespace : route_namespace);
 	name_key_add(&key, doc_str(ref, "name"));
 	return names_find(b->gateways, key.bytes, key.len);

@@ -8,7 +8,6 @@
  * Only ready endpoints count (Gateway API, semantics 26). Of a family in which the machine has no address none count: they
  * could not be reached, and every second request to a dual-stack Service would fail.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
@@ -206,7 +205,7 @@ static const struct resolved *resolve_service(struct build *b, const char *names
 	const struct object *service = snapshot_find(b->snapshot, "Service", namespace, name);
 	const struct slice_list *slices;
 	struct endpoints all = {0};
-	struct name_key key = {0};
+	struct name_key key;
 	yyjson_val *service_port_found;
 
 	if (service == NULL)
@@ -225,6 +224,7 @@ static const struct resolved *resolve_service(struct build *b, const char *names
 		return fail(b, "UnsupportedProtocol", region_print(b->region,
 			"appProtocol %s of the Service %s/%s is not supported by this version",
 			doc_str(service_port_found, "appProtocol"), namespace, name));
+	name_key_clear(&key);
 	name_key_add(&key, namespace);
 	name_key_add(&key, name);
 	slices = names_find(b->slices, key.bytes, key.len);
@@ -242,9 +242,10 @@ static void index_slices(struct build *b)
 	for (size_t i = 0; i < n; i++) {
 		const char *service = doc_str(doc_at(all[i]->root, "metadata.labels"), "kubernetes.io/service-name");
 		struct slice *s = region_take(b->region, sizeof(*s));
-		struct name_key key = {0};
+		struct name_key key;
 		struct slice_list **list;
 
+		name_key_clear(&key);
 		name_key_add(&key, all[i]->namespace);
 		name_key_add(&key, service);
 		list = (struct slice_list **)names_slot(b->slices, key.bytes, key.len);
@@ -333,9 +334,8 @@ const struct resolved *backend_resolve(struct build *b, yyjson_val *ref, const c
 	const char *group = group_given != NULL ? yyjson_get_str(group_given) : "";
 	const char *kind = doc_str(ref, "kind"), *namespace = doc_str(ref, "namespace"), *name = doc_str(ref, "name");
 	const int64_t port = doc_int(ref, "port", 0);
-	struct name_key key = {0};
+	struct name_key key;
 	const struct resolved **known;
-	char port_text[24] = "";
 	bool service, backend;
 
 	if (group == NULL)
@@ -354,12 +354,12 @@ const struct resolved *backend_resolve(struct build *b, yyjson_val *ref, const c
 		return fail(b, "RefNotPermitted", region_print(b->region,
 			"no ReferenceGrant in %s allows HTTPRoutes of %s to refer to the %s %s", namespace, route_namespace,
 			kind, name));
+	name_key_clear(&key);
 	name_key_add(&key, kind);
 	name_key_add(&key, namespace);
 	name_key_add(&key, name);
 	if (service)
-		snprintf(port_text, sizeof(port_text), "%ld", (long)port);
-	name_key_add(&key, port_text);
+		name_key_number(&key, port);
 	known = (const struct resolved **)names_slot(b->refs, key.bytes, key.len);
 	if (*known == NULL)
 		*known = service ? resolve_service(b, namespace, name, port) : resolve_backend(b, namespace, name);

@@ -205,7 +205,7 @@ void build_gateways(struct build *b)
 		qsort(by_age, n, sizeof(by_age[0]), compare_ages);
 	for (size_t i = 0; i < n; i++) {
 		const char *class = doc_str(doc_get(by_age[i]->root, "spec"), "gatewayClassName");
-		struct name_key key = {0};
+		struct name_key key;
 		struct model_gateway *g;
 
 		if (names_find(b->classes, class, strlen(class)) == NULL)
@@ -213,6 +213,7 @@ void build_gateways(struct build *b)
 		g = &m->gateways[m->gateways_n++];
 		g->object = by_age[i];
 		g->class = names_find(b->classes, class, strlen(class));
+		name_key_clear(&key);
 		name_key_add(&key, g->object->namespace);
 		name_key_add(&key, g->object->name);
 		*names_slot(b->gateways, key.bytes, key.len) = g;

@@ -7,9 +7,10 @@
 static struct name_key key_of(const char *from_group, const char *from_kind, const char *from_namespace,
                               const char *to_group, const char *to_kind, const char *to_namespace, const char *to_name)
 {
-	struct name_key k = {0};
+	struct name_key k;
 	const char *const texts[] = {from_group, from_kind, from_namespace, to_group, to_kind, to_namespace, to_name};
 
+	name_key_clear(&k);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		name_key_add(&k, texts[i]);
 	return k;

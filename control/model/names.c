@@ -4,7 +4,6 @@
  */
 #include "control/model/names.h"
 
-#include <stdint.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -88,9 +87,18 @@ void name_key_add(struct name_key *k, const char *text)
 	const size_t len = strlen(text) + 1;
 
 	/* Names are at most 253 bytes by the schema; what is longer cannot be an object's and is cut. */
-	CHECK(sizeof(k->bytes) > k->len);
+	CHECK(sizeof(k->bytes) >= k->len);
 	if (len <= sizeof(k->bytes) - k->len) {
 		memcpy(k->bytes + k->len, text, len);
 		k->len += len;
+	}
+}
+
+void name_key_number(struct name_key *k, int64_t n)
+{
+	CHECK(sizeof(k->bytes) >= k->len);
+	if (sizeof(n) <= sizeof(k->bytes) - k->len) {
+		memcpy(k->bytes + k->len, &n, sizeof(n));
+		k->len += sizeof(n);
 	}
 }

@@ -5,6 +5,7 @@
 #define MODEL_NAMES_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "control/model/region.h"
 
@@ -20,6 +21,12 @@ struct name_key {
 	size_t len;
 	char bytes[1280];
 };
+/* Only the length: keys are made for every reference, and clearing all of it would be most of the work. */
+static inline void name_key_clear(struct name_key *k)
+{
+	k->len = 0;
+}
 void name_key_add(struct name_key *k, const char *text);
+void name_key_number(struct name_key *k, int64_t n);
 
 #endif

@@ -126,8 +126,10 @@ static void read_matches(struct rule_reader *r, yyjson_val *list)
 
 /* ---- filters ---- */
 
-/* Compiles each into a scratch block, to see whether it can be. */
-static void check_filters(struct rule_reader *r, yyjson_val *list, const char *where)
+enum { OF_THE_RULE = -1 };
+
+/* Compiles each into a scratch block, to see whether it can be. backend: whose they are. */
+static void check_filters(struct rule_reader *r, yyjson_val *list, int backend)
 {
 	size_t i, n;
 	yyjson_val *item;
@@ -136,8 +138,12 @@ static void check_filters(struct rule_reader *r, yyjson_val *list, const char *w
 		struct filter_problem problem = {.path = "", .message = ""};
 		struct table_filter unused;
 
-		if (filter_compile(item, r->b->scratch, &unused, &problem) != OK)
-			break_rule(r, region_print(r->b->region, "%s[%zu].%s: %s", where, i, problem.path, problem.message));
+		if (filter_compile(item, r->b->scratch, &unused, &problem) == OK)
+			continue;
+		break_rule(r, backend == OF_THE_RULE ?
+			region_print(r->b->region, "filters[%zu].%s: %s", i, problem.path, problem.message) :
+			region_print(r->b->region, "backendRefs[%d].filters[%zu].%s: %s", backend, i, problem.path,
+			             problem.message));
 	}
 }
 
@@ -160,16 +166,14 @@ static void read_backend(struct rule_reader *r, yyjson_val *ref, size_t i, struc
 {
 	const struct resolved *to = backend_resolve(r->b, ref, r->route->object->namespace);
 	const int64_t weight = doc_int(ref, "weight", 1);
-	char where[48];
 
 	out->cluster = to->cluster;
 	out->weight = weight > 0 ? (uint32_t)weight : 0;
 	out->filters = doc_get(ref, "filters");
 	r->rule->weight_sum += out->weight;
-	snprintf(where, sizeof(where), "backendRefs[%zu].filters", i);
-	check_filters(r, out->filters, where);
+	check_filters(r, out->filters, (int)i);
 	if (has_answer(out->filters))
-		break_rule(r, region_print(r->b->region, "%s: RequestRedirect is not supported in a backendRef", where));
+		break_rule(r, region_print(r->b->region, "backendRefs[%zu].filters: RequestRedirect is not supported here", i));
 	if (to->cluster == NULL && r->route->resolved_refs.ok)
 		r->route->resolved_refs = condition_false(to->reason, region_print(r->b->region,
 			"rules[%zu].backendRefs[%zu]: %s.", r->index, i, to->message));
@@ -214,7 +218,7 @@ static void read_rule(struct rule_reader *r, yyjson_val *rule)
 
 	read_matches(r, doc_get(rule, "matches"));
 	r->rule->filters = doc_get(rule, "filters");
-	check_filters(r, r->rule->filters, "filters");
+	check_filters(r, r->rule->filters, OF_THE_RULE);
 	read_backends(r, doc_get(rule, "backendRefs"));
 	if (timeouts != NULL) {
 		read_timeout(r, timeouts, "request", &r->rule->request_timeout_ms);
