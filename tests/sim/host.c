@@ -99,6 +99,7 @@ void host_init(struct host *h, struct link *l, const struct host_config *c)
 	h->actor = (struct actor){.sim = s, .name = c->name, .run = run, .due_ns = UINT64_MAX};
 	h->shard = (struct shard){.now_ns = s->now_ns, .workers = 1, .counters = &h->counters};
 	CHECK(packet_pools_init(&h->shard.pools, c->name, SOCKET_ID_ANY, 10) == OK);
+	pools_available(&h->shard.pools, h->pool_full);
 	pool_init(&h->shard.chunks, c->name, ARENA_CHUNK, 64);
 	wheel_init(&h->shard.wheel, s->now_ns);
 	rng_init(&h->shard.rng, rng_u64(&s->rng));
@@ -115,7 +116,6 @@ void host_init(struct host *h, struct link *l, const struct host_config *c)
 	h->ip = ip_new(&h->shard, h->neighbours, &h->tx, 1, &ip_up);
 	h->tcp = tcp_new(&h->shard, h->ip, &tcp_up);
 	ip_apply(h->ip);
-	pools_available(&h->shard.pools, h->pool_full);
 	host_kick(h);
 }
 
