@@ -98,6 +98,7 @@ static void transmit(struct link_port *p, struct rte_mbuf *m)
 	if (l->tap)
 		l->tap(l->tap_arg, data, bytes);
 	if (chance(l, l->faults.lose)) {
+		link_print(s, p->port.name, "lost", data, bytes);
 		l->lost++;
 		return;
 	}
@@ -110,8 +111,11 @@ static void transmit(struct link_port *p, struct rte_mbuf *m)
 		l->duplicated++;
 		fly(l, p, data, bytes, at + up_to(l, l->faults.reorder_ns));
 	}
-	if (chance(l, l->faults.corrupt) && corrupt(l, data, bytes))
+	link_print(s, p->port.name, "sent", data, bytes);
+	if (chance(l, l->faults.corrupt) && corrupt(l, data, bytes)) {
+		link_print(s, p->port.name, "corrupted", data, bytes);
 		l->corrupted++;
+	}
 	fly(l, p, data, bytes, at);
 }
 

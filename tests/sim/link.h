@@ -51,6 +51,7 @@ struct link *link_new(struct sim *s, const char *name, const struct link_faults 
 void link_free(struct link *l);            /* frees what still flies and is held */
 void link_attach(struct link *l, struct link_port *p, const uint8_t mac[6], uint16_t id, uint16_t queues);
 void link_port_drain(struct link_port *p); /* frees what is still in the receive queues */
+void link_print(struct sim *s, const char *port, const char *what, const uint8_t *bytes, uint32_t n); /* --trace */
 bool link_port_pending(const struct link_port *p, uint16_t queue);
 
 #endif
