@@ -62,8 +62,8 @@ const struct object *snapshot_find(const struct snapshot *s, const char *kind, c
 enum err snapshot_secret(const struct snapshot *s, const struct object *secret, const char *key, char **bytes, size_t *n);
 
 /*
- * For tests: a snapshot from JSON objects (an array), taken through admission, so that defaults are there and a wrong
- * object is an error. uid, resourceVersion, generation and creationTimestamp are kept where given, else made up.
+ * For tests: a snapshot from JSON objects (an array), taken as they are: without admission, so that a test can also show
+ * the model what an older or newer version may have stored.
  */
 struct snapshot *snapshot_from_json(const char *json, size_t n, char error[static 256]);
 

@@ -27,6 +27,23 @@ static void relabel(const struct kind *kind, yyjson_mut_doc *doc, yyjson_mut_val
 	put(doc, root, "kind", yyjson_mut_str(doc, kind->name));
 }
 
+/* In the order in which people read an object: what it is, who it is, what it should be, what it is like. */
+static void put_in_order(yyjson_mut_doc *doc, yyjson_mut_val *root)
+{
+	static const char *const first[] = {"status", "spec", "metadata", "kind", "apiVersion"};
+
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		yyjson_mut_val *value = yyjson_mut_obj_remove_key(root, first[i]);
+
+		if (!value)
+			continue;
+		if (i == 0)
+			yyjson_mut_obj_add_val(doc, root, first[i], value);
+		else
+			yyjson_mut_obj_insert(root, yyjson_mut_str(doc, first[i]), value, 0);
+	}
+}
+
 /* What is written in plain in stringData wins over data. */
 static void fold_string_data(yyjson_mut_doc *doc, yyjson_mut_val *root)
 {
@@ -156,5 +173,6 @@ void admit(const struct admission *a, yyjson_mut_doc *doc, struct causes *causes
 	if (!is_refused(causes))
 		rules_check(a->kind, root, a->old, causes);
 	count_generation(a, doc, root, metadata);
+	put_in_order(doc, root);
 	*changed = !a->old || !same_but(root, a->old, nothing);
 }

@@ -195,8 +195,6 @@ static void walk_string(struct walker *w, const struct schema *s, yyjson_mut_val
 /* A number that is whole, however it is written (JSON knows no integers): 80.0 is 80. */
 static bool as_integer(yyjson_mut_val *v, int64_t *out)
 {
-	if (yyjson_mut_is_uint(v) && yyjson_mut_get_uint(v) > INT64_MAX)
-		return false;
 	if (yyjson_mut_is_int(v)) {
 		*out = yyjson_mut_get_sint(v);
 		return true;
@@ -218,6 +216,11 @@ static void walk_integer(struct walker *w, const struct schema *s, yyjson_mut_va
 	char text[24];
 	int64_t number;
 
+	if (yyjson_mut_is_uint(v) && yyjson_mut_get_uint(v) > INT64_MAX) {
+		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %" PRIu64 ": must fit in 63 bits",
+		           yyjson_mut_get_uint(v));
+		return;
+	}
 	if (!as_integer(v, &number)) {
 		wrong_type(w, v, "integer");
 		return;

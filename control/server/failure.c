@@ -92,7 +92,7 @@ void failure_invalid(struct failure *f, const struct kind *kind, const char *nam
 
 	CHECK(out);
 	for (size_t i = 0; i < causes->n; i++)
-		if (strictness)
+		if (cause_is_strictness(causes->items[i].reason))
 			fprintf(out, "%s%s", i ? ", " : "", causes->items[i].message);
 		else
 			fprintf(out, "%s%s: %s", i ? ", " : "", causes->items[i].field, causes->items[i].message);

@@ -162,7 +162,7 @@ enum err store_reader_list(struct store_reader *r, const struct kind *kind, cons
 {
 	struct object_key prefix;
 	size_t room_for = 0;
-	MDB_cursor *cursor;
+	MDB_cursor *cursor = NULL;
 	MDB_val key, value;
 	MDB_txn *txn;
 	enum err begun = begin(r, &txn);
@@ -183,6 +183,7 @@ enum err store_reader_list(struct store_reader *r, const struct kind *kind, cons
 		}
 		add_item(out, &room_for, &key, &value);
 	}
+	mdb_cursor_close(cursor);
 	mdb_txn_abort(txn);
 	if (!e || e == MDB_NOTFOUND)
 		return OK;
@@ -250,7 +251,7 @@ enum err store_reader_events(struct store_reader *r, uint64_t since, size_t max,
 	uint64_t from = journal_key_make(since + 1);
 	MDB_val key = {sizeof(from), &from}, value;
 	size_t room_for = 0;
-	MDB_cursor *cursor;
+	MDB_cursor *cursor = NULL;
 	MDB_txn *txn;
 	enum err begun = begin(r, &txn);
 	int e;
@@ -265,6 +266,7 @@ enum err store_reader_events(struct store_reader *r, uint64_t since, size_t max,
 		e = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
 	for (; !e && !out->expired && out->n < max; e = mdb_cursor_get(cursor, &key, &value, MDB_NEXT))
 		add_event(out, &room_for, &key, &value);
+	mdb_cursor_close(cursor);
 	mdb_txn_abort(txn);
 	if (!e || e == MDB_NOTFOUND)
 		return OK;

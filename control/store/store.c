@@ -336,7 +336,7 @@ enum err store_advance(struct store *s)
 
 enum err store_load(struct store *s, store_visit *visit, void *closure)
 {
-	MDB_cursor *cursor;
+	MDB_cursor *cursor = NULL;
 	MDB_txn *txn;
 	MDB_val key, value;
 	int e;
@@ -356,6 +356,7 @@ enum err store_load(struct store *s, store_visit *visit, void *closure)
 		if (!visit(closure, k, value.mv_data, value.mv_size))
 			break;
 	}
+	mdb_cursor_close(cursor);
 	mdb_txn_abort(txn);
 	return e == MDB_NOTFOUND ? OK : layout_error(e);
 }
