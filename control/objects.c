@@ -184,9 +184,11 @@ static struct list *merge(const struct list *old, const struct ordered *changes,
 
 		if (next && compare_names(c->namespace, c->name, next->namespace, next->name) == 0)
 			continue;
-		while (at < old_n && compare_names(old->items[at]->namespace, old->items[at]->name, c->namespace, c->name) < 0)
+		while (at < old_n &&
+		       compare_names(old->items[at]->namespace, old->items[at]->name, c->namespace, c->name) < 0)
 			append(l, old->items[at++]);
-		if (at < old_n && compare_names(old->items[at]->namespace, old->items[at]->name, c->namespace, c->name) == 0)
+		if (at < old_n &&
+		    compare_names(old->items[at]->namespace, old->items[at]->name, c->namespace, c->name) == 0)
 			at++;
 		append(l, c->object);
 	}
@@ -270,7 +272,8 @@ const char *object_place(const struct object *o, char text[static OBJECT_PLACE_M
 	return text;
 }
 
-enum err snapshot_secret(const struct snapshot *s, const struct object *secret, const char *key, char **bytes, size_t *n)
+enum err snapshot_secret(const struct snapshot *s, const struct object *secret, const char *key, char **bytes,
+			 size_t *n)
 {
 	const char *sealed = doc_str(secret->root, "sealed");
 	char place[OBJECT_PLACE_MAX], *plain;
@@ -301,7 +304,8 @@ static struct object *object_from(yyjson_val *value, char error[static 256])
 	yyjson_doc *doc;
 
 	if (!kind || !*doc_str(doc_get(value, "metadata"), "name")) {
-		snprintf(error, 256, "no such kind, or no name: %s %s", doc_str(value, "apiVersion"), doc_str(value, "kind"));
+		snprintf(error, 256, "no such kind, or no name: %s %s", doc_str(value, "apiVersion"),
+			 doc_str(value, "kind"));
 		return NULL;
 	}
 	copy = yyjson_mut_doc_new(NULL);
@@ -322,7 +326,8 @@ struct snapshot *snapshot_from_json(const char *json, size_t n, char error[stati
 	size_t count = 0, i, max;
 
 	if (!yyjson_is_arr(array)) {
-		snprintf(error, 256, "at byte %zu: %s", doc ? (size_t)0 : problem.pos, doc ? "not an array" : problem.msg);
+		snprintf(error, 256, "at byte %zu: %s", doc ? (size_t)0 : problem.pos,
+			 doc ? "not an array" : problem.msg);
 		yyjson_doc_free(doc);
 		return NULL;
 	}

@@ -59,11 +59,12 @@ void snapshot_put(struct snapshot *s);      /* null is fine */
 const struct object *const *snapshot_list(const struct snapshot *s, const char *kind, size_t *n);
 const struct object *snapshot_find(const struct snapshot *s, const char *kind, const char *namespace, const char *name);
 /* An opened Secret value (data key), malloc'ed; for the compiler only. NOT_FOUND when there is none. */
-enum err snapshot_secret(const struct snapshot *s, const struct object *secret, const char *key, char **bytes, size_t *n);
+enum err snapshot_secret(const struct snapshot *s, const struct object *secret, const char *key, char **bytes,
+			 size_t *n);
 
 /*
- * For tests: a snapshot from JSON objects (an array), taken as they are: without admission, so that a test can also show
- * the model what an older or newer version may have stored.
+ * For tests: a snapshot from JSON objects (an array), taken as they are: without admission, so that a test can also
+ * show the model what an older or newer version may have stored.
  */
 struct snapshot *snapshot_from_json(const char *json, size_t n, char error[static 256]);
 

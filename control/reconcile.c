@@ -100,8 +100,8 @@ static void compile(struct reconciler *r, const struct model *m)
 
 static bool same_verdict(const struct publish_verdict *a, const struct publish_verdict *b)
 {
-	return a->state == b->state && a->resource_version == b->resource_version && a->live_version == b->live_version &&
-	       strcmp(a->reason, b->reason) == 0;
+	return a->state == b->state && a->resource_version == b->resource_version &&
+	       a->live_version == b->live_version && strcmp(a->reason, b->reason) == 0;
 }
 
 static void tell_status(struct reconciler *r, const struct model *m, const struct publish_verdict *verdict)
@@ -110,7 +110,8 @@ static void tell_status(struct reconciler *r, const struct model *m, const struc
 	char now[CLOCK_TEXT_MAX];
 
 	r->told = *verdict;
-	if (status_compute(m, verdict, clock_text(clock_wall_ms(), now), &found.patches) != OK || found.patches.n == 0) {
+	if (status_compute(m, verdict, clock_text(clock_wall_ms(), now), &found.patches) != OK ||
+	    found.patches.n == 0) {
 		status_patches_fini(&found.patches);
 		hand_over(r, NULL, verdict);
 		return;

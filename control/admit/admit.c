@@ -47,7 +47,8 @@ static void put_in_order(yyjson_mut_doc *doc, yyjson_mut_val *root)
 /* What is written in plain in stringData wins over data. */
 static void fold_string_data(yyjson_mut_doc *doc, yyjson_mut_val *root)
 {
-	yyjson_mut_val *plain = yyjson_mut_obj_get(root, "stringData"), *data = yyjson_mut_obj_get(root, "data"), *key, *value;
+	yyjson_mut_val *plain = yyjson_mut_obj_get(root, "stringData"), *data = yyjson_mut_obj_get(root, "data");
+	yyjson_mut_val *key, *value;
 	size_t i, max;
 
 	if (!yyjson_mut_is_obj(plain))
@@ -87,9 +88,11 @@ static void keep_other_half(const struct admission *a, yyjson_mut_doc *doc, yyjs
 		if (yyjson_mut_equals_str(key, "status"))
 			status = value;
 	yyjson_mut_obj_clear(root);
-	yyjson_obj_foreach(a->old, i, max, old_key, old_value)
-		if (!yyjson_equals_str(old_key, "status"))
-			yyjson_mut_obj_add(root, yyjson_val_mut_copy(doc, old_key), yyjson_val_mut_copy(doc, old_value));
+	yyjson_obj_foreach(a->old, i, max, old_key, old_value) {
+		if (yyjson_equals_str(old_key, "status"))
+			continue;
+		yyjson_mut_obj_add(root, yyjson_val_mut_copy(doc, old_key), yyjson_val_mut_copy(doc, old_value));
+	}
 	if (status)
 		yyjson_mut_obj_add_val(doc, root, "status", status);
 }
@@ -112,12 +115,14 @@ static bool same_but(yyjson_mut_val *root, yyjson_val *old, const char *const *e
 	return same;
 }
 
-static void count_generation(const struct admission *a, yyjson_mut_doc *doc, yyjson_mut_val *root, yyjson_mut_val *metadata)
+static void count_generation(const struct admission *a, yyjson_mut_doc *doc, yyjson_mut_val *root,
+			     yyjson_mut_val *metadata)
 {
 	static const char *const not_spec[] = {"metadata", "status", NULL};
 
 	if (a->old && !a->status_only && !same_but(root, a->old, not_spec))
-		put(doc, metadata, "generation", yyjson_mut_sint(doc, doc_int(doc_get(a->old, "metadata"), "generation", 0) + 1));
+		put(doc, metadata, "generation",
+		    yyjson_mut_sint(doc, doc_int(doc_get(a->old, "metadata"), "generation", 0) + 1));
 }
 
 /* Is there anything worse than a field that was pruned? Then the rules cannot rely on the schema. */

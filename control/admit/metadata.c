@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "control/admit/pattern.h"
-#include "control/store/seal.h"
+#include "control/random.h"
 
 enum { LABEL_MAX = 63, NAME_MAX_CHARACTERS = 253, ANNOTATION_BYTES_MAX = 256 << 10, SUFFIX = 5 };
 
@@ -23,10 +23,12 @@ struct name_rule {
 };
 
 static const struct name_rule name_rules[] = {
-	{"Namespace", label_1123, LABEL_MAX, "a DNS label: lower case letters, digits and '-', beginning and ending with a "
+	{"Namespace", label_1123, LABEL_MAX,
+	 "a DNS label: lower case letters, digits and '-', beginning and ending with a "
 	 "letter or digit"},
 	{"Service", label_1035, LABEL_MAX, "a DNS label: lower case letters, digits and '-', beginning with a letter"},
-	{NULL, subdomain, NAME_MAX_CHARACTERS, "a DNS subdomain: lower case letters, digits, '-' and '.', beginning and ending "
+	{NULL, subdomain, NAME_MAX_CHARACTERS,
+	 "a DNS subdomain: lower case letters, digits, '-' and '.', beginning and ending "
 	 "with a letter or digit"},
 };
 
@@ -44,9 +46,11 @@ static void check_name(const struct kind *kind, const char *name, struct causes 
 	while (rule->kind && strcmp(rule->kind, kind->name) != 0)
 		rule++;
 	if (strlen(name) > rule->max)
-		causes_add(causes, CAUSE_TOO_LONG, "metadata.name", "Too long: may not be more than %zu characters", rule->max);
+		causes_add(causes, CAUSE_TOO_LONG, "metadata.name", "Too long: may not be more than %zu characters",
+			   rule->max);
 	else if (!pattern_matches(rule->pattern, name))
-		causes_add(causes, CAUSE_INVALID, "metadata.name", "Invalid value: \"%s\": must be %s", name, rule->words);
+		causes_add(causes, CAUSE_INVALID, "metadata.name", "Invalid value: \"%s\": must be %s", name,
+			   rule->words);
 }
 
 /* Letters and digits that cannot be read as one another, nor make words. */
@@ -58,7 +62,7 @@ static void make_name(yyjson_mut_doc *doc, yyjson_mut_val *metadata, const char 
 	int n = snprintf(name, sizeof(name) - SUFFIX, "%s", prefix);
 	size_t at = n < (int)sizeof(name) - SUFFIX ? (size_t)n : sizeof(name) - SUFFIX - 1;
 
-	seal_random(bytes, sizeof(bytes));
+	random_bytes(bytes, sizeof(bytes));
 	for (size_t i = 0; i < SUFFIX; i++)
 		name[at + i] = letters[bytes[i] % (sizeof(letters) - 1)];
 	name[at + SUFFIX] = 0;
@@ -82,7 +86,8 @@ void metadata_identity(const struct kind *kind, yyjson_mut_doc *doc, yyjson_mut_
 	else if (!*namespace)
 		yyjson_mut_obj_put(metadata, yyjson_mut_str(doc, "namespace"), yyjson_mut_str(doc, "default"));
 	else if (strlen(namespace) > LABEL_MAX || !pattern_matches(label_1123, namespace))
-		causes_add(causes, CAUSE_INVALID, "metadata.namespace", "Invalid value: \"%s\": must be a DNS label", namespace);
+		causes_add(causes, CAUSE_INVALID, "metadata.namespace", "Invalid value: \"%s\": must be a DNS label",
+			   namespace);
 }
 
 /* "prefix/name" or "name". */
@@ -111,10 +116,13 @@ static void check_labels(yyjson_mut_val *labels, struct causes *causes)
 		const char *name = yyjson_mut_get_str(key), *text = yyjson_mut_get_str(value);
 
 		if (!is_key(name))
-			causes_add(causes, CAUSE_INVALID, "metadata.labels", "Invalid value: \"%.300s\": must be a label key", name);
+			causes_add(causes, CAUSE_INVALID, "metadata.labels",
+				   "Invalid value: \"%.300s\": must be a label key", name);
 		if (text && (strlen(text) > LABEL_MAX || !pattern_matches(label_value, text)))
-			causes_add(causes, CAUSE_INVALID, "metadata.labels", "Invalid value: \"%.80s\": must be a label value: at most 63 "
-			           "letters, digits, '-', '_' or '.', beginning and ending with a letter or digit", text);
+			causes_add(causes, CAUSE_INVALID, "metadata.labels",
+				   "Invalid value: \"%.80s\": must be a label value: at most 63 "
+				   "letters, digits, '-', '_' or '.', beginning and ending with a letter or digit",
+				   text);
 	}
 }
 
@@ -126,8 +134,8 @@ static void check_annotations(yyjson_mut_val *annotations, struct causes *causes
 	yyjson_mut_obj_foreach(annotations, i, max, key, value) {
 		bytes += yyjson_mut_get_len(key) + yyjson_mut_get_len(value);
 		if (!is_key(yyjson_mut_get_str(key)))
-			causes_add(causes, CAUSE_INVALID, "metadata.annotations", "Invalid value: \"%.300s\": must be an annotation key",
-			           yyjson_mut_get_str(key));
+			causes_add(causes, CAUSE_INVALID, "metadata.annotations",
+				   "Invalid value: \"%.300s\": must be an annotation key", yyjson_mut_get_str(key));
 	}
 	if (bytes > ANNOTATION_BYTES_MAX)
 		causes_add(causes, CAUSE_TOO_LONG, "metadata.annotations", "Too long: may not be more than %d bytes",
@@ -145,11 +153,11 @@ static void make_uid(char text[static 37])
 {
 	uint8_t b[16];
 
-	seal_random(b, sizeof(b));
+	random_bytes(b, sizeof(b));
 	b[6] = (uint8_t)(0x40 | (b[6] & 0x0f));
 	b[8] = (uint8_t)(0x80 | (b[8] & 0x3f));
-	snprintf(text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3],
-	         b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	snprintf(text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
+		 b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
 static void put(yyjson_mut_doc *doc, yyjson_mut_val *metadata, const char *name, yyjson_mut_val *value)

@@ -16,7 +16,8 @@ static void check_gateway_class(yyjson_mut_val *root, yyjson_val *old, struct ca
 	const char *name = text_at(yyjson_mut_obj_get(root, "spec"), "controllerName");
 
 	if (old && strcmp(doc_str(doc_get(old, "spec"), "controllerName"), name) != 0)
-		causes_add(causes, CAUSE_INVALID, "spec.controllerName", "Invalid value: \"%s\": field is immutable", name);
+		causes_add(causes, CAUSE_INVALID, "spec.controllerName", "Invalid value: \"%s\": field is immutable",
+			   name);
 }
 
 static const struct {

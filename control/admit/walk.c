@@ -2,8 +2,8 @@
  * See walk.h. One recursive function per shape, each called with the value it may change in place; the path is a buffer
  * that grows and shrinks with the recursion, whose depth is that of the schema, not of the input.
  *
- * A null is dropped, as the API does for fields that are not nullable (none of ours is). Defaults come before the checks
- * and before going down, so that a default object gets the defaults of its fields.
+ * A null is dropped, as the API does for fields that are not nullable (none of ours is). Defaults come before the
+ * checks and before going down, so that a default object gets the defaults of its fields.
  */
 #include "control/admit/walk.h"
 
@@ -127,7 +127,8 @@ static void wrong_type(struct walker *w, yyjson_mut_val *v, const char *expected
 	char shown[QUOTE_MAX];
 
 	if (yyjson_mut_is_obj(v) || yyjson_mut_is_arr(v))
-		causes_add(w->causes, CAUSE_TYPE, w->path, "Invalid value: must be of type %s, not %s", expected, type_of(v));
+		causes_add(w->causes, CAUSE_TYPE, w->path, "Invalid value: must be of type %s, not %s", expected,
+			   type_of(v));
 	else
 		causes_add(w->causes, CAUSE_TYPE, w->path, "Invalid value: %s: must be of type %s, not %s",
 		           quote(w, v, shown), expected, type_of(v));
@@ -177,19 +178,21 @@ static void walk_string(struct walker *w, const struct schema *s, yyjson_mut_val
 	if (strlen(text) != bytes)
 		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: must not contain the NUL character");
 	if (length > s->max)
-		causes_add(w->causes, CAUSE_TOO_LONG, w->path, "Too long: may not be more than %" PRId64 " characters", s->max);
+		causes_add(w->causes, CAUSE_TOO_LONG, w->path, "Too long: may not be more than %" PRId64 " characters",
+			   s->max);
 	if (length < s->min)
-		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %s: must have at least %" PRId64 " characters",
-		           quote(w, v, shown), s->min);
+		causes_add(w->causes, CAUSE_INVALID, w->path,
+			   "Invalid value: %s: must have at least %" PRId64 " characters", quote(w, v, shown), s->min);
 	else if (s->pattern && !pattern_matches(s->pattern, text))
-		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %s: must match %s", quote(w, v, shown), s->pattern);
+		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %s: must match %s", quote(w, v, shown),
+			   s->pattern);
 	if (s->values)
 		check_enum(w, s, v, text);
 	if (s->format && strcmp(s->format, "byte") == 0 && !is_base64(text, bytes))
 		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: must be base64");
 	if (s->format && strcmp(s->format, "date-time") == 0 && !is_date_time(text))
-		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %s: must be a time like 2026-01-31T12:00:00Z",
-		           quote(w, v, shown));
+		causes_add(w->causes, CAUSE_INVALID, w->path,
+			   "Invalid value: %s: must be a time like 2026-01-31T12:00:00Z", quote(w, v, shown));
 }
 
 /* A number that is whole, however it is written (JSON knows no integers): 80.0 is 80. */
@@ -226,13 +229,14 @@ static void walk_integer(struct walker *w, const struct schema *s, yyjson_mut_va
 		return;
 	}
 	if (number < s->min)
-		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %" PRId64 ": must be greater than or equal to %"
-		           PRId64, number, s->min);
+		causes_add(w->causes, CAUSE_INVALID, w->path,
+			   "Invalid value: %" PRId64 ": must be greater than or equal to %" PRId64, number, s->min);
 	else if (number > s->max)
-		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %" PRId64 ": must be less than or equal to %"
-		           PRId64, number, s->max);
+		causes_add(w->causes, CAUSE_INVALID, w->path,
+			   "Invalid value: %" PRId64 ": must be less than or equal to %" PRId64, number, s->max);
 	else if (narrow && number != (int32_t)number)
-		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %" PRId64 ": must fit in 32 bits", number);
+		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: %" PRId64 ": must fit in 32 bits",
+			   number);
 	if (s->values) {
 		snprintf(text, sizeof(text), "%" PRId64, number);
 		check_enum(w, s, v, text);
@@ -305,10 +309,11 @@ static void check_duplicates(struct walker *w, const struct schema *s, yyjson_mu
 static void check_size(struct walker *w, const struct schema *s, size_t size, const char *what)
 {
 	if ((int64_t)size > s->max)
-		causes_add(w->causes, CAUSE_TOO_MANY, w->path, "Too many: %zu: must have at most %" PRId64 " %s", size, s->max,
-		           what);
+		causes_add(w->causes, CAUSE_TOO_MANY, w->path, "Too many: %zu: must have at most %" PRId64 " %s", size,
+			   s->max, what);
 	if ((int64_t)size < s->min)
-		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: must have at least %" PRId64 " %s", s->min, what);
+		causes_add(w->causes, CAUSE_INVALID, w->path, "Invalid value: must have at least %" PRId64 " %s",
+			   s->min, what);
 }
 
 static void walk_list(struct walker *w, const struct schema *s, yyjson_mut_val *v)

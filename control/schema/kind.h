@@ -71,7 +71,7 @@ struct kind {
 	const char *const *short_names;
 	const char *const *categories;
 	bool namespaced;
-	bool has_status;                /* status is a subresource: spec writes do not touch it, and generation counts */
+	bool has_status; /* status is a subresource: spec writes do not touch it, and generation counts */
 	const char *description;
 	const struct schema *schema;
 	const struct column *columns;   /* ended by a null name */

@@ -64,7 +64,8 @@ void failure_conflict(struct failure *f, const struct kind *kind, const char *na
 	char text[RESOURCE_MAX];
 
 	about(f, kind, name);
-	failure_set(f, 409, "Conflict", "Operation cannot be fulfilled on %s \"%s\": %s", resource(kind, text), name, why);
+	failure_set(f, 409, "Conflict", "Operation cannot be fulfilled on %s \"%s\": %s", resource(kind, text), name,
+		    why);
 }
 
 void failure_forbidden(struct failure *f, const struct kind *kind, const char *name, const char *why)
@@ -102,10 +103,11 @@ void failure_invalid(struct failure *f, const struct kind *kind, const char *nam
 	about(f, kind, name);
 	f->causes = causes;
 	if (strictness)
-		failure_set(f, 400, "BadRequest", "%s \"%s\" cannot be handled: strict decoding error: %s", kind->name, name, list);
+		failure_set(f, 400, "BadRequest", "%s \"%s\" cannot be handled: strict decoding error: %s", kind->name,
+			    name, list);
 	else
-		failure_set(f, 422, "Invalid", "%s%s%s \"%s\" is invalid: %s%s%s", kind->name, *kind->group ? "." : "", kind->group,
-		            name, causes->total > 1 ? "[" : "", list, causes->total > 1 ? "]" : "");
+		failure_set(f, 422, "Invalid", "%s%s%s \"%s\" is invalid: %s%s%s", kind->name, *kind->group ? "." : "",
+			    kind->group, name, causes->total > 1 ? "[" : "", list, causes->total > 1 ? "]" : "");
 	free(list);
 }
 

@@ -22,7 +22,17 @@
 
 enum { DEPTH_MAX = 96, RV_TEXT = 24 };
 
-enum verb { VERB_NONE, VERB_AUTHENTICATE, VERB_READY, VERB_APPLY, VERB_CREATE, VERB_UPDATE, VERB_DELETE, VERB_GET, VERB_LIST };
+enum verb {
+	VERB_NONE,
+	VERB_AUTHENTICATE,
+	VERB_READY,
+	VERB_APPLY,
+	VERB_CREATE,
+	VERB_UPDATE,
+	VERB_DELETE,
+	VERB_GET,
+	VERB_LIST
+};
 enum validation { VALIDATE_STRICT, VALIDATE_WARN, VALIDATE_IGNORE };
 
 struct transaction {
@@ -99,7 +109,8 @@ static bool identify(struct transaction *t, struct step *s, yyjson_val *object)
 	}
 	s->kind = kind_find(api_version, kind);
 	if (!s->kind) {
-		failure_set(&t->failure, 400, "BadRequest", "no kind \"%.80s\" in version \"%.120s\"", kind, api_version);
+		failure_set(&t->failure, 400, "BadRequest", "no kind \"%.80s\" in version \"%.120s\"", kind,
+			    api_version);
 		return false;
 	}
 	s->doc = yyjson_mut_doc_new(&wiping);
@@ -128,10 +139,12 @@ static bool meets_preconditions(struct transaction *t, const struct step *s)
 
 	snprintf(current, sizeof(current), "%llu", (unsigned long long)s->before->resource_version);
 	if (*s->version && strcmp(s->version, current) != 0)
-		failure_conflict(&t->failure, s->kind, s->name, "the object has been modified; please apply your changes to the "
-		                 "latest version and try again");
+		failure_conflict(&t->failure, s->kind, s->name,
+				 "the object has been modified; please apply your changes to the "
+				 "latest version and try again");
 	else if (*s->uid && strcmp(s->uid, doc_str(doc_get(s->before->root, "metadata"), "uid")) != 0)
-		failure_conflict(&t->failure, s->kind, s->name, "the UID in the precondition is not that of the object");
+		failure_conflict(&t->failure, s->kind, s->name,
+				 "the UID in the precondition is not that of the object");
 	return t->failure.code == 0;
 }
 
@@ -142,9 +155,11 @@ static bool may_exist(struct transaction *t, const struct step *s)
 	else if (!s->before && (t->verb != VERB_CREATE && t->verb != VERB_APPLY))
 		failure_not_found(&t->failure, s->kind, s->name);
 	else if (!s->before && t->verb == VERB_APPLY && *s->version)
-		failure_conflict(&t->failure, s->kind, s->name, "resourceVersion is given, and the object does not exist");
+		failure_conflict(&t->failure, s->kind, s->name,
+				 "resourceVersion is given, and the object does not exist");
 	else if (!s->before && *s->version)
-		failure_set(&t->failure, 400, "BadRequest", "resourceVersion should not be set on objects to be created");
+		failure_set(&t->failure, 400, "BadRequest",
+			    "resourceVersion should not be set on objects to be created");
 	return t->failure.code == 0 && (!s->before || meets_preconditions(t, s));
 }
 
@@ -504,7 +519,9 @@ static enum validation validation_of(yyjson_val *root)
 {
 	const char *name = doc_str(root, "fieldValidation");
 
-	return strcmp(name, "Warn") == 0 ? VALIDATE_WARN : strcmp(name, "Ignore") == 0 ? VALIDATE_IGNORE : VALIDATE_STRICT;
+	if (strcmp(name, "Warn") == 0)
+		return VALIDATE_WARN;
+	return strcmp(name, "Ignore") == 0 ? VALIDATE_IGNORE : VALIDATE_STRICT;
 }
 
 static void answer(struct transaction *t, struct reply *reply)

@@ -115,19 +115,35 @@ static void accept_all(struct server *s)
 	}
 }
 
+/* As far as it goes; false: close it. */
+static bool move(struct peer *p, int64_t now_ms)
+{
+	switch (p->state) {
+	case PEER_READING:
+		return peer_read(p, now_ms) || p->state == PEER_READY;
+	case PEER_WRITING:
+		return peer_write(p, now_ms);
+	case PEER_READY:
+		break;
+	}
+	return true;
+}
+
 /* One direction at a time: a peer whose reply is under way is not read from. */
+static uint32_t interest(const struct peer *p)
+{
+	return p->state == PEER_READING ? EPOLLIN : p->state == PEER_WRITING ? EPOLLOUT : 0;
+}
+
 static void serve(struct server *s, uint32_t at, int64_t now_ms)
 {
 	struct peer *p = s->peers[at];
-	enum peer_state before = p->state;
-	bool alive = p->state == PEER_WRITING ? peer_write(p, now_ms) : p->state == PEER_READING ? peer_read(p, now_ms) : true;
+	uint32_t before = interest(p);
 
-	if (!alive && p->state != PEER_READY) {
+	if (!move(p, now_ms))
 		drop_peer(s, at);
-		return;
-	}
-	if (p->state != before || before == PEER_WRITING)
-		watch(s, p->fd, p->state == PEER_WRITING ? EPOLLOUT : p->state == PEER_READING ? EPOLLIN : 0, at, EPOLL_CTL_MOD);
+	else if (interest(p) != before || before == EPOLLOUT)
+		watch(s, p->fd, interest(p), at, EPOLL_CTL_MOD);
 }
 
 static struct request_context context(struct server *s, const char *now)
@@ -188,7 +204,8 @@ static void stage_status(struct server *s, const struct status_patch *patch, con
 		fprintf(stderr, "status: %s/%s/%s refused: %s: %s\n", from->kind->name, from->namespace, from->name,
 		        causes.items[0].field, causes.items[0].message);
 	else if (changed && ledger_put(s->ledger, from->kind, doc, &o) != OK)
-		fprintf(stderr, "status: %s/%s/%s not stored: the store is full\n", from->kind->name, from->namespace, from->name);
+		fprintf(stderr, "status: %s/%s/%s not stored: the store is full\n", from->kind->name, from->namespace,
+			from->name);
 	causes_fini(&causes);
 	yyjson_mut_doc_free(doc);
 }

@@ -5,7 +5,7 @@
  *   - all requests that are whole in a round are answered from the ledger and committed together (group commit)
  *   - replies are written as far as the socket takes them; a peer that does not read is not read from either, and
  *     is closed when it stalls inside a frame for too long
- *   - compiling and publishing happen on the reconciler's thread (control/reconcile.h), which is offered the newest snapshot
+ *   - compiling and publishing happen on the reconciler's thread (control/reconcile.h); it gets the newest snapshot
  */
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/doc.h"
+#include "control/random.h"
 #include "control/store/seal.h"
 
 enum { SECRET_BYTES = 32, TOKEN_LENGTH = 7 + 2 * SECRET_BYTES };
@@ -26,7 +27,7 @@ static void make(char token[static TOKEN_LENGTH + 1])
 {
 	uint8_t bytes[SECRET_BYTES];
 
-	seal_random(bytes, sizeof(bytes));
+	random_bytes(bytes, sizeof(bytes));
 	strcpy(token, "sluice.");
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		snprintf(token + 7 + 2 * i, 3, "%02x", bytes[i]);
@@ -63,7 +64,8 @@ bool tokens_prepare(struct store *s, const char *state_directory, char error[sta
 	make(token);
 	snprintf(path, sizeof(path), "%s/admin-token", state_directory);
 	ok = write_file(path, token, error);
-	if (ok && store_token_put(s, seal_digest(token, strlen(token), hex), "{\"name\":\"admin\",\"role\":\"admin\"}") != OK) {
+	if (ok && store_token_put(s, seal_digest(token, strlen(token), hex),
+				  "{\"name\":\"admin\",\"role\":\"admin\"}") != OK) {
 		snprintf(error, 256, "the store does not take the administrator's token");
 		ok = false;
 	}

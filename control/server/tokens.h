@@ -1,6 +1,6 @@
 /*
- * Who may ask. Bearer tokens: the store keeps only their digests and roles. The first one, for the administrator, is made
- * when the store has none, and lies in `admin-token` (mode 0600) of the state directory for its owner to take.
+ * Who may ask. Bearer tokens: the store keeps only their digests and roles. The first one, for the administrator, is
+ * made when the store has none, and lies in `admin-token` (mode 0600) of the state directory for its owner to take.
  */
 #ifndef SERVER_TOKENS_H
 #define SERVER_TOKENS_H

@@ -1,6 +1,6 @@
 /*
- * See ledger.h. Staged events are a growing array; a small hash table over it finds the latest one of an object, so that
- * a file of ten thousand objects is not searched ten thousand times.
+ * See ledger.h. Staged events are a growing array; a small hash table over it finds the latest one of an object, so
+ * that a file of ten thousand objects is not searched ten thousand times.
  */
 #include "control/store/ledger.h"
 
@@ -147,7 +147,8 @@ struct snapshot *ledger_snapshot(const struct ledger *l)
 
 static uint64_t hash_of(const struct kind *kind, const char *namespace, const char *name)
 {
-	return XXH3_64bits_withSeed(name, strlen(name), XXH3_64bits_withSeed(namespace, strlen(namespace), kind_index(kind)));
+	return XXH3_64bits_withSeed(name, strlen(name),
+				    XXH3_64bits_withSeed(namespace, strlen(namespace), kind_index(kind)));
 }
 
 static bool is_about(const struct staged *s, const struct kind *kind, const char *namespace, const char *name)
@@ -210,7 +211,8 @@ static void drop(struct staged *s)
 	object_put(s->before);
 }
 
-const struct object *ledger_find(const struct ledger *l, const struct kind *kind, const char *namespace, const char *name)
+const struct object *ledger_find(const struct ledger *l, const struct kind *kind, const char *namespace,
+				 const char *name)
 {
 	CHECK_MAGIC(l, LEDGER_MAGIC);
 	if (l->staged_n) {
@@ -236,7 +238,8 @@ const struct object **ledger_namespace(const struct ledger *l, const char *names
 
 		if (!kinds[k]->namespaced)
 			continue;
-		/* What is stored, then what was staged: each object is taken where ledger_find() gives that very one. */
+		/* What is stored, then what was staged: each object is taken where ledger_find() gives that very one.
+		 */
 		for (size_t i = 0; i < count + total; i++) {
 			const struct object *o = i < count ? items[i] : l->staged[i - count].object;
 
@@ -287,8 +290,9 @@ static void seal_data(const struct ledger *l, const struct kind *kind, yyjson_mu
 
 	if (!data || strcmp(kind->name, "Secret") != 0)
 		return;
-	snprintf(place, sizeof(place), "%s/%s/%s", kind->name, yyjson_mut_get_str(yyjson_mut_obj_get(metadata, "namespace")),
-	         yyjson_mut_get_str(yyjson_mut_obj_get(metadata, "name")));
+	snprintf(place, sizeof(place), "%s/%s/%s", kind->name,
+		 yyjson_mut_get_str(yyjson_mut_obj_get(metadata, "namespace")),
+		 yyjson_mut_get_str(yyjson_mut_obj_get(metadata, "name")));
 	plain = yyjson_mut_val_write_opts(data, 0, &wiping, &n, NULL);
 	CHECK(plain && seal_close(l->seal, place, plain, n, &text) == OK);
 	wiping_free(plain);

@@ -26,7 +26,8 @@ const struct seal *ledger_seal(const struct ledger *l);
 /* What is committed; the caller gets and puts if it keeps it. */
 struct snapshot *ledger_snapshot(const struct ledger *l);
 /* What will be, if all that is staged is committed. Borrowed until the next stage, rollback or commit. */
-const struct object *ledger_find(const struct ledger *l, const struct kind *kind, const char *namespace, const char *name);
+const struct object *ledger_find(const struct ledger *l, const struct kind *kind, const char *namespace,
+				 const char *name);
 /* All objects of a namespace that will be, got; the array is malloc'ed. */
 const struct object **ledger_namespace(const struct ledger *l, const char *namespace, size_t *n);
 
@@ -34,7 +35,8 @@ const struct object **ledger_namespace(const struct ledger *l, const char *names
  * Puts a document (admitted; Secrets in plain) in place of what is there; FULL when the store is too full for it. The
  * object has its new resourceVersion; borrowed like ledger_find().
  */
-enum err ledger_put(struct ledger *l, const struct kind *kind, yyjson_mut_doc *doc, const struct object **out) MUST_CHECK;
+enum err ledger_put(struct ledger *l, const struct kind *kind, yyjson_mut_doc *doc,
+		    const struct object **out) MUST_CHECK;
 void ledger_delete(struct ledger *l, const struct object *o);
 
 size_t ledger_mark(const struct ledger *l);

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +16,7 @@
 
 #include "base/check.h"
 #include "control/base64.h"
+#include "control/random.h"
 
 enum { KEY_BYTES = 32, NONCE_BYTES = 12, TAG_BYTES = 16, VERSION = 1, OVERHEAD = 1 + NONCE_BYTES + TAG_BYTES };
 enum { SEAL_MAGIC = 0x5ea10001 };
@@ -25,11 +25,6 @@ struct seal {
 	uint32_t magic;
 	uint8_t key[KEY_BYTES];
 };
-
-void seal_random(void *bytes, size_t n)
-{
-	CHECK(n <= INT32_MAX && RAND_bytes(bytes, (int)n) == 1);
-}
 
 /* A new key becomes visible under its name only when it is whole and on disk. */
 static bool make_key(const char *path, char error[static 256])
@@ -46,7 +41,7 @@ static bool make_key(const char *path, char error[static 256])
 		snprintf(error, 256, "%.200s: %s", temporary, strerror(errno));
 		return false;
 	}
-	seal_random(key, sizeof(key));
+	random_bytes(key, sizeof(key));
 	ok = write(fd, key, sizeof(key)) == (ssize_t)sizeof(key) && fsync(fd) == 0;
 	OPENSSL_cleanse(key, sizeof(key));
 	close(fd);
@@ -114,7 +109,7 @@ enum err seal_close(const struct seal *s, const char *place, const void *bytes, 
 	CHECK_MAGIC(s, SEAL_MAGIC);
 	CHECK(sealed && c && n < INT32_MAX / 2);
 	sealed[0] = VERSION;
-	seal_random(sealed + 1, NONCE_BYTES);
+	random_bytes(sealed + 1, NONCE_BYTES);
 	out = sealed + 1 + NONCE_BYTES;
 	CHECK(EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL, s->key, sealed + 1) == 1 &&
 	      EVP_EncryptUpdate(c, NULL, &length, (const uint8_t *)place, (int)strlen(place)) == 1 &&
@@ -186,9 +181,4 @@ const char *seal_digest(const void *bytes, size_t n, char hex[static DIGEST_HEX_
 	for (size_t i = 0; i < sizeof(digest); i++)
 		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	return hex;
-}
-
-int seal_compare(const void *a, const void *b, size_t n)
-{
-	return CRYPTO_memcmp(a, b, n);
 }

@@ -3,7 +3,8 @@
  * that only control can read (mode 0600, made at first start); this is the one place of control that includes openssl.
  *
  * What is sealed is bound to its place (kind, namespace, name) as associated data, so that nobody who can write the
- * store's file can make one Secret answer for another. Text form: base64 of version 1, nonce (12), ciphertext, tag (16).
+ * store's file can make one Secret answer for another. Text form: base64 of version 1, nonce (12), ciphertext, tag
+ * (16).
  */
 #ifndef STORE_SEAL_H
 #define STORE_SEAL_H
@@ -20,15 +21,14 @@ void seal_free(struct seal *s);
 
 /* *text is malloc'ed, ended by NUL. */
 enum err seal_close(const struct seal *s, const char *place, const void *bytes, size_t n, char **text) MUST_CHECK;
-/* *bytes is malloc'ed, ended by a NUL that is not counted; wipe it with seal_wipe(). INVALID: tampered, or another key. */
+/* *bytes is malloc'ed, ended by a NUL that is not counted; wipe it with seal_wipe(). INVALID: tampered, or another key.
+ */
 enum err seal_open(const struct seal *s, const char *place, const char *text, char **bytes, size_t *n) MUST_CHECK;
 /* Overwrites and frees. */
 void seal_wipe(char *bytes, size_t n);
 
-/* Random bytes and a digest, for tokens: the store keeps only the digest. */
-void seal_random(void *bytes, size_t n);
+/* For tokens, of which the store keeps only the digest. */
 enum { DIGEST_HEX_MAX = 65 };
 const char *seal_digest(const void *bytes, size_t n, char hex[static DIGEST_HEX_MAX]);
-int seal_compare(const void *a, const void *b, size_t n);      /* 0: equal; in constant time */
 
 #endif

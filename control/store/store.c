@@ -1,9 +1,9 @@
 /*
  * The writer's side of the store. See store.h for what is promised.
  *
- * Why synchronous and not WRITEMAP: LMDB writes copied pages and then flips between two meta pages, so a kill or a power
- * cut leaves either the state before or after a commit, provided that the pages are on disk before the meta page. That
- * is what the default flags do. The price, two fsyncs, is paid once for all requests of one round.
+ * Why synchronous and not WRITEMAP: LMDB writes copied pages and then flips between two meta pages, so a kill or a
+ * power cut leaves either the state before or after a commit, provided that the pages are on disk before the meta page.
+ * That is what the default flags do. The price, two fsyncs, is paid once for all requests of one round.
  *
  * Why the counter is loaded once and then kept in memory: there is only one writer, and it holds a lock file
  * (`writer.lock`), so that a second control process on the same directory is refused rather than slowly corrupting
@@ -24,7 +24,8 @@
 #include "control/schema/kind.h"
 #include "control/store/layout.h"
 
-enum { STORE_MAGIC = 0x57033001, READERS_MAX = 126, DATABASES = 4, TRIM_EXTRA = 8 };
+enum { STORE_MAGIC = 0x57033001, READERS_MAX = 126, DATABASES = 4, TRIM_EXTRA = 8,
+       COMMITS_PER_LOOK = 64 };
 /* Far past anything issued: no box makes a billion changes between two backups. */
 static const uint64_t epoch = 1000000000;
 
@@ -33,6 +34,7 @@ struct store {
 	int lock;
 	struct layout layout;
 	uint64_t version;
+	uint64_t commits;
 };
 
 static int take_lock(const char *directory, char error[static 256])
@@ -44,7 +46,8 @@ static int take_lock(const char *directory, char error[static 256])
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return fd;
-	snprintf(error, 256, errno == EWOULDBLOCK ? "%.200s: another sluice-control uses it" : "%.200s: cannot lock", path);
+	snprintf(error, 256, errno == EWOULDBLOCK ? "%.200s: another sluice-control uses it" : "%.200s: cannot lock",
+		 path);
 	if (fd >= 0)
 		close(fd);
 	return -1;
@@ -264,15 +267,19 @@ enum err store_commit(struct store *s, const struct store_event *events, size_t 
 
 	CHECK_MAGIC(s, STORE_MAGIC);
 	e = try_commit(s, events, n, now_ms);
+	/* Perhaps it is only full of pages that a reader who died still holds. */
+	if (e == MDB_MAP_FULL && mdb_reader_check(s->layout.env, &cleared) == 0 && cleared > 0)
+		e = try_commit(s, events, n, now_ms);
 	if (e == MDB_MAP_FULL && only_deletes(events, n)) {
 		/* A way out must always be open: the journal gives its room. Watches will list again. */
-		mdb_reader_check(s->layout.env, &cleared);
 		e = forget_journal(s);
 		if (!e)
 			e = try_commit(s, events, n, now_ms);
 	}
 	if (!e)
 		s->version += n;
+	if (++s->commits % COMMITS_PER_LOOK == 0)
+		mdb_reader_check(s->layout.env, &cleared);
 	return layout_error(e);
 }
 

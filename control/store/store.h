@@ -9,9 +9,9 @@
  * events are on disk, when it does not nothing happened. Readers are other processes (store_reader): each call opens a
  * read transaction, copies out and ends it, so no reader keeps old pages alive.
  *
- * The journal keeps {rv, time, op, key, new object, old labels} for at least ten minutes (watches resume from it) and is
- * trimmed a little with each commit. When 80 % of the map is used creates are refused (store_is_crowded), from 90 % on
- * updates too; deletes work to the end, if need be at the journal's cost.
+ * The journal keeps {rv, time, op, key, new object, old labels} for at least ten minutes (watches resume from it) and
+ * is trimmed a little with each commit. When 80 % of the map is used creates are refused (store_is_crowded), from 90 %
+ * on updates too; deletes work to the end, if need be at the journal's cost.
  *
  *   database   key                          value
  *   meta       "format" "rv" "floor"        64-bit little-endian; floor: the newest version the journal has forgotten

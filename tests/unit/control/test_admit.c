@@ -21,10 +21,11 @@ static yyjson_mut_doc *parse(const char *json)
 	return copy;
 }
 
-static yyjson_doc *admitted(const char *kind, const char *json, yyjson_val *old, bool status_only, struct causes *causes,
-                            bool *changed)
+static yyjson_doc *admitted(const char *kind, const char *json, yyjson_val *old, bool status_only,
+			    struct causes *causes, bool *changed)
 {
-	struct admission a = {.kind = kind_by_name(kind), .old = old, .status_only = status_only, .now = "2026-01-31T12:00:00Z"};
+	struct admission a = {
+		.kind = kind_by_name(kind), .old = old, .status_only = status_only, .now = "2026-01-31T12:00:00Z"};
 	yyjson_mut_doc *doc = parse(json);
 	yyjson_doc *result;
 
@@ -57,33 +58,41 @@ static const struct {
 	 "Invalid value: must have at least 1 items"},
 	{"port zero", "Gateway", LISTENER("\"name\":\"a\",\"port\":0,\"protocol\":\"HTTP\""), "spec.listeners[0].port",
 	 "Invalid value: 0: must be greater than or equal to 1"},
-	{"port too large", "Gateway", LISTENER("\"name\":\"a\",\"port\":65536,\"protocol\":\"HTTP\""), "spec.listeners[0].port",
-	 "Invalid value: 65536: must be less than or equal to 65535"},
-	{"port is text", "Gateway", LISTENER("\"name\":\"a\",\"port\":\"80\",\"protocol\":\"HTTP\""), "spec.listeners[0].port",
-	 "Invalid value: \"80\": must be of type integer, not string"},
+	{"port too large", "Gateway", LISTENER("\"name\":\"a\",\"port\":65536,\"protocol\":\"HTTP\""),
+	 "spec.listeners[0].port", "Invalid value: 65536: must be less than or equal to 65535"},
+	{"port is text", "Gateway", LISTENER("\"name\":\"a\",\"port\":\"80\",\"protocol\":\"HTTP\""),
+	 "spec.listeners[0].port", "Invalid value: \"80\": must be of type integer, not string"},
 	{"port is not whole", "Gateway", LISTENER("\"name\":\"a\",\"port\":80.5,\"protocol\":\"HTTP\""),
 	 "spec.listeners[0].port", "Invalid value: 80.5: must be of type integer, not number"},
-	{"port is whole, with a point", "Gateway", LISTENER("\"name\":\"a\",\"port\":80.0,\"protocol\":\"HTTP\""), NULL, NULL},
+	{"port is whole, with a point", "Gateway", LISTENER("\"name\":\"a\",\"port\":80.0,\"protocol\":\"HTTP\""), NULL,
+	 NULL},
 	{"port is a boolean", "Gateway", LISTENER("\"name\":\"a\",\"port\":true,\"protocol\":\"HTTP\""),
 	 "spec.listeners[0].port", "Invalid value: true: must be of type integer, not boolean"},
-	{"port beyond 64 bits", "Gateway", LISTENER("\"name\":\"a\",\"port\":18446744073709551615,\"protocol\":\"HTTP\""),
-	 "spec.listeners[0].port", "Invalid value: 18446744073709551615: must fit in 63 bits"},
-	{"port is null", "Gateway", LISTENER("\"name\":\"a\",\"port\":null,\"protocol\":\"HTTP\""), "spec.listeners[0].port",
-	 "Required value"},
+	{"port beyond 64 bits", "Gateway",
+	 LISTENER("\"name\":\"a\",\"port\":18446744073709551615,\"protocol\":\"HTTP\""), "spec.listeners[0].port",
+	 "Invalid value: 18446744073709551615: must fit in 63 bits"},
+	{"port is null", "Gateway", LISTENER("\"name\":\"a\",\"port\":null,\"protocol\":\"HTTP\""),
+	 "spec.listeners[0].port", "Required value"},
 	{"unknown field", "Gateway", LISTENER("\"name\":\"a\",\"port\":80,\"protocol\":\"HTTP\",\"prot\":1"),
 	 "spec.listeners[0].prot", "unknown field \"spec.listeners[0].prot\""},
 	{"unknown at the top", "Gateway",
-	 "{\"metadata\":{\"name\":\"g\"},\"specc\":{},\"spec\":{\"gatewayClassName\":\"c\",\"listeners\":[{\"name\":\"a\","
-	 "\"port\":80,\"protocol\":\"HTTP\"}]}}", "specc", "unknown field \"specc\""},
+	 "{\"metadata\":{\"name\":\"g\"},\"specc\":{},\"spec\":{\"gatewayClassName\":\"c\",\"listeners\":[{\"name\":"
+	 "\"a\","
+	 "\"port\":80,\"protocol\":\"HTTP\"}]}}",
+	 "specc", "unknown field \"specc\""},
 	{"unknown in metadata", "Namespace", "{\"metadata\":{\"name\":\"n\",\"nmae\":\"x\"}}", "metadata.nmae",
 	 "unknown field \"metadata.nmae\""},
 	{"given twice", "ConfigMap", "{\"metadata\":{\"name\":\"c\"},\"data\":{\"a\":\"1\",\"a\":\"2\"}}", "data.a",
 	 "duplicate field \"data.a\""},
-	{"listener names collide", "Gateway", GATEWAY("\"gatewayClassName\":\"c\",\"listeners\":["
-	 "{\"name\":\"a\",\"port\":80,\"protocol\":\"HTTP\"},{\"name\":\"a\",\"port\":81,\"protocol\":\"HTTP\"}]"),
+	{"listener names collide", "Gateway",
+	 GATEWAY("\"gatewayClassName\":\"c\",\"listeners\":["
+		 "{\"name\":\"a\",\"port\":80,\"protocol\":\"HTTP\"},{\"name\":\"a\",\"port\":81,\"protocol\":\"HTTP\"}"
+		 "]"),
 	 "spec.listeners[1]", "Duplicate value: \"a\""},
-	{"hostname in upper case", "Gateway", LISTENER("\"name\":\"a\",\"port\":80,\"protocol\":\"HTTP\",\"hostname\":\"A.b\""),
-	 "spec.listeners[0].hostname", "Invalid value: \"A.b\": must match "
+	{"hostname in upper case", "Gateway",
+	 LISTENER("\"name\":\"a\",\"port\":80,\"protocol\":\"HTTP\",\"hostname\":\"A.b\""),
+	 "spec.listeners[0].hostname",
+	 "Invalid value: \"A.b\": must match "
 	 "^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"},
 	{"wildcard hostname", "Gateway",
 	 LISTENER("\"name\":\"a\",\"port\":80,\"protocol\":\"HTTP\",\"hostname\":\"*.example.com\""), NULL, NULL},
@@ -95,22 +104,27 @@ static const struct {
 	 "spec.rules[0].filters[0].requestRedirect.statusCode",
 	 "Unsupported value: 300: supported values: \"301\", \"302\", \"303\", \"307\", \"308\""},
 	{"header name", "HTTPRoute", MATCH("\"headers\":[{\"name\":\"a b\",\"value\":\"x\"}]"),
-	 "spec.rules[0].matches[0].headers[0].name", "Invalid value: \"a b\": must match ^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$"},
-	{"header name with all signs", "HTTPRoute", MATCH("\"headers\":[{\"name\":\"a-b_c`d^e.f\",\"value\":\"x\"}]"), NULL, NULL},
+	 "spec.rules[0].matches[0].headers[0].name",
+	 "Invalid value: \"a b\": must match ^[A-Za-z0-9!#$%&'*+\\-.^_\\x60|~]+$"},
+	{"header name with all signs", "HTTPRoute", MATCH("\"headers\":[{\"name\":\"a-b_c`d^e.f\",\"value\":\"x\"}]"),
+	 NULL, NULL},
 	{"no header value", "HTTPRoute", MATCH("\"headers\":[{\"name\":\"a\",\"value\":\"\"}]"),
 	 "spec.rules[0].matches[0].headers[0].value", "Invalid value: \"\": must have at least 1 characters"},
 	{"weight too large", "HTTPRoute", ROUTE("\"backendRefs\":[{\"name\":\"s\",\"port\":80,\"weight\":1000001}]"),
 	 "spec.rules[0].backendRefs[0].weight", "Invalid value: 1000001: must be less than or equal to 1000000"},
 	{"duration", "HTTPRoute", ROUTE("\"timeouts\":{\"request\":\"1h30m\"}"), NULL, NULL},
-	{"duration without unit", "HTTPRoute", ROUTE("\"timeouts\":{\"request\":\"10\"}"), "spec.rules[0].timeouts.request",
-	 "Invalid value: \"10\": must match ^([0-9]{1,5}(h|m|s|ms)){1,4}$"},
+	{"duration without unit", "HTTPRoute", ROUTE("\"timeouts\":{\"request\":\"10\"}"),
+	 "spec.rules[0].timeouts.request", "Invalid value: \"10\": must match ^([0-9]{1,5}(h|m|s|ms)){1,4}$"},
 	{"address with letters", "Backend",
 	 "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"endpoints\":[{\"ip\":{\"address\":\"10.0.0.300\",\"port\":80}}]}}",
 	 "spec.endpoints[0].ip.address", NULL},
 	{"address", "Backend",
-	 "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"endpoints\":[{\"ip\":{\"address\":\"10.0.0.30\",\"port\":80}}]}}", NULL, NULL},
+	 "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"endpoints\":[{\"ip\":{\"address\":\"10.0.0.30\",\"port\":80}}]}}",
+	 NULL, NULL},
 	{"v6 address", "Backend",
-	 "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"endpoints\":[{\"ip\":{\"address\":\"2001:db8::1\",\"port\":80}}]}}", NULL, NULL},
+	 "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"endpoints\":[{\"ip\":{\"address\":\"2001:db8::1\",\"port\":80}}]}"
+	 "}",
+	 NULL, NULL},
 	{"a machine", "Machine", MACHINE("\"ports\":[{\"name\":\"p0\",\"device\":\"net_ring0\"}]"), NULL, NULL},
 	{"port name of a machine", "Machine", MACHINE("\"ports\":[{\"name\":\"P0\",\"device\":\"net_ring0\"}]"),
 	 "spec.ports[0].name", "Invalid value: \"P0\": must match ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"},
@@ -118,9 +132,10 @@ static const struct {
 	 "Invalid value: 17: must be less than or equal to 16"},
 	{"not base64", "Secret", "{\"metadata\":{\"name\":\"s\"},\"data\":{\"k\":\"secret!\"}}", "data[k]",
 	 "Invalid value: must be base64"},
-	{"a secret of the wrong type is not quoted", "Secret", "{\"metadata\":{\"name\":\"s\"},\"data\":{\"k\":12345}}", "data[k]",
-	 "Invalid value: (hidden): must be of type string, not integer"},
-	{"label value", "ConfigMap", LABELS("\"a\":\"b c\""), "metadata.labels", "Invalid value: \"b c\": must be a label value: "
+	{"a secret of the wrong type is not quoted", "Secret", "{\"metadata\":{\"name\":\"s\"},\"data\":{\"k\":12345}}",
+	 "data[k]", "Invalid value: (hidden): must be of type string, not integer"},
+	{"label value", "ConfigMap", LABELS("\"a\":\"b c\""), "metadata.labels",
+	 "Invalid value: \"b c\": must be a label value: "
 	 "at most 63 letters, digits, '-', '_' or '.', beginning and ending with a letter or digit"},
 	{"label key", "ConfigMap", LABELS("\"a/b/c\":\"x\""), "metadata.labels",
 	 "Invalid value: \"a/b/c\": must be a label key"},
@@ -129,16 +144,22 @@ static const struct {
 	 "Invalid value: 1: must be of type string, not integer"},
 	{"a NUL in a text", "ConfigMap", "{\"metadata\":{\"name\":\"c\"},\"data\":{\"a\":\"x\\u0000y\"}}", "data[a]",
 	 "Invalid value: must not contain the NUL character"},
-	{"finalizers twice", "ConfigMap", "{\"metadata\":{\"name\":\"c\",\"finalizers\":[\"a\",\"a\"]}}", "metadata.finalizers[1]",
-	 "Duplicate value: \"a\""},
-	{"target port by name", "Service", "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":80,\"targetPort\":"
-	 "\"http\"}]}}", NULL, NULL},
-	{"target port is a list", "Service", "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":80,\"targetPort\":[]}]}}",
+	{"finalizers twice", "ConfigMap", "{\"metadata\":{\"name\":\"c\",\"finalizers\":[\"a\",\"a\"]}}",
+	 "metadata.finalizers[1]", "Duplicate value: \"a\""},
+	{"target port by name", "Service",
+	 "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":80,\"targetPort\":"
+	 "\"http\"}]}}",
+	 NULL, NULL},
+	{"target port is a list", "Service",
+	 "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":80,\"targetPort\":[]}]}}",
 	 "spec.ports[0].targetPort", "Invalid value: must be of type integer, not array"},
-	{"a service's ports by number and protocol", "Service", "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":["
-	 "{\"port\":53,\"protocol\":\"UDP\"},{\"port\":53,\"protocol\":\"TCP\"}]}}", NULL, NULL},
-	{"a service's port twice", "Service", "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":53},{\"port\":53}]}}",
-	 "spec.ports[1]", "Duplicate value: 53, \"TCP\""},
+	{"a service's ports by number and protocol", "Service",
+	 "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":["
+	 "{\"port\":53,\"protocol\":\"UDP\"},{\"port\":53,\"protocol\":\"TCP\"}]}}",
+	 NULL, NULL},
+	{"a service's port twice", "Service",
+	 "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":53},{\"port\":53}]}}", "spec.ports[1]",
+	 "Duplicate value: 53, \"TCP\""},
 };
 
 static void test_case(void **state)
@@ -170,12 +191,16 @@ static const struct {
 	{"a slash", "HTTPRoute", "{\"name\":\"a/b\"}", "metadata.name"},
 	{"dots in a namespace's name", "Namespace", "{\"name\":\"a.b\"}", "metadata.name"},
 	{"a service begins with a digit", "Service", "{\"name\":\"1a\"}", "metadata.name"},
-	{"a namespace where none belongs", "GatewayClass", "{\"name\":\"a\",\"namespace\":\"b\"}", "metadata.namespace"},
+	{"a namespace where none belongs", "GatewayClass", "{\"name\":\"a\",\"namespace\":\"b\"}",
+	 "metadata.namespace"},
 	{"a bad namespace", "HTTPRoute", "{\"name\":\"a\",\"namespace\":\"a.b\"}", "metadata.namespace"},
 	{"a prefix", "HTTPRoute", "{\"generateName\":\"route-\"}", NULL},
-	{"254 characters", "HTTPRoute", "{\"name\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}", "metadata.name"},
+	{"254 characters", "HTTPRoute",
+	 "{\"name\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	 "aaaaaaaaaaaaa"
+	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}",
+	 "metadata.name"},
 };
 
 static void test_identity(void **state)
@@ -226,18 +251,22 @@ static void test_defaults_and_pruning(void **state)
 {
 	struct causes causes;
 	bool changed;
-	yyjson_doc *doc = admitted("HTTPRoute", "{\"spec\":{\"rules\":[{\"backendRefs\":[{\"name\":\"s\",\"port\":80,\"x\":1}],"
-	                           "\"name\":null}],\"parentRefs\":[{\"name\":\"g\"}]},\"metadata\":{\"name\":\"r\"},"
-	                           "\"status\":{\"parents\":\"not mine\"}}", NULL, false, &causes, &changed);
+	yyjson_doc *doc = admitted("HTTPRoute",
+				   "{\"spec\":{\"rules\":[{\"backendRefs\":[{\"name\":\"s\",\"port\":80,\"x\":1}],"
+				   "\"name\":null}],\"parentRefs\":[{\"name\":\"g\"}]},\"metadata\":{\"name\":\"r\"},"
+				   "\"status\":{\"parents\":\"not mine\"}}",
+				   NULL, false, &causes, &changed);
 	yyjson_val *spec = doc_get(yyjson_doc_get_root(doc), "spec");
 	char *text = yyjson_val_write(spec, 0, NULL);
 
 	(void)state;
 	assert_int_equal(causes.total, 1);
 	assert_string_equal(causes.items[0].field, "spec.rules[0].backendRefs[0].x");
-	assert_string_equal(text, "{\"rules\":[{\"backendRefs\":[{\"name\":\"s\",\"port\":80,\"group\":\"\",\"kind\":\"Service\","
-	                    "\"weight\":1}],\"matches\":[{\"path\":{\"type\":\"PathPrefix\",\"value\":\"/\"}}]}],"
-	                    "\"parentRefs\":[{\"name\":\"g\",\"group\":\"gateway.networking.k8s.io\",\"kind\":\"Gateway\"}]}");
+	assert_string_equal(
+		text,
+		"{\"rules\":[{\"backendRefs\":[{\"name\":\"s\",\"port\":80,\"group\":\"\",\"kind\":\"Service\","
+		"\"weight\":1}],\"matches\":[{\"path\":{\"type\":\"PathPrefix\",\"value\":\"/\"}}]}],"
+		"\"parentRefs\":[{\"name\":\"g\",\"group\":\"gateway.networking.k8s.io\",\"kind\":\"Gateway\"}]}");
 	assert_null(doc_get(yyjson_doc_get_root(doc), "status"));
 	free(text);
 	causes_fini(&causes);
@@ -246,8 +275,10 @@ static void test_defaults_and_pruning(void **state)
 
 static void test_stamp(void **state)
 {
-	static const char given[] = "{\"metadata\":{\"name\":\"c\",\"namespace\":\"default\",\"uid\":\"mine\",\"generation\":7,"
-		"\"creationTimestamp\":\"2000-01-01T00:00:00Z\",\"resourceVersion\":\"5\",\"managedFields\":[{\"x\":1}]},"
+	static const char given[] =
+		"{\"metadata\":{\"name\":\"c\",\"namespace\":\"default\",\"uid\":\"mine\",\"generation\":7,"
+		"\"creationTimestamp\":\"2000-01-01T00:00:00Z\",\"resourceVersion\":\"5\",\"managedFields\":[{\"x\":1}]"
+		"},"
 		"\"data\":{\"a\":\"1\"},\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\"}";
 	struct causes causes;
 	bool changed;
@@ -281,34 +312,43 @@ static const struct {
 	int generation;
 } writes[] = {
 	{"the same", "\"spec\":{\"controllerName\":\"a.b/c\"}", false, false, 1},
-	{"the same with an older label", "\"apiVersion\":\"gateway.networking.k8s.io/v1beta1\","
-	 "\"spec\":{\"controllerName\":\"a.b/c\"}", false, false, 1},
-	{"a label", "\"metadata\":{\"name\":\"c\",\"labels\":{\"a\":\"b\"}},\"spec\":{\"controllerName\":\"a.b/c\"}", false, true, 1},
+	{"the same with an older label",
+	 "\"apiVersion\":\"gateway.networking.k8s.io/v1beta1\","
+	 "\"spec\":{\"controllerName\":\"a.b/c\"}",
+	 false, false, 1},
+	{"a label", "\"metadata\":{\"name\":\"c\",\"labels\":{\"a\":\"b\"}},\"spec\":{\"controllerName\":\"a.b/c\"}",
+	 false, true, 1},
 	{"the spec", "\"spec\":{\"controllerName\":\"a.b/c\",\"description\":\"x\"}", false, true, 2},
-	{"status by the main resource", "\"spec\":{\"controllerName\":\"a.b/c\"},\"status\":{\"conditions\":[]}", false, false, 1},
-	{"status by its subresource", "\"spec\":{\"controllerName\":\"x.y/z\"},\"status\":{\"conditions\":[]}", true, true, 1},
+	{"status by the main resource", "\"spec\":{\"controllerName\":\"a.b/c\"},\"status\":{\"conditions\":[]}", false,
+	 false, 1},
+	{"status by its subresource", "\"spec\":{\"controllerName\":\"x.y/z\"},\"status\":{\"conditions\":[]}", true,
+	 true, 1},
 };
 
 static void test_generation(void **state)
 {
 	struct causes causes;
 	bool changed;
-	yyjson_doc *old = admitted("GatewayClass", "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"controllerName\":\"a.b/c\"}}", NULL,
-	                           false, &causes, &changed);
+	yyjson_doc *old =
+		admitted("GatewayClass", "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"controllerName\":\"a.b/c\"}}",
+			 NULL, false, &causes, &changed);
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(writes); i++) {
 		char json[512];
 		yyjson_doc *doc;
 
-		snprintf(json, sizeof(json), "{%s%s}", strstr(writes[i].fields, "\"metadata\"") ? "" : "\"metadata\":{\"name\":\"c\"},",
-		         writes[i].fields);
-		doc = admitted("GatewayClass", json, yyjson_doc_get_root(old), writes[i].status_only, &causes, &changed);
+		snprintf(json, sizeof(json), "{%s%s}",
+			 strstr(writes[i].fields, "\"metadata\"") ? "" : "\"metadata\":{\"name\":\"c\"},",
+			 writes[i].fields);
+		doc = admitted("GatewayClass", json, yyjson_doc_get_root(old), writes[i].status_only, &causes,
+			       &changed);
 		if (causes.total)
 			fail_msg("%s: %s: %s", writes[i].name, causes.items[0].field, causes.items[0].message);
 		if (changed != writes[i].changed)
 			fail_msg("%s: changed is %d", writes[i].name, changed);
-		assert_int_equal(doc_int(doc_get(yyjson_doc_get_root(doc), "metadata"), "generation", 0), writes[i].generation);
+		assert_int_equal(doc_int(doc_get(yyjson_doc_get_root(doc), "metadata"), "generation", 0),
+				 writes[i].generation);
 		assert_string_equal(doc_str(doc_get(yyjson_doc_get_root(doc), "spec"), "controllerName"), "a.b/c");
 		yyjson_doc_free(doc);
 	}
@@ -319,8 +359,9 @@ static void test_immutable(void **state)
 {
 	struct causes causes;
 	bool changed;
-	yyjson_doc *old = admitted("Secret", "{\"metadata\":{\"name\":\"s\"},\"immutable\":true,\"stringData\":{\"k\":\"v\"}}", NULL,
-	                           false, &causes, &changed);
+	yyjson_doc *old =
+		admitted("Secret", "{\"metadata\":{\"name\":\"s\"},\"immutable\":true,\"stringData\":{\"k\":\"v\"}}",
+			 NULL, false, &causes, &changed);
 	yyjson_doc *doc;
 
 	(void)state;
@@ -332,8 +373,10 @@ static void test_immutable(void **state)
 	assert_string_equal(causes.items[0].field, "data");
 	causes_fini(&causes);
 	yyjson_doc_free(doc);
-	doc = admitted("Secret", "{\"metadata\":{\"name\":\"s\",\"labels\":{\"a\":\"b\"}},\"immutable\":true,\"data\":{\"k\":\"dg==\"}}",
-	               yyjson_doc_get_root(old), false, &causes, &changed);
+	doc = admitted(
+		"Secret",
+		"{\"metadata\":{\"name\":\"s\",\"labels\":{\"a\":\"b\"}},\"immutable\":true,\"data\":{\"k\":\"dg==\"}}",
+		yyjson_doc_get_root(old), false, &causes, &changed);
 	assert_int_equal(causes.total, 0);
 	assert_true(changed);
 	yyjson_doc_free(doc);
@@ -344,8 +387,9 @@ static void test_order_of_fields(void **state)
 {
 	struct causes causes;
 	bool changed;
-	yyjson_doc *doc = admitted("GatewayClass", "{\"spec\":{\"controllerName\":\"a.b/c\"},\"metadata\":{\"name\":\"c\"}}", NULL,
-	                           false, &causes, &changed);
+	yyjson_doc *doc =
+		admitted("GatewayClass", "{\"spec\":{\"controllerName\":\"a.b/c\"},\"metadata\":{\"name\":\"c\"}}",
+			 NULL, false, &causes, &changed);
 	static const char *const order[] = {"apiVersion", "kind", "metadata", "spec", "status"};
 	yyjson_val *key, *value;
 	size_t i, max;
