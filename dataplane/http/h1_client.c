@@ -146,13 +146,13 @@ void h1_client_settle(struct h1_conn *c)
 	if (c->stream) {
 		if (c->rx != RX_WHOLE || c->tx != TX_WHOLE)
 			return;
-		h1_stream_close(c, OK);
-		if (c->state != H1_OPEN || c->stream)
-			return;
 		c->used = true;
 		c->rx = RX_HEAD;
 		c->tx = TX_HEAD;
 		c->since_ns = c->http->shard->now_ns;
+		h1_stream_close(c, OK);
+		if (c->state != H1_OPEN || c->stream)
+			return;
 		if (c->keep_alive && !c->eof) {
 			c->client_ops->on_idle(c->client_user);
 			return;

@@ -121,29 +121,18 @@ void h1_credit(struct h1_conn *c, uint32_t credit)
 		tls_credit(c->tls, credit);
 }
 
-/* Drops the stream; its user has been told, or need not be. */
-static void stream_drop(struct h1_conn *c)
-{
-	struct http_stream *s = c->stream;
-
-	c->stream = NULL;
-	h1_drop_text(c);
-	h1_credit(c, stream_free(c->http, s));
-}
-
+/* The connection has forgotten the stream when its user is told, but the user can still look at it. */
 void h1_stream_close(struct h1_conn *c, enum err why)
 {
 	struct http_stream *s = c->stream;
-	const struct http_stream_ops *ops;
-	void *user;
 
 	if (!s)
 		return;
-	ops = s->ops;
-	user = s->user;
-	stream_drop(c);
-	if (ops)
-		ops->on_closed(user, why);
+	c->stream = NULL;
+	h1_drop_text(c);
+	if (s->ops)
+		s->ops->on_closed(s->user, why);
+	h1_credit(c, stream_free(c->http, s));
 }
 
 static void let_go(struct h1_conn *c, enum err why)
@@ -332,13 +321,13 @@ static void on_closed(void *user, enum err why)
 	struct http *h = c->http;
 
 	CHECK_MAGIC(c, H1_MAGIC);
-	c->tls = NULL;
 	if (c->state == H1_DEAD)
 		return;
 	http_enter(h);
 	let_go(c, why);
 	h1_input_clear(c);
 	h1_stream_close(c, why ? why : ERR_HTTP_TRUNCATED);
+	c->tls = NULL;
 	http_leave(h);
 }
 

@@ -316,8 +316,8 @@ static void on_down_closed(void *user, enum err why)
 	finish(x, why == OK);
 	x->down = NULL;
 	x->to_up.from = NULL;
-	if (x->up != NULL && x->to_down.whole) {
-		/* The response is whole, so is the upstream's part: on_up_closed() follows and the connection lives. */
+	if (x->up != NULL && x->to_down.whole && x->to_up.end_sent) {
+		/* Both of the upstream's messages are whole: on_up_closed() follows and the connection lives. */
 		body_drop(&x->to_up);
 		body_drop(&x->to_down);
 		return;
