@@ -108,11 +108,6 @@ yyjson_mut_val *body_object(const struct request *q, struct yaml_documents *docu
 {
 	yyjson_mut_val *object, *metadata;
 
-	if (q->kind->namespaced && q->path.namespace[0] == '\0') {
-		refusal_set(f, REFUSAL_METHOD_NOT_ALLOWED,
-			    "the server does not allow this method on the requested resource");
-		return NULL;
-	}
 	if (documents->n != 1 || !yyjson_mut_is_obj(documents->items[0].root)) {
 		refusal_set(f, REFUSAL_BAD_REQUEST, "the body must be one object");
 		return NULL;

@@ -1,4 +1,6 @@
 /* The router: path and method to handler, in one visible table. */
+#include <string.h>
+
 #include "base/check.h"
 #include "mgmt-api/api/api.h"
 
@@ -44,12 +46,18 @@ static bool resolve(struct request *q)
 	q->kind = kind_by_plural(p->group, p->plural);
 	if (q->kind == NULL || !kind_serves(q->kind, p->version))
 		return false;
-	if (p->type == PATH_SUBRESOURCE && (!q->kind->has_status || __builtin_strcmp(p->subresource, "status") != 0))
+	if (p->type == PATH_SUBRESOURCE && (!q->kind->has_status || strcmp(p->subresource, "status") != 0))
 		return false;
 	/* All namespaces may be listed at once; an object is only found in its own. */
 	if (q->kind->namespaced)
 		return p->namespaced || p->type == PATH_COLLECTION;
 	return !p->namespaced;
+}
+
+/* A collection of all namespaces can only be read. */
+static bool allows(const struct request *q)
+{
+	return q->path.type != PATH_COLLECTION || q->path.namespaced || !q->kind->namespaced || q->method == METHOD_GET;
 }
 
 void api_handle(struct api *api, struct request *q, struct answer *a)
@@ -69,7 +77,7 @@ void api_handle(struct api *api, struct request *q, struct answer *a)
 		answer_refusal(a, q, &f);
 		return;
 	}
-	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+	for (size_t i = 0; allows(q) && i < sizeof(routes) / sizeof(routes[0]); i++) {
 		if (routes[i].path == q->path.type && routes[i].method == q->method) {
 			routes[i].handler(api, q, a);
 			CHECK(a->code != 0);
