@@ -44,11 +44,17 @@ static enum err choose_response(const struct http_stream *s, const struct http_m
 	return OK;
 }
 
+/* A request without a body is whole from its head on, also while its on_head() runs. */
+static bool request_whole(const struct h1_conn *c)
+{
+	return c->rx == RX_WHOLE || (c->rx == RX_LENGTH && c->rx_left == 0);
+}
+
 /* An early answer that the client may not expect ends the connection: whether its body follows is not known. */
 static bool must_close(const struct h1_conn *c, const struct http_message *m, enum h1_tx tx)
 {
 	return !c->keep_alive || c->http->draining || tx == TX_UNTIL_CLOSE ||
-	       (c->rx != RX_WHOLE && (c->stream->expects || m->status >= 300));
+	       (!request_whole(c) && (c->stream->expects || m->status >= 300));
 }
 
 static enum err send_interim(struct h1_conn *c, struct http_stream *s, const struct http_message *m)

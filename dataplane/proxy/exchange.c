@@ -312,7 +312,7 @@ static void on_down_closed(void *user, enum err why)
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	if (why != OK && x->flags[0] == '\0')
-		exchange_flag(x, "DC");
+		exchange_flag(x, why == ERR_HTTP_SYNTAX || why == ERR_HTTP_FRAMING ? "DPE" : "DC");
 	finish(x, why == OK);
 	x->down = NULL;
 	x->to_up.from = NULL;
@@ -337,7 +337,8 @@ static void check_ending(struct exchange *x)
 
 static bool bodiless(const struct exchange *x, const struct http_message *m)
 {
-	return m->body == HTTP_BODY_NONE || x->method == HTTP_HEAD || m->status == 204 || m->status == 304;
+	return m->body == HTTP_BODY_NONE || (m->body == HTTP_BODY_LENGTH && m->content_length == 0) ||
+	       x->method == HTTP_HEAD || m->status == 204 || m->status == 304;
 }
 
 static void forward_interim(struct exchange *x, struct http_message *m)
@@ -402,10 +403,14 @@ static void on_up_end(void *user, struct http_message *trailers)
 	if (x->down == NULL)
 		return;
 	e = body_end(&x->to_down, trailers, http_stream_arena(x->down));
-	if (e != OK)
+	if (e != OK) {
 		cut(x, e);
-	else
-		check_ending(x);
+		return;
+	}
+	check_ending(x);
+	/* An answer before the request was whole: nobody wants its rest. */
+	if (!x->to_up.end_sent)
+		drop_upstream(x);
 }
 
 static void on_down_writable(void *user)

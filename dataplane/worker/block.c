@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "proxy/proxy.h"
 
 /* Nobody may change what was verified. */
 enum { SEALS = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW };
@@ -35,6 +36,8 @@ enum err block_open(int memfd, const struct table **t, char why[static BLOCK_WHY
 	if (block == MAP_FAILED)
 		return refuse(why, ERR_IO, strerror(errno));
 	e = table_verify(block, (size_t)st.st_size, &where);
+	if (!e)
+		e = proxy_verify(block, &where);
 	if (e) {
 		snprintf(why, BLOCK_WHY_MAX, "%s: %s", err_text(e), where ? where : "");
 		munmap(block, (size_t)st.st_size);

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "filter/filter.h"
 #include "http/http.h"
+#include "proxy/proxy.h"
 #include "table/builder.h"
 
 enum { ITEMS_MAX = 4096 };
@@ -93,18 +93,7 @@ static struct table_text put_text(struct draft *d, const char *text)
 
 static uint16_t field_id(const char *name)
 {
-	static const char *const names[] = {
-		"",
-#define FIELD(id, text, flags) text,
-#include "http/fields.def"
-#undef FIELD
-	};
-
-	for (uint16_t i = 1; i < HTTP_FIELDS; i++) {
-		if (strcasecmp(names[i], name) == 0)
-			return i;
-	}
-	return HTTP_FIELD_OTHER;
+	return http_field_id((struct text){.at = name, .len = (uint32_t)strlen(name)});
 }
 
 static uint8_t method_number(const char *name)
@@ -204,10 +193,24 @@ static uint32_t cluster_index(const struct draft *d, const char *name)
 
 static struct table_list put_filters(struct draft *d, const char *json)
 {
-	(void)d;
-	if (json != NULL)
-		DIE("filters are not there yet: %s", json);
-	return (struct table_list){0};
+	struct table_filter filters[FIXTURE_FEW] = {0};
+	struct filter_problem problem;
+	yyjson_doc *doc = json != NULL ? yyjson_read(json, strlen(json), 0) : NULL;
+	yyjson_val *item;
+	struct table_list l;
+	size_t i, n;
+
+	if (json == NULL)
+		return (struct table_list){0};
+	if (doc == NULL || yyjson_arr_size(yyjson_doc_get_root(doc)) > FIXTURE_FEW)
+		DIE("no JSON list of few filters: %s", json);
+	yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, item) {
+		if (filter_compile(item, d->b, &filters[i], &problem) != OK)
+			DIE("%s: %s", problem.path, problem.message);
+	}
+	l = builder_list(d->b, filters, sizeof(filters[0]), n);
+	yyjson_doc_free(doc);
+	return l;
 }
 
 static struct table_list put_predicates(struct draft *d, const struct fixture_pair *pairs, bool headers)
@@ -516,6 +519,8 @@ struct table *fixture_table(const struct fixture *f, size_t *bytes)
 	put_trie(d);
 	e = builder_finish(d->b, &block, bytes);
 	if (e != OK && table_verify(block, *bytes, &where) != OK)
+		DIE("does not verify: %s", where);
+	if (proxy_verify(block, &where) != OK)
 		DIE("does not verify: %s", where);
 	copy = aligned_alloc(64, (*bytes + 63) & ~(size_t)63);
 	memcpy(copy, block, *bytes);
