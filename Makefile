@@ -29,6 +29,10 @@ B := build/$(FLAVOUR)
 
 CC  := ccache gcc
 CXX := ccache g++
+ifeq ($(FLAVOUR),fuzz)
+CC  := ccache clang
+CXX := ccache clang++
+endif
 
 warnings := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wundef \
             -Wvla -Werror
@@ -39,10 +43,14 @@ common := -std=gnu17 -g -fno-omit-frame-pointer -fno-strict-aliasing -D_GNU_SOUR
 flavour_release := -O3 -DNDEBUG_SLOW
 flavour_faults  := -O2 -DNDEBUG_SLOW -DSLUICE_FAULTS
 flavour_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-sanitize=alignment -DSLUICE_ASAN
+# Fuzzing needs clang, whose warnings are others than those that the tree is kept free of.
+flavour_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-sanitize=alignment \
+                   -DSLUICE_ASAN -w
 CFLAGS_ALL := $(common) $(flavour_$(FLAVOUR)) $(CFLAGS)
 ldflavour_release := -O1
 ldflavour_faults  := -O1
 ldflavour_asan    := -fsanitize=address,undefined
+ldflavour_fuzz    := -fsanitize=fuzzer,address,undefined
 LDFLAGS_ALL := $(ldflavour_$(FLAVOUR)) -fuse-ld=lld $(LDFLAGS)
 
 # DPDK is linked statically, only the parts we use (drivers are constructors: they need --whole-archive).

@@ -360,8 +360,10 @@ void address_fini(struct ip *ip)
 {
 	struct address_table *t = &ip->link->addresses;
 
-	for (uint32_t i = 0; i < ADDRESS_SLOTS; i++)
-		timer_cancel(&ip->shard->wheel, &t->owned[i].timer);
+	for (uint32_t i = 0; i < ADDRESS_SLOTS; i++) {
+		if (t->tag[i] != 0)
+			timer_cancel(&ip->shard->wheel, &t->owned[i].timer);
+	}
 }
 
 enum ip_address_state ip_address_state(const struct ip_link *l, const struct addr *a)

@@ -7,24 +7,24 @@
 #include "ip/layer.h"
 #include "table/table.h"
 
-/* Zeroed, on cache lines, touched lazily where the allocator can. Boot only: failure stops the program. */
-static void *boot_alloc(size_t bytes)
+/* Zeroed, on a cache line, and touched only where it is used (calloc asks the kernel for zeroed pages). *room is to
+ * be freed. Boot only: failure stops the program. */
+static void *boot_alloc(size_t bytes, void **room)
 {
-	const size_t rounded = (bytes + 63) & ~(size_t)63;
-	void *p = aligned_alloc(64, rounded);
-
-	CHECK(p != NULL);
-	return memset(p, 0, rounded);
+	*room = calloc(1, bytes + 63);
+	CHECK(*room != NULL);
+	return (void *)(((uintptr_t)*room + 63) & ~(uintptr_t)63);
 }
 
 struct ip_link *ip_link_new(uint16_t workers)
 {
-	struct ip_link *l = boot_alloc(sizeof(*l));
+	void *room;
+	struct ip_link *l = boot_alloc(sizeof(*l), &room);
 
 	CHECK(workers > 0 && workers <= LIMIT_workers);
 	l->magic = IP_LINK_MAGIC;
+	l->room = room;
 	l->workers = workers;
-	neigh_init(&l->neighs);
 	return l;
 }
 
@@ -34,7 +34,7 @@ void ip_link_free(struct ip_link *l)
 		return;
 	CHECK_MAGIC(l, IP_LINK_MAGIC);
 	l->magic = 0;
-	free(l);
+	free(l->room);
 }
 
 static void open_iface(struct ip *ip, uint8_t i)
@@ -53,12 +53,20 @@ static void open_iface(struct ip *ip, uint8_t i)
 
 struct ip *ip_new(struct shard *s, struct ip_link *link, struct port_tx *tx, uint16_t ports_n, const struct ip_up *up)
 {
-	struct ip *ip = boot_alloc(sizeof(*ip));
+	void *room;
+	struct ip *ip = boot_alloc(sizeof(*ip), &room);
 
 	CHECK_MAGIC(link, IP_LINK_MAGIC);
 	CHECK(ports_n <= LIMIT_ports && s->workers == link->workers && s->worker < s->workers);
 	CHECK(up->on_tcp != NULL && up->on_icmp_error != NULL && (up->on_hand_over != NULL || s->workers == 1));
-	*ip = (struct ip){.magic = IP_MAGIC, .shard = s, .link = link, .tx = tx, .epoch = 1, .ports_n = ports_n, .up = *up};
+	ip->magic = IP_MAGIC;
+	ip->room = room;
+	ip->shard = s;
+	ip->link = link;
+	ip->tx = tx;
+	ip->epoch = 1;
+	ip->ports_n = ports_n;
+	ip->up = *up;
 	ip->link_owner = s->worker == IP_LINK_OWNER;
 	ip->ip4_id = (uint16_t)rng_u64(&s->rng);
 	for (uint8_t i = 0; i < ports_n; i++)
@@ -79,7 +87,7 @@ void ip_free(struct ip *ip)
 		neigh_fini(ip);
 	}
 	ip->magic = 0;
-	free(ip);
+	free(ip->room);
 }
 
 void ip_apply(struct ip *ip)

@@ -31,6 +31,7 @@ enum { HOP_LIMIT = 64 };      /* of what we send, but for neighbour discovery */
 
 struct ip_link {
 	uint64_t magic;
+	void *room;              /* what calloc gave */
 	uint16_t workers;
 	struct address_table addresses;
 	struct neigh_table neighs;
@@ -46,6 +47,7 @@ struct iface {
 
 struct ip {
 	uint64_t magic;
+	void *room;              /* what calloc gave */
 	struct shard *shard;
 	struct ip_link *link;
 	struct port_tx *tx;

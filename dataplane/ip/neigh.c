@@ -49,15 +49,6 @@ uint32_t neigh_find(const struct neigh_table *t, uint8_t iface, const struct add
 	return 0;
 }
 
-void neigh_init(struct neigh_table *t)
-{
-	for (uint32_t i = 1; i <= LIMIT_neighbours; i++) {
-		t->entry[i].next = (uint16_t)(i < LIMIT_neighbours ? i + 1 : 0);
-		t->entry[i].hot = UINT64_C(1) << 48; /* a generation of 0 would make a zeroed path match */
-	}
-	t->free = 1;
-}
-
 /* ---- the order of use ---- */
 
 static void unlink_used(struct neigh_table *t, uint16_t i)
@@ -142,14 +133,20 @@ uint16_t neigh_make(struct ip *ip, uint8_t iface, const struct addr *a)
 	struct neigh *n;
 	uint16_t i;
 
-	if (t->free == 0) {
+	if (t->free == 0 && t->made == LIMIT_neighbours) {
 		count(ip->shard->counters, C_limit_neighbours);
 		evict(ip);
+		if (t->free == 0)
+			return 0;
 	}
-	if ((i = t->free) == 0)
-		return 0;
+	if (t->free != 0) {
+		i = t->free;
+		t->free = t->entry[i].next;
+	} else {
+		i = (uint16_t)(t->made + 1);
+		__atomic_store_n(&t->made, i, __ATOMIC_RELAXED);
+	}
 	n = &t->entry[i];
-	t->free = n->next;
 	t->n++;
 	t->owned[i].ip = ip;
 	t->owned[i].queued = 0;
@@ -204,7 +201,7 @@ unsigned ip_neigh_walk(const struct ip_link *l, uint64_t now_ns, uint32_t *at, s
 		struct ip_neigh_info info = {0};
 		uint64_t hot, confirmed_ns;
 
-		if (i > LIMIT_neighbours) {
+		if (i > __atomic_load_n(&t->made, __ATOMIC_RELAXED)) {
 			*at = 0;
 			return n;
 		}

@@ -67,6 +67,7 @@ struct neigh_table {
 	/* the link owner's */
 	struct neigh_owned owned[LIMIT_neighbours + 1];
 	uint32_t n;
+	uint16_t made;           /* entries 1..made have been in use: those behind are untouched memory */
 	uint16_t free;           /* chained by next */
 	uint16_t newest, oldest;
 	struct timer sweep;
@@ -110,7 +111,6 @@ static inline enum neigh_state neigh_state(const struct neigh_table *t, uint32_t
 
 /* ---- the link owner: the table (neigh.c) ---- */
 
-void neigh_init(struct neigh_table *t);
 uint16_t neigh_make(struct ip *ip, uint8_t iface, const struct addr *a); /* new, in state NONE; evicts; 0: all are gateways */
 void neigh_free(struct ip *ip, uint16_t i);
 void neigh_touch(struct neigh_table *t, uint16_t i);                     /* most recently used */

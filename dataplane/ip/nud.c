@@ -197,8 +197,8 @@ static void sweep(struct timer *timer, uint64_t now_ns)
 	struct neigh_table *t = container_of(timer, struct neigh_table, sweep);
 	struct ip *ip = t->ip;
 
-	/* 4 KiB, eight bytes at a time: half a microsecond a second when nothing is marked. */
-	for (uint32_t i = 0; i <= LIMIT_neighbours; i += 8) {
+	/* Eight bytes at a time: half a microsecond a second when all entries are in use and none is marked. */
+	for (uint32_t i = 0; i <= t->made; i += 8) {
 		uint64_t marks = 0;
 
 		memcpy(&marks, &t->used[i], i + 8 <= sizeof(t->used) ? 8 : sizeof(t->used) - i);
@@ -346,7 +346,7 @@ void neigh_apply(struct ip *ip)
 {
 	struct neigh_table *t = &ip->link->neighs;
 
-	for (uint16_t i = 1; i <= LIMIT_neighbours; i++) {
+	for (uint16_t i = 1; i <= t->made; i++) {
 		if (t->entry[i].gateway && !is_gateway(ip, &t->entry[i]))
 			neigh_pin(t, i, false);
 	}
@@ -370,7 +370,7 @@ void neigh_fini(struct ip *ip)
 	struct neigh_table *t = &ip->link->neighs;
 
 	timer_cancel(&ip->shard->wheel, &t->sweep);
-	for (uint16_t i = 1; i <= LIMIT_neighbours; i++) {
+	for (uint16_t i = 1; i <= t->made; i++) {
 		if (t->entry[i].state != NEIGH_NONE)
 			neigh_free(ip, i);
 	}
