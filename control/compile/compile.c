@@ -1,9 +1,9 @@
 /*
  * From the model to a generation, part by part: machine, clusters, rules, paths, listeners.
  *
- * Deterministic by construction: everything is visited in the model's order, which follows from the objects alone, and
- * every sort has a total order. Linear but for the sorts. Lists that several items could share are written once for each
- * of them, because the verifier pays for what it visits by the bytes of the block.
+ * Deterministic by construction: everything is visited in the model's order, which follows from the objects alone,
+ * and every sort has a total order. Linear but for the sorts. Lists that several items could share are written once
+ * for each of them, because the verifier pays for what it visits by the bytes of the block.
  */
 #include "control/compile/compile.h"
 
@@ -191,9 +191,12 @@ static uint32_t put_listeners(const struct model *m, const struct paths *paths, 
 
 			if (!l->live)
 				continue;
-			name = region_print(r, "%s/%s/%s", l->gateway->object->namespace, l->gateway->object->name, l->name);
+			name = region_print(r, "%s/%s/%s", l->gateway->object->namespace, l->gateway->object->name,
+					    l->name);
 			all[n] = (struct table_listener){
-				.id = XXH3_64bits(name, strlen(name)), .name = text(b, name), .hostname = text(b, l->hostname),
+				.id = XXH3_64bits(name, strlen(name)),
+				.name = text(b, name),
+				.hostname = text(b, l->hostname),
 			};
 			paths_hosts(paths, l, b, r, &all[n].hosts, &all[n].catch_all);
 			index[l->index] = n++;
@@ -217,7 +220,8 @@ static bool first_of_port(const struct model_gateway *g, uint32_t at)
 static struct table_bind bind_of(const struct model_gateway *g, const struct addr *a, uint16_t port, struct builder *b,
                                  struct region *r, const uint32_t *index)
 {
-	uint32_t *hashes = REGION_ARRAY(r, uint32_t, g->listeners_n), *values = REGION_ARRAY(r, uint32_t, g->listeners_n);
+	uint32_t *hashes = REGION_ARRAY(r, uint32_t, g->listeners_n),
+		 *values = REGION_ARRAY(r, uint32_t, g->listeners_n);
 	struct table_bind bind = {.addr = *a, .port = port, .protocol = TABLE_HTTP, .catch_all = TABLE_NONE};
 	uint32_t n = 0;
 

@@ -1,8 +1,8 @@
 /*
  * Attachments sorted by listener, hostname and age of the route are virtual hosts, one after the other. Each gets a
  * trie of its own: every match is placed at a node, and when all are placed one sort by (node, kind, precedence)
- * gives the lists of all nodes. Precedence within a list is the Gateway API's: has a method, number of headers, number of
- * query parameters, then the order of age, name, rule and match, in which they were placed.
+ * gives the lists of all nodes. Precedence within a list is the Gateway API's: has a method, number of headers,
+ * number of query parameters, then the order of age, name, rule and match, in which they were placed.
  *
  * Where a virtual host has no rule for a request the next less specific one of the same listener is asked:
  * a.b.example, *.b.example, *.example, and the one for all.
@@ -195,7 +195,8 @@ static struct table_list put_predicates(struct paths *p, const struct model_pred
 			.compare = TABLE_EQUAL,
 		};
 		if (headers)
-			all[i].field_id = (uint16_t)http_field_id((struct text){.at = from[i].name, .len = (uint32_t)name_len});
+			all[i].field_id =
+				(uint16_t)http_field_id((struct text){.at = from[i].name, .len = (uint32_t)name_len});
 	}
 	return builder_list(p->builder, all, sizeof(all[0]), n);
 }

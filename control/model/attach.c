@@ -18,7 +18,8 @@ static struct model_gateway *parent_gateway(const struct build *b, yyjson_val *r
 	const char *group = doc_str(ref, "group"), *kind = doc_str(ref, "kind"), *namespace = doc_str(ref, "namespace");
 	struct name_key key;
 
-	if ((group[0] != '\0' && strcmp(group, GATEWAY_GROUP) != 0) || (kind[0] != '\0' && strcmp(kind, "Gateway") != 0))
+	if ((group[0] != '\0' && strcmp(group, GATEWAY_GROUP) != 0) ||
+	    (kind[0] != '\0' && strcmp(kind, "Gateway") != 0))
 		return NULL;
 	/* An explicit empty group is the core group, which has no Gateway. */
 	if (group[0] == '\0' && doc_get(ref, "group") != NULL)
@@ -138,7 +139,8 @@ static struct model_condition join(struct build *b, struct model_route *route, s
 	if (!any_allowed)
 		return condition_false("NotAllowedByListeners", "No listener allows HTTPRoutes of this namespace.");
 	if (!any_common)
-		return condition_false("NoMatchingListenerHostname", "No listener has a hostname in common with the route.");
+		return condition_false("NoMatchingListenerHostname",
+				       "No listener has a hostname in common with the route.");
 	return *rules;
 }
 

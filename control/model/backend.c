@@ -2,11 +2,11 @@
  * From a backendRef to a cluster: the endpoints behind a Service's port (its EndpointSlices) or behind a Backend.
  *
  * Clusters are shared: all refs to one port of one Service are one cluster with one identity, so their connections
- * and their health are shared too. A Service without ready endpoints is a cluster without endpoints (503); what cannot be
- * resolved is no cluster (500) and a reason for the route's ResolvedRefs.
+ * and their health are shared too. A Service without ready endpoints is a cluster without endpoints (503); what
+ * cannot be resolved is no cluster (500) and a reason for the route's ResolvedRefs.
  *
- * Only ready endpoints count (Gateway API, semantics 26). Of a family in which the machine has no address none count: they
- * could not be reached, and every second request to a dual-stack Service would fail.
+ * Only ready endpoints count (Gateway API, semantics 26). Of a family in which the machine has no address none count:
+ * they could not be reached, and every second request to a dual-stack Service would fail.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -209,7 +209,8 @@ static const struct resolved *resolve_service(struct build *b, const char *names
 	yyjson_val *service_port_found;
 
 	if (service == NULL)
-		return fail(b, "BackendNotFound", region_print(b->region, "the Service %s/%s does not exist", namespace, name));
+		return fail(b, "BackendNotFound",
+			    region_print(b->region, "the Service %s/%s does not exist", namespace, name));
 	if (strcmp(doc_str(doc_get(service->root, "spec"), "type"), "ExternalName") == 0)
 		return fail(b, "InvalidKind", region_print(b->region,
 			"the Service %s/%s is of type ExternalName, which is not supported", namespace, name));
@@ -218,8 +219,9 @@ static const struct resolved *resolve_service(struct build *b, const char *names
 		            namespace, name));
 	service_port_found = service_port(service, port);
 	if (service_port_found == NULL)
-		return fail(b, "PortNotFound", region_print(b->region, "the Service %s/%s has no TCP port %ld", namespace,
-		            name, (long)port));
+		return fail(
+			b, "PortNotFound",
+			region_print(b->region, "the Service %s/%s has no TCP port %ld", namespace, name, (long)port));
 	if (!protocol_spoken(doc_str(service_port_found, "appProtocol")))
 		return fail(b, "UnsupportedProtocol", region_print(b->region,
 			"appProtocol %s of the Service %s/%s is not supported by this version",
@@ -281,10 +283,13 @@ static const char *backend_problem(struct build *b, yyjson_val *spec, struct end
 		struct addr a;
 
 		if (ip == NULL)
-			return region_print(b->region, "spec.endpoints[%zu]: only ip endpoints are supported by this version", i);
-		if (addr_parse(doc_str(ip, "address"), &a) != OK || addr_is_loopback(&a) || port <= 0 || port > UINT16_MAX)
-			return region_print(b->region, "spec.endpoints[%zu].ip: %s port %ld is not the address of another host",
-			                    i, doc_str(ip, "address"), (long)port);
+			return region_print(b->region,
+					    "spec.endpoints[%zu]: only ip endpoints are supported by this version", i);
+		if (addr_parse(doc_str(ip, "address"), &a) != OK || addr_is_loopback(&a) || port <= 0 ||
+		    port > UINT16_MAX)
+			return region_print(b->region,
+					    "spec.endpoints[%zu].ip: %s port %ld is not the address of another host", i,
+					    doc_str(ip, "address"), (long)port);
 		add_endpoint(b, all, &a, (uint16_t)port);
 	}
 	return NULL;
@@ -297,10 +302,12 @@ static const struct resolved *resolve_backend(struct build *b, const char *names
 	const char *problem;
 
 	if (backend == NULL)
-		return fail(b, "BackendNotFound", region_print(b->region, "the Backend %s/%s does not exist", namespace, name));
+		return fail(b, "BackendNotFound",
+			    region_print(b->region, "the Backend %s/%s does not exist", namespace, name));
 	problem = backend_problem(b, doc_get(backend->root, "spec"), &all);
 	if (problem != NULL)
-		return fail(b, "InvalidBackendRef", region_print(b->region, "the Backend %s/%s: %s", namespace, name, problem));
+		return fail(b, "InvalidBackendRef",
+			    region_print(b->region, "the Backend %s/%s: %s", namespace, name, problem));
 	return add_cluster(b, region_print(b->region, "backend/%s/%s", namespace, name), &all);
 }
 
@@ -351,9 +358,10 @@ const struct resolved *backend_resolve(struct build *b, yyjson_val *ref, const c
 		            group[0] != '\0' ? "/" : "", kind));
 	if (strcmp(namespace, route_namespace) != 0 &&
 	    !grant_allows(b, GATEWAY_GROUP, "HTTPRoute", route_namespace, group, kind, namespace, name))
-		return fail(b, "RefNotPermitted", region_print(b->region,
-			"no ReferenceGrant in %s allows HTTPRoutes of %s to refer to the %s %s", namespace, route_namespace,
-			kind, name));
+		return fail(b, "RefNotPermitted",
+			    region_print(b->region,
+					 "no ReferenceGrant in %s allows HTTPRoutes of %s to refer to the %s %s",
+					 namespace, route_namespace, kind, name));
 	name_key_clear(&key);
 	name_key_add(&key, kind);
 	name_key_add(&key, namespace);

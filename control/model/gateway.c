@@ -101,7 +101,8 @@ static void read_listener(struct build *b, struct model_gateway *g, yyjson_val *
 		"The protocol %s is not supported by this version, only HTTP is.", l->protocol));
 }
 
-/* Protocols that cannot share a port: all over TCP that differ. UDP is by itself. Unknown ones stand in nobody's way. */
+/* Protocols that cannot share a port: all over TCP that differ. UDP is by itself. Unknown ones stand in nobody's way.
+ */
 static bool protocols_conflict(const struct model_listener *x, const struct model_listener *y)
 {
 	static const char *const over_tcp[] = {"HTTP", "HTTPS", "TLS", "TCP"};
@@ -174,8 +175,10 @@ static void judge(struct build *b, struct model_gateway *g)
 		g->accepted = condition_false("Pending", region_print(b->region, "The GatewayClass %s is not accepted.",
 		                              g->class->object->name));
 	else if (parameters != NULL)
-		g->accepted = condition_false("InvalidParameters", region_print(b->region,
-			"spec.infrastructure.parametersRef: the kind %s is not supported.", doc_str(parameters, "kind")));
+		g->accepted = condition_false(
+			"InvalidParameters",
+			region_print(b->region, "spec.infrastructure.parametersRef: the kind %s is not supported.",
+				     doc_str(parameters, "kind")));
 	else if (good == g->listeners_n)
 		g->accepted = condition_true("Accepted", "The Gateway is accepted.");
 	else if (good > 0)

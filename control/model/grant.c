@@ -49,8 +49,8 @@ bool grant_allows(const struct build *b, const char *from_group, const char *fro
 	const char *const names[] = {to_name, ""};
 
 	for (size_t i = 0; i < 2; i++) {
-		const struct name_key key = key_of(from_group, from_kind, from_namespace, to_group, to_kind, to_namespace,
-		                                   names[i]);
+		const struct name_key key =
+			key_of(from_group, from_kind, from_namespace, to_group, to_kind, to_namespace, names[i]);
 
 		if (names_find(b->grants, key.bytes, key.len) != NULL)
 			return true;

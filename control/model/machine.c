@@ -43,7 +43,8 @@ static void read_ports(struct build *b, yyjson_val *list)
 			return;
 		}
 		if (name[0] == '\0' || doc_str(item, "device")[0] == '\0' || port_index(m, name) != PORT_NONE) {
-			complain(b, region_print(b->region, "spec.ports[%zu]: needs a name of its own and a device", i));
+			complain(b,
+				 region_print(b->region, "spec.ports[%zu]: needs a name of its own and a device", i));
 			continue;
 		}
 		m->ports[m->ports_n++] = (struct model_port){
@@ -67,8 +68,10 @@ static void read_addresses(struct build *b, yyjson_val *list)
 		const char *text = doc_str(item, "address");
 
 		if (!prefix_parse(text, &a.addr, &a.prefix_bits))
-			complain(b, region_print(b->region, "spec.addresses[%zu].address: \"%s\" is not an address with "
-			                         "a prefix length", i, text));
+			complain(b, region_print(b->region,
+						 "spec.addresses[%zu].address: \"%s\" is not an address with "
+						 "a prefix length",
+						 i, text));
 		else if (a.port == PORT_NONE)
 			complain(b, region_print(b->region, "spec.addresses[%zu].port: there is no port \"%s\"", i,
 			                         doc_str(item, "port")));
@@ -185,8 +188,10 @@ static void read_pool(struct build *b, yyjson_val *list)
 			r.next = r.first;
 			b->pool[b->pool_n++] = r;
 		} else {
-			complain(b, region_print(b->region, "spec.vipPool[%zu]: needs either a cidr, or first and last of "
-			                         "one family in that order", i));
+			complain(b, region_print(b->region,
+						 "spec.vipPool[%zu]: needs either a cidr, or first and last of "
+						 "one family in that order",
+						 i));
 		}
 	}
 }

@@ -1,16 +1,17 @@
 /*
  * The model: a plain, resolved graph of what the objects of one snapshot mean. Gateways with their addresses and
- * listeners, the routes attached to them, rules in the order of the Gateway API, clusters with their endpoints; and for
- * everything that could not be done, the condition that says so. compile/ turns it into tables, status/ into conditions.
+ * listeners, the routes attached to them, rules in the order of the Gateway API, clusters with their endpoints; and
+ * for everything that could not be done, the condition that says so. compile/ turns it into tables, status/ into
+ * conditions.
  *
- * One bad thing fails alone: a rule that the data plane cannot obey answers 500 and is named in the route's condition; a
- * listener that is refused takes nothing with it. Nothing is accepted and then ignored.
+ * One bad thing fails alone: a rule that the data plane cannot obey answers 500 and is named in the route's
+ * condition; a listener that is refused takes nothing with it. Nothing is accepted and then ignored.
  *
  * The model depends on the objects only (with their metadata and status), never on the order they were loaded in.
  *
- * VIPs. A Gateway without spec.addresses gets one IPv4 and one IPv6 address from Machine.spec.vipPool. The allocation is
- * stored where the Gateway API shows it, in Gateway.status.addresses: what is there and still in the pool is kept, the
- * others get the lowest free addresses, oldest Gateway first. So it survives restarts, and until the status is
+ * VIPs. A Gateway without spec.addresses gets one IPv4 and one IPv6 address from Machine.spec.vipPool. The allocation
+ * is stored where the Gateway API shows it, in Gateway.status.addresses: what is there and still in the pool is kept,
+ * the others get the lowest free addresses, oldest Gateway first. So it survives restarts, and until the status is
  * written the same snapshot gives the same answer.
  *
  * Everything belongs to the model's region; texts and yyjson values are borrowed from the snapshot, which the caller

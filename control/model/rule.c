@@ -173,7 +173,8 @@ static void read_backend(struct rule_reader *r, yyjson_val *ref, size_t i, struc
 	r->rule->weight_sum += out->weight;
 	check_filters(r, out->filters, (int)i);
 	if (has_answer(out->filters))
-		break_rule(r, region_print(r->b->region, "backendRefs[%zu].filters: RequestRedirect is not supported here", i));
+		break_rule(r, region_print(r->b->region,
+					   "backendRefs[%zu].filters: RequestRedirect is not supported here", i));
 	if (to->cluster == NULL && r->route->resolved_refs.ok)
 		r->route->resolved_refs = condition_false(to->reason, region_print(r->b->region,
 			"rules[%zu].backendRefs[%zu]: %s.", r->index, i, to->message));
@@ -242,14 +243,15 @@ static struct model_condition judge(struct build *b, struct model_route *route)
 			continue;
 		broken++;
 		if (used < sizeof(text))
-			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %u: %s", used > 0 ? "; Rule" : "Dropped Rule",
-			                         i, route->rules[i].invalid);
+			used += (size_t)snprintf(text + used, sizeof(text) - used, "%s %u: %s",
+						 used > 0 ? "; Rule" : "Dropped Rule", i, route->rules[i].invalid);
 	}
 	if (broken == 0)
 		return condition_true("Accepted", "The route is accepted.");
 	if (broken == route->rules_n)
 		return condition_false("UnsupportedValue", region_print(b->region, "%s (answers 500).", text));
-	route->partially_invalid = condition_true("UnsupportedValue", region_print(b->region, "%s (answers 500).", text));
+	route->partially_invalid =
+		condition_true("UnsupportedValue", region_print(b->region, "%s (answers 500).", text));
 	return condition_true("Accepted", "The route is accepted, but for some of its rules.");
 }
 

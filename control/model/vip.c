@@ -229,8 +229,11 @@ static bool supported(struct build *b, struct model_gateway *g)
 		if (read_request(entry, &a) != REQUEST_UNSUPPORTED)
 			continue;
 		if (g->accepted.ok)
-			g->accepted = condition_false("UnsupportedAddress", region_print(b->region,
-				"spec.addresses[%zu].type: %s is not supported, only IPAddress.", i, doc_str(entry, "type")));
+			g->accepted = condition_false(
+				"UnsupportedAddress",
+				region_print(b->region,
+					     "spec.addresses[%zu].type: %s is not supported, only IPAddress.", i,
+					     doc_str(entry, "type")));
 		return false;
 	}
 	return true;

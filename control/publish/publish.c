@@ -186,7 +186,8 @@ static void offer(struct publisher *p, int64_t deadline_ms)
 	if (doc_bool(root, "ok", false)) {
 		conclude(p, PUBLISH_LIVE, "");
 	} else {
-		conclude(p, PUBLISH_REFUSED, doc_str(root, "reason")[0] != '\0' ? doc_str(root, "reason") : "no reason given");
+		conclude(p, PUBLISH_REFUSED,
+			 doc_str(root, "reason")[0] != '\0' ? doc_str(root, "reason") : "no reason given");
 	}
 	yyjson_doc_free(reply);
 }

@@ -1,12 +1,15 @@
 /*
- * The publisher: brings the newest generation to the data plane, over dataplane.sock (base/frame.h), and knows its answer.
+ * The publisher: brings the newest generation to the data plane, over dataplane.sock (base/frame.h), and knows its
+ * answer.
  *
  * publisher_want() says what should be there; publisher_push() brings it there: it connects if need be, asks which
  * generation the data plane has, sends the wanted one (a sealed memfd) unless its content is already there, and keeps
  * the verdict. It is cheap when there is nothing to do, so the caller's loop calls it after every want and about four
- * times a second: that is how a data plane that was restarted gets its tables. It blocks for at most the deadline given.
+ * times a second: that is how a data plane that was restarted gets its tables. It blocks for at most the deadline
+ * given.
  *
- * Control does not store generations: the data plane persists the last good one, and control can always compile it again.
+ * Control does not store generations: the data plane persists the last good one, and control can always compile it
+ * again.
  */
 #ifndef PUBLISH_PUBLISH_H
 #define PUBLISH_PUBLISH_H

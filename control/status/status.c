@@ -29,7 +29,8 @@ static struct model_condition programmed_by_verdict(struct status_round *s, yyjs
 	yyjson_val *before = find_condition(old, type);
 
 	if (s->verdict->state == PUBLISH_LIVE)
-		return (struct model_condition){.ok = true, .reason = ok_reason, .message = "The data plane serves it."};
+		return (struct model_condition){
+			.ok = true, .reason = ok_reason, .message = "The data plane serves it."};
 	if (s->verdict->state == PUBLISH_REFUSED)
 		return (struct model_condition){.reason = refused_reason, .message = s->refused};
 	/* Nothing is known now: what was said of this generation stands. */
@@ -58,14 +59,16 @@ static struct model_condition gateway_programmed(struct status_round *s, const s
 	return c;
 }
 
-static struct model_condition listener_programmed(struct status_round *s, const struct model_listener *l, yyjson_val *old)
+static struct model_condition listener_programmed(struct status_round *s, const struct model_listener *l,
+						  yyjson_val *old)
 {
 	if (!l->accepted.ok)
 		return (struct model_condition){.reason = "Invalid", .message = l->accepted.message};
 	if (!l->takes_http_routes)
 		return (struct model_condition){.reason = "Invalid", .message = l->resolved_refs.message};
 	if (!l->live)
-		return (struct model_condition){.reason = "Pending", .message = "The Gateway is not accepted or has no address."};
+		return (struct model_condition){.reason = "Pending",
+						.message = "The Gateway is not accepted or has no address."};
 	return programmed_by_verdict(s, old, "Programmed", "Programmed", "Invalid");
 }
 

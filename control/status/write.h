@@ -22,7 +22,8 @@ void write_condition(const struct status_writer *w, yyjson_mut_val *list, yyjson
 yyjson_val *find_condition(yyjson_val *list, const char *type);      /* or null */
 /* Copies the members of an object, or the conditions of a list, that are not named in `ours` (ends with null). */
 void copy_others(const struct status_writer *w, yyjson_mut_val *to, yyjson_val *from, const char *const *ours);
-void copy_other_conditions(const struct status_writer *w, yyjson_mut_val *to, yyjson_val *from, const char *const *ours);
+void copy_other_conditions(const struct status_writer *w, yyjson_mut_val *to, yyjson_val *from,
+			   const char *const *ours);
 /* The same document, whatever the order of members. */
 bool same_value(yyjson_mut_val *a, yyjson_val *b);
 

@@ -36,62 +36,151 @@ struct row {
 #define WORLD(...) {MACHINE, CLASS, SERVICE("a"), SLICE("a", "198.18.1.11"), __VA_ARGS__}
 
 static const struct row rows[] = {
-	{"prefixes by segments", WORLD(DEFAULT_GW, ROUTE("r", "01", RULES(MATCH(PREFIX("/v2"), "a") "," MATCH(PREFIX("/s/"), "a")))), {
-		{NULL, "GET x/v2", "default/r/0"}, {NULL, "GET x/v2/", "default/r/0"}, {NULL, "GET x/v2/y", "default/r/0"},
-		{NULL, "GET x/v2?q=1", "default/r/0"}, {NULL, "GET x/v2example", "404"}, {NULL, "GET x/V2", "404"}, {NULL, "GET x/", "404"},
-		{NULL, "GET x/s", "default/r/1"}, {NULL, "GET x/s/t", "default/r/1"}, {NULL, "GET x/st", "404"}}},
-	{"exact paths", WORLD(DEFAULT_GW, ROUTE("r", "01", RULES(MATCH(EXACT("/one"), "a") "," MATCH(EXACT("/two/"), "a") "," MATCH(EXACT("/"), "a")))), {
-		{NULL, "GET x/one", "default/r/0"}, {NULL, "GET x/one/", "404"}, {NULL, "GET x/one/two", "404"}, {NULL, "GET x/One", "404"},
-		{NULL, "GET x/two/", "default/r/1"}, {NULL, "GET x/two", "404"}, {NULL, "GET x/", "default/r/2"}, {NULL, "GET x/?a=b", "default/r/2"}}},
-	{"exact before prefix, longest prefix, whatever the order", WORLD(DEFAULT_GW,
-		ROUTE("r", "01", RULES(MATCH(PREFIX("/"), "a") "," MATCH(PREFIX("/m"), "a") "," MATCH(PREFIX("/m/n"), "a") "," MATCH(EXACT("/m/n"), "a")))), {
-		{NULL, "GET x/m/n", "default/r/3"}, {NULL, "GET x/m/n/o", "default/r/2"}, {NULL, "GET x/m/n/", "default/r/2"}, {NULL, "GET x/m/o", "default/r/1"}, {NULL, "GET x/z", "default/r/0"}}},
-	{"method, headers, parameters decide in this order", WORLD(DEFAULT_GW, ROUTE("r", "01", RULES(
-		MATCH(PREFIX("/"), "a") "," MATCH(QUERY(HEADER("q", "1")), "a") "," MATCH(HEADERS(HEADER("One", "1")), "a") ","
-		MATCH(HEADERS(HEADER("one", "1") "," HEADER("two", "2")), "a") "," MATCH("'method':'POST'", "a") ","
-		MATCH(QUERY(HEADER("q", "1") "," HEADER("p", "2")), "a")))), {
-		{NULL, "GET x/", "default/r/0"}, {NULL, "GET x/?q=1", "default/r/1"}, {NULL, "GET x/?p=2&q=1", "default/r/5"}, {NULL, "GET x/?Q=1", "default/r/0"},
-		{NULL, "GET x/?q=1 ONE:1", "default/r/2"}, {NULL, "GET x/?q=1 one:1 two:2", "default/r/3"}, {NULL, "POST x/?q=1 one:1 two:2", "default/r/4"}, {NULL, "GET x/ one:x", "default/r/0"}}},
-	{"conditions of a match are all needed, matches any", WORLD(DEFAULT_GW, ROUTE("r", "01", RULES(
-		"{'matches':[{" PREFIX("/a") "," HEADERS(HEADER("v", "2")) "},{" EXACT("/b") ",'method':'PUT'}]," TO("a") "}"))), {
-		{NULL, "GET x/a v:2", "default/r/0"}, {NULL, "GET x/a", "404"}, {NULL, "PUT x/b", "default/r/0"}, {NULL, "GET x/b", "404"}}},
-	{"of a repeated header name the first counts", WORLD(DEFAULT_GW, ROUTE("r", "01", RULES(MATCH(HEADERS(HEADER("X", "1") "," HEADER("x", "2")), "a")))), {
-		{NULL, "GET x/ x:1", "default/r/0"}, {NULL, "GET x/ x:2", "404"}}},
-	{"equal matches: the older route", WORLD(DEFAULT_GW, ROUTE("a-young", "03", RULES(MATCH(PREFIX("/"), "a"))), ROUTE("b-old", "02", RULES(MATCH(PREFIX("/"), "a")))), {
-		{NULL, "GET x/", "default/b-old/0"}}},
-	{"equal matches and age: by name, then the first rule", WORLD(DEFAULT_GW, ROUTE("b", "02", RULES(MATCH(PREFIX("/"), "a"))),
-		ROUTE("a", "02", RULES(MATCH(PREFIX("/"), "a") "," MATCH(PREFIX("/"), "a")))), {{NULL, "GET x/", "default/a/0"}}},
-	{"more specific wins across routes", WORLD(DEFAULT_GW, ROUTE("old", "01", HOSTS("'x.example'") RULES(MATCH(PREFIX("/"), "a"))),
-		ROUTE("new", "02", HOSTS("'x.example'") RULES(MATCH(PREFIX("/long"), "a") "," MATCH(HEADERS(HEADER("h", "1")), "a")))), {
-		{NULL, "GET x.example/long/x", "default/new/0"}, {NULL, "GET x.example/", "default/old/0"}, {NULL, "GET x.example/ h:1", "default/new/1"}}},
-	{"hostnames of routes: exact, wildcards by length, all", WORLD(DEFAULT_GW, ROUTE("e", "01", HOSTS("'a.b.example'") RULES(MATCH(PREFIX("/e"), "a"))),
-		ROUTE("w2", "01", HOSTS("'*.b.example'") RULES(MATCH(PREFIX("/w"), "a"))), ROUTE("w1", "01", HOSTS("'*.example'") RULES(MATCH(PREFIX("/w1"), "a") "," MATCH(PREFIX("/w"), "a"))),
-		ROUTE("all", "01", RULES(MATCH(PREFIX("/"), "a")))), {
-		{NULL, "GET a.b.example/e", "default/e/0"}, {NULL, "GET A.B.Example:8080/e", "default/e/0"}, {NULL, "GET a.b.example/w", "default/w2/0"}, {NULL, "GET x.y.b.example/w", "default/w2/0"},
-		{NULL, "GET a.b.example/w1", "default/w1/0"}, {NULL, "GET b.example/w", "default/w1/1"}, {NULL, "GET a.b.example/z", "default/all/0"},
-		{NULL, "GET example/w", "default/all/0"}, {NULL, "GET /w", "default/all/0"}, {NULL, "GET b.example/e", "default/all/0"}}},
-	{"isolation: the most specific listener only", WORLD(GATEWAY("gw", "01", LISTENER("all", "80", "") "," LISTENER("w1", "80", HOST("*.example")) ","
-		LISTENER("w2", "80", HOST("*.foo.example")) "," LISTENER("e", "80", HOST("abc.foo.example"))),
-		ROUTE_IN("default", "all", "01", "{'name':'gw','sectionName':'all'}", RULES(MATCH(PREFIX("/all"), "a"))),
-		ROUTE_IN("default", "w1", "01", "{'name':'gw','sectionName':'w1'}", RULES(MATCH(PREFIX("/w1"), "a"))),
-		ROUTE_IN("default", "w2", "01", "{'name':'gw','sectionName':'w2'}", HOSTS("'bar.foo.example','*.foo.example'") RULES(MATCH(PREFIX("/w2"), "a"))),
-		ROUTE_IN("default", "e", "01", "{'name':'gw','sectionName':'e'}", RULES(MATCH(PREFIX("/e"), "a")))), {
-		{NULL, "GET bar.test/all", "default/all/0"}, {NULL, "GET bar.test/w1", "404"}, {NULL, "GET bar.example/w1", "default/w1/0"}, {NULL, "GET bar.example/all", "404"},
-		{NULL, "GET bar.foo.example/w2", "default/w2/0"}, {NULL, "GET zip.foo.example/w2", "default/w2/0"}, {NULL, "GET bar.foo.example/w1", "404"}, {NULL, "GET abc.foo.example/e", "default/e/0"},
-		{NULL, "GET abc.foo.example/w2", "404"}, {NULL, "GET foo.example/w1", "default/w1/0"}, {NULL, "GET example/all", "default/all/0"}}},
-	{"a listener's hostname binds routes without one", WORLD(GATEWAY("gw", "01", LISTENER("e", "80", HOST("very.specific.example")) "," LISTENER("w", "80", HOST("*.wildcard.io"))),
-		ROUTE("r", "01", RULES(MATCH(PREFIX("/"), "a")))), {
-		{NULL, "GET very.specific.example/", "default/r/0"}, {NULL, "GET x.y.wildcard.io/", "default/r/0"}, {NULL, "GET wildcard.io/", "404"}, {NULL, "GET non.matching.example/", "404"}}},
-	{"ports and addresses are apart", WORLD(GATEWAY("gw", "01", HTTP "," LISTENER("alt", "8080", "")), GATEWAY("two", "02", HTTP),
-		ROUTE_IN("default", "one", "01", "{'name':'gw','port':80}", RULES(MATCH(PREFIX("/"), "a"))), ROUTE_IN("default", "alt", "01", "{'name':'gw','port':8080}", RULES(MATCH(PREFIX("/"), "a"))),
-		ROUTE_IN("default", "two", "01", "{'name':'two'}", RULES(MATCH(PREFIX("/"), "a")))), {
-		{"198.18.0.10:80", "GET x/", "default/one/0"}, {"198.18.0.10:8080", "GET x/", "default/alt/0"}, {"198.18.0.11:80", "GET x/", "default/two/0"},
-		{"2001:2::11:80", "GET x/", "default/two/0"}, {"198.18.0.11:8080", "GET x/", "404"}, {"198.18.0.12:80", "GET x/", "404"}}},
-	{"a rule that cannot be obeyed answers 500 alone", WORLD(DEFAULT_GW, ROUTE("r", "01", RULES(MATCH(PREFIX("/ok"), "a")
-		",{'matches':[{" PREFIX("/retry") "}],'retry':{'attempts':1}," TO("a") "},{'matches':[{" PREFIX("/none") "}]}"))), {
-		{NULL, "GET x/ok", "default/r/0"}, {NULL, "GET x/retry", "default/r/1 500"}, {NULL, "GET x/none", "default/r/2 500"}}},
-	{"a route on a listener that is refused is nowhere", WORLD(GATEWAY("gw", "01", LISTENER("a", "80", "") ",{'name':'b','port':80,'protocol':'TLS'}," LISTENER("c", "81", "")),
-		ROUTE("r", "01", RULES(MATCH(PREFIX("/"), "a")))), {{"198.18.0.10:80", "GET x/", "404"}, {"198.18.0.10:81", "GET x/", "default/r/0"}}},
+	{"prefixes by segments",
+	 WORLD(DEFAULT_GW, ROUTE("r", "01", RULES(MATCH(PREFIX("/v2"), "a") "," MATCH(PREFIX("/s/"), "a")))),
+	 {{NULL, "GET x/v2", "default/r/0"},
+	  {NULL, "GET x/v2/", "default/r/0"},
+	  {NULL, "GET x/v2/y", "default/r/0"},
+	  {NULL, "GET x/v2?q=1", "default/r/0"},
+	  {NULL, "GET x/v2example", "404"},
+	  {NULL, "GET x/V2", "404"},
+	  {NULL, "GET x/", "404"},
+	  {NULL, "GET x/s", "default/r/1"},
+	  {NULL, "GET x/s/t", "default/r/1"},
+	  {NULL, "GET x/st", "404"}}},
+	{"exact paths",
+	 WORLD(DEFAULT_GW,
+	       ROUTE("r", "01",
+		     RULES(MATCH(EXACT("/one"), "a") "," MATCH(EXACT("/two/"), "a") "," MATCH(EXACT("/"), "a")))),
+	 {{NULL, "GET x/one", "default/r/0"},
+	  {NULL, "GET x/one/", "404"},
+	  {NULL, "GET x/one/two", "404"},
+	  {NULL, "GET x/One", "404"},
+	  {NULL, "GET x/two/", "default/r/1"},
+	  {NULL, "GET x/two", "404"},
+	  {NULL, "GET x/", "default/r/2"},
+	  {NULL, "GET x/?a=b", "default/r/2"}}},
+	{"exact before prefix, longest prefix, whatever the order",
+	 WORLD(DEFAULT_GW, ROUTE("r", "01",
+				 RULES(MATCH(PREFIX("/"), "a") "," MATCH(PREFIX("/m"), "a") "," MATCH(
+					 PREFIX("/m/n"), "a") "," MATCH(EXACT("/m/n"), "a")))),
+	 {{NULL, "GET x/m/n", "default/r/3"},
+	  {NULL, "GET x/m/n/o", "default/r/2"},
+	  {NULL, "GET x/m/n/", "default/r/2"},
+	  {NULL, "GET x/m/o", "default/r/1"},
+	  {NULL, "GET x/z", "default/r/0"}}},
+	{"method, headers, parameters decide in this order",
+	 WORLD(DEFAULT_GW,
+	       ROUTE("r", "01",
+		     RULES(MATCH(PREFIX("/"), "a") "," MATCH(QUERY(HEADER("q", "1")), "a") "," MATCH(
+			     HEADERS(HEADER("One", "1")),
+			     "a") "," MATCH(HEADERS(HEADER("one", "1") "," HEADER("two", "2")),
+					    "a") "," MATCH("'method':'POST'",
+							   "a") "," MATCH(QUERY(HEADER("q", "1") "," HEADER("p", "2")),
+									  "a")))),
+	 {{NULL, "GET x/", "default/r/0"},
+	  {NULL, "GET x/?q=1", "default/r/1"},
+	  {NULL, "GET x/?p=2&q=1", "default/r/5"},
+	  {NULL, "GET x/?Q=1", "default/r/0"},
+	  {NULL, "GET x/?q=1 ONE:1", "default/r/2"},
+	  {NULL, "GET x/?q=1 one:1 two:2", "default/r/3"},
+	  {NULL, "POST x/?q=1 one:1 two:2", "default/r/4"},
+	  {NULL, "GET x/ one:x", "default/r/0"}}},
+	{"conditions of a match are all needed, matches any",
+	 WORLD(DEFAULT_GW, ROUTE("r", "01",
+				 RULES("{'matches':[{" PREFIX("/a") "," HEADERS(HEADER("v", "2")) "},{" EXACT(
+					 "/b") ",'method':'PUT'}]," TO("a") "}"))),
+	 {{NULL, "GET x/a v:2", "default/r/0"},
+	  {NULL, "GET x/a", "404"},
+	  {NULL, "PUT x/b", "default/r/0"},
+	  {NULL, "GET x/b", "404"}}},
+	{"of a repeated header name the first counts",
+	 WORLD(DEFAULT_GW, ROUTE("r", "01", RULES(MATCH(HEADERS(HEADER("X", "1") "," HEADER("x", "2")), "a")))),
+	 {{NULL, "GET x/ x:1", "default/r/0"}, {NULL, "GET x/ x:2", "404"}}},
+	{"equal matches: the older route",
+	 WORLD(DEFAULT_GW, ROUTE("a-young", "03", RULES(MATCH(PREFIX("/"), "a"))),
+	       ROUTE("b-old", "02", RULES(MATCH(PREFIX("/"), "a")))),
+	 {{NULL, "GET x/", "default/b-old/0"}}},
+	{"equal matches and age: by name, then the first rule",
+	 WORLD(DEFAULT_GW, ROUTE("b", "02", RULES(MATCH(PREFIX("/"), "a"))),
+	       ROUTE("a", "02", RULES(MATCH(PREFIX("/"), "a") "," MATCH(PREFIX("/"), "a")))),
+	 {{NULL, "GET x/", "default/a/0"}}},
+	{"more specific wins across routes",
+	 WORLD(DEFAULT_GW, ROUTE("old", "01", HOSTS("'x.example'") RULES(MATCH(PREFIX("/"), "a"))),
+	       ROUTE("new", "02",
+		     HOSTS("'x.example'")
+			     RULES(MATCH(PREFIX("/long"), "a") "," MATCH(HEADERS(HEADER("h", "1")), "a")))),
+	 {{NULL, "GET x.example/long/x", "default/new/0"},
+	  {NULL, "GET x.example/", "default/old/0"},
+	  {NULL, "GET x.example/ h:1", "default/new/1"}}},
+	{"hostnames of routes: exact, wildcards by length, all",
+	 WORLD(DEFAULT_GW, ROUTE("e", "01", HOSTS("'a.b.example'") RULES(MATCH(PREFIX("/e"), "a"))),
+	       ROUTE("w2", "01", HOSTS("'*.b.example'") RULES(MATCH(PREFIX("/w"), "a"))),
+	       ROUTE("w1", "01", HOSTS("'*.example'") RULES(MATCH(PREFIX("/w1"), "a") "," MATCH(PREFIX("/w"), "a"))),
+	       ROUTE("all", "01", RULES(MATCH(PREFIX("/"), "a")))),
+	 {{NULL, "GET a.b.example/e", "default/e/0"},
+	  {NULL, "GET A.B.Example:8080/e", "default/e/0"},
+	  {NULL, "GET a.b.example/w", "default/w2/0"},
+	  {NULL, "GET x.y.b.example/w", "default/w2/0"},
+	  {NULL, "GET a.b.example/w1", "default/w1/0"},
+	  {NULL, "GET b.example/w", "default/w1/1"},
+	  {NULL, "GET a.b.example/z", "default/all/0"},
+	  {NULL, "GET example/w", "default/all/0"},
+	  {NULL, "GET /w", "default/all/0"},
+	  {NULL, "GET b.example/e", "default/all/0"}}},
+	{"isolation: the most specific listener only",
+	 WORLD(GATEWAY("gw", "01",
+		       LISTENER("all", "80", "") "," LISTENER("w1", "80", HOST("*.example")) "," LISTENER(
+			       "w2", "80", HOST("*.foo.example")) "," LISTENER("e", "80", HOST("abc.foo.example"))),
+	       ROUTE_IN("default", "all", "01", "{'name':'gw','sectionName':'all'}", RULES(MATCH(PREFIX("/all"), "a"))),
+	       ROUTE_IN("default", "w1", "01", "{'name':'gw','sectionName':'w1'}", RULES(MATCH(PREFIX("/w1"), "a"))),
+	       ROUTE_IN("default", "w2", "01", "{'name':'gw','sectionName':'w2'}",
+			HOSTS("'bar.foo.example','*.foo.example'") RULES(MATCH(PREFIX("/w2"), "a"))),
+	       ROUTE_IN("default", "e", "01", "{'name':'gw','sectionName':'e'}", RULES(MATCH(PREFIX("/e"), "a")))),
+	 {{NULL, "GET bar.test/all", "default/all/0"},
+	  {NULL, "GET bar.test/w1", "404"},
+	  {NULL, "GET bar.example/w1", "default/w1/0"},
+	  {NULL, "GET bar.example/all", "404"},
+	  {NULL, "GET bar.foo.example/w2", "default/w2/0"},
+	  {NULL, "GET zip.foo.example/w2", "default/w2/0"},
+	  {NULL, "GET bar.foo.example/w1", "404"},
+	  {NULL, "GET abc.foo.example/e", "default/e/0"},
+	  {NULL, "GET abc.foo.example/w2", "404"},
+	  {NULL, "GET foo.example/w1", "default/w1/0"},
+	  {NULL, "GET example/all", "default/all/0"}}},
+	{"a listener's hostname binds routes without one",
+	 WORLD(GATEWAY("gw", "01",
+		       LISTENER("e", "80", HOST("very.specific.example")) "," LISTENER("w", "80",
+										       HOST("*.wildcard.io"))),
+	       ROUTE("r", "01", RULES(MATCH(PREFIX("/"), "a")))),
+	 {{NULL, "GET very.specific.example/", "default/r/0"},
+	  {NULL, "GET x.y.wildcard.io/", "default/r/0"},
+	  {NULL, "GET wildcard.io/", "404"},
+	  {NULL, "GET non.matching.example/", "404"}}},
+	{"ports and addresses are apart",
+	 WORLD(GATEWAY("gw", "01", HTTP "," LISTENER("alt", "8080", "")), GATEWAY("two", "02", HTTP),
+	       ROUTE_IN("default", "one", "01", "{'name':'gw','port':80}", RULES(MATCH(PREFIX("/"), "a"))),
+	       ROUTE_IN("default", "alt", "01", "{'name':'gw','port':8080}", RULES(MATCH(PREFIX("/"), "a"))),
+	       ROUTE_IN("default", "two", "01", "{'name':'two'}", RULES(MATCH(PREFIX("/"), "a")))),
+	 {{"198.18.0.10:80", "GET x/", "default/one/0"},
+	  {"198.18.0.10:8080", "GET x/", "default/alt/0"},
+	  {"198.18.0.11:80", "GET x/", "default/two/0"},
+	  {"2001:2::11:80", "GET x/", "default/two/0"},
+	  {"198.18.0.11:8080", "GET x/", "404"},
+	  {"198.18.0.12:80", "GET x/", "404"}}},
+	{"a rule that cannot be obeyed answers 500 alone",
+	 WORLD(DEFAULT_GW,
+	       ROUTE("r", "01",
+		     RULES(MATCH(PREFIX("/ok"), "a") ",{'matches':[{" PREFIX("/retry") "}],'retry':{'attempts':1}," TO(
+			     "a") "},{'matches':[{" PREFIX("/none") "}]}"))),
+	 {{NULL, "GET x/ok", "default/r/0"},
+	  {NULL, "GET x/retry", "default/r/1 500"},
+	  {NULL, "GET x/none", "default/r/2 500"}}},
+	{"a route on a listener that is refused is nowhere",
+	 WORLD(GATEWAY("gw", "01",
+		       LISTENER("a", "80", "") ",{'name':'b','port':80,'protocol':'TLS'}," LISTENER("c", "81", "")),
+	       ROUTE("r", "01", RULES(MATCH(PREFIX("/"), "a")))),
+	 {{"198.18.0.10:80", "GET x/", "404"}, {"198.18.0.10:81", "GET x/", "default/r/0"}}},
 };
 
 /* ---- requests ---- */
@@ -196,12 +285,14 @@ static void run_row(void **state)
 	struct snapshot *s = world_new(row->objects, NULL);
 	struct generation g = compile(s);
 
-	for (size_t i = 0; i < sizeof(row->requests) / sizeof(row->requests[0]) && row->requests[i].request != NULL; i++) {
+	for (size_t i = 0; i < sizeof(row->requests) / sizeof(row->requests[0]) && row->requests[i].request != NULL;
+	     i++) {
 		char got[256];
 
 		decide(g.table, &row->requests[i], got, sizeof(got));
 		if (strcmp(got, row->requests[i].served_by) != 0)
-			fail_msg("%s: \"%s\" is served by %s, not %s", row->name, row->requests[i].request, got, row->requests[i].served_by);
+			fail_msg("%s: \"%s\" is served by %s, not %s", row->name, row->requests[i].request, got,
+				 row->requests[i].served_by);
 	}
 	generation_fini(&g);
 	snapshot_put(s);
@@ -211,11 +302,21 @@ static void run_row(void **state)
 
 static void test_backends(void **state)
 {
-	static const char *const objects[] = {MACHINE, CLASS, DEFAULT_GW, SERVICE("a"), SLICE("a", "198.18.1.11"), SERVICE("b"),
-		ROUTE("r", "01", RULES("{'timeouts':{'request':'1s','backendRequest':'500ms'},'backendRefs':[{'name':'a','port':80,'weight':9,"
-		"'filters':[{'type':'RequestHeaderModifier','requestHeaderModifier':{'set':[{'name':'x','value':'y'}]}}]},"
-		"{'name':'gone','port':80,'weight':2},{'name':'b','port':80,'weight':1}]},"
-		"{'filters':[{'type':'RequestRedirect','requestRedirect':{'scheme':'https'}}]}")), NULL};
+	static const char *const objects[] = {
+		MACHINE,
+		CLASS,
+		DEFAULT_GW,
+		SERVICE("a"),
+		SLICE("a", "198.18.1.11"),
+		SERVICE("b"),
+		ROUTE("r", "01",
+		      RULES("{'timeouts':{'request':'1s','backendRequest':'500ms'},'backendRefs':[{'name':'a','port':"
+			    "80,'weight':9,"
+			    "'filters':[{'type':'RequestHeaderModifier','requestHeaderModifier':{'set':[{'name':'x','"
+			    "value':'y'}]}}]},"
+			    "{'name':'gone','port':80,'weight':2},{'name':'b','port':80,'weight':1}]},"
+			    "{'filters':[{'type':'RequestRedirect','requestRedirect':{'scheme':'https'}}]}")),
+		NULL};
 	struct snapshot *s = world_new(objects, NULL);
 	struct generation g = compile(s);
 	const struct table *t = g.table;
@@ -249,14 +350,30 @@ static void test_backends(void **state)
 
 static void test_order(void **state)
 {
-	static const char *const objects[] = {MACHINE, CLASS, GATEWAY("gw", "01", LISTENER("w", "80", HOST("*.example") FROM_ALL) "," HTTP), GATEWAY("two", "01", HTTP), GATEWAY("three", "02", HTTP),
-		SERVICE("a"), SERVICE("b"), SLICE("a", "198.18.1.11"), SLICE_WITH("default", "a-2", "a", "IPv4", "{'port':8080}", "{'addresses':['198.18.1.13']},{'addresses':['198.18.1.12']}"),
-		SLICE("b", "198.18.1.12"), BACKEND_WITH("x", "'endpoints':[{'ip':{'address':'198.18.1.12','port':81}}]"),
-		ROUTE("r1", "03", HOSTS("'a.example','*.example'") RULES(MATCH(PREFIX("/x/y"), "b") "," MATCH(HEADERS(HEADER("h", "1")), "a"))),
-		ROUTE("r2", "02", RULES(MATCH(EXACT("/x"), "a") "," MATCH(PREFIX("/x"), "missing"))), ROUTE("r3", "02", RULES(MATCH(EXACT("/x"), "b"))),
-		ROUTE_IN("other", "r4", "01", "{'name':'gw','namespace':'default'}", RULES("{'backendRefs':[{'name':'a','namespace':'default','port':80}]}")),
-		ROUTE_IN("default", "r5", "01", "{'name':'two'},{'name':'three'}", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'x'}]}")),
-		GRANT("default", "HTTPRoute", "other", "Service", ""), NULL};
+	static const char *const objects[] = {
+		MACHINE,
+		CLASS,
+		GATEWAY("gw", "01", LISTENER("w", "80", HOST("*.example") FROM_ALL) "," HTTP),
+		GATEWAY("two", "01", HTTP),
+		GATEWAY("three", "02", HTTP),
+		SERVICE("a"),
+		SERVICE("b"),
+		SLICE("a", "198.18.1.11"),
+		SLICE_WITH("default", "a-2", "a", "IPv4", "{'port':8080}",
+			   "{'addresses':['198.18.1.13']},{'addresses':['198.18.1.12']}"),
+		SLICE("b", "198.18.1.12"),
+		BACKEND_WITH("x", "'endpoints':[{'ip':{'address':'198.18.1.12','port':81}}]"),
+		ROUTE("r1", "03",
+		      HOSTS("'a.example','*.example'")
+			      RULES(MATCH(PREFIX("/x/y"), "b") "," MATCH(HEADERS(HEADER("h", "1")), "a"))),
+		ROUTE("r2", "02", RULES(MATCH(EXACT("/x"), "a") "," MATCH(PREFIX("/x"), "missing"))),
+		ROUTE("r3", "02", RULES(MATCH(EXACT("/x"), "b"))),
+		ROUTE_IN("other", "r4", "01", "{'name':'gw','namespace':'default'}",
+			 RULES("{'backendRefs':[{'name':'a','namespace':'default','port':80}]}")),
+		ROUTE_IN("default", "r5", "01", "{'name':'two'},{'name':'three'}",
+			 RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'x'}]}")),
+		GRANT("default", "HTTPRoute", "other", "Service", ""),
+		NULL};
 	enum { OBJECTS = sizeof(objects) / sizeof(objects[0]) - 1, SHUFFLES = 50 };
 	struct snapshot *s = world_new(objects, NULL);
 	struct generation first = compile(s);
@@ -319,17 +436,32 @@ static void test_many_routes(void **state)
 
 		assert_true(asprintf(&text, SERVICE_WITH("default", "svc-%d", "{'port':80}"), i) > 0);
 		objects[n++] = text;
-		assert_true(asprintf(&text, SLICE_WITH("default", "svc-%d-1", "svc-%d", "IPv4", "{'port':8080}", "{'addresses':['198.18.1.%d']}"), i, i, i + 1) > 0);
+		assert_true(asprintf(&text,
+				     SLICE_WITH("default", "svc-%d-1", "svc-%d", "IPv4", "{'port':8080}",
+						"{'addresses':['198.18.1.%d']}"),
+				     i, i, i + 1) > 0);
 		objects[n++] = text;
 	}
 	for (int i = 0; i < ROUTES; i++) {
 		char *text;
 
-		assert_true(asprintf(&text, ROUTE("route-%d", "02", HOSTS("'host-%d.example'") RULES("{'matches':[{" PATH("PathPrefix", "/api/v%d") "}],'filters':[{'type':'RequestHeaderModifier',"
-			"'requestHeaderModifier':{'set':[{'name':'x-route','value':'%d'}]}}],'backendRefs':[{'name':'svc-%d','port':80,'weight':9},{'name':'svc-%d','port':80,'weight':1}]},"
-			"{'matches':[{" PATH("Exact", "/login") ",'method':'POST'}],'backendRefs':[{'name':'svc-%d','port':80}]},"
-			"{'matches':[{'headers':[{'name':'X-Version','value':'2'}]}],'backendRefs':[{'name':'svc-%d','port':80}]}")),
-			i, i % 2000, i, i, i % SERVICES, (i + 1) % SERVICES, i % SERVICES, i % SERVICES) > 0);
+		assert_true(
+			asprintf(&text,
+				 ROUTE("route-%d", "02",
+				       HOSTS("'host-%d.example'") RULES("{'matches':[{" PATH(
+					       "PathPrefix",
+					       "/api/v%d") "}],'filters':[{'type':'RequestHeaderModifier',"
+							   "'requestHeaderModifier':{'set':[{'name':'x-route','value':'"
+							   "%d'}]}}],'backendRefs':[{'name':'svc-%d','port':80,'weight'"
+							   ":9},{'name':'svc-%d','port':80,'weight':1}]},"
+							   "{'matches':[{" PATH(
+								   "Exact",
+								   "/login") ",'method':'POST'}],'backendRefs':[{'name'"
+									     ":'svc-%d','port':80}]},"
+									     "{'matches':[{'headers':[{'name':'X-"
+									     "Version','value':'2'}]}],'backendRefs':[{"
+									     "'name':'svc-%d','port':80}]}")),
+				 i, i % 2000, i, i, i % SERVICES, (i + 1) % SERVICES, i % SERVICES, i % SERVICES) > 0);
 		objects[n++] = text;
 	}
 	s = world_new(objects, NULL);
@@ -338,7 +470,8 @@ static void test_many_routes(void **state)
 	modelled = ms_since(&from);
 	assert_int_equal(generation_compile(m, &g), OK);
 	compiled = ms_since(&from);
-	print_message("10,000 routes: model %.1f ms, compile %.1f ms, %zu bytes\n", modelled, compiled - modelled, g.bytes);
+	print_message("10,000 routes: model %.1f ms, compile %.1f ms, %zu bytes\n", modelled, compiled - modelled,
+		      g.bytes);
 	assert_int_equal(g.table->rules.n, 3 * ROUTES);
 	verify(&g);
 	assert_true(compiled < MS_MAX);

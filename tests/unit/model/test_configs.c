@@ -72,8 +72,9 @@ static void add_file(struct set *s, const char *path)
 		fail_msg("%s:%u:%u: %s", path, error.line, error.column, error.text);
 	for (size_t i = 0; i < all.n; i++) {
 		yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-		const struct kind *kind = kind_find(yyjson_mut_get_str(yyjson_mut_obj_get(all.items[i].root, "apiVersion")),
-		                                    yyjson_mut_get_str(yyjson_mut_obj_get(all.items[i].root, "kind")));
+		const struct kind *kind =
+			kind_find(yyjson_mut_get_str(yyjson_mut_obj_get(all.items[i].root, "apiVersion")),
+				  yyjson_mut_get_str(yyjson_mut_obj_get(all.items[i].root, "kind")));
 
 		assert_non_null(kind);
 		yyjson_mut_doc_set_root(doc, yyjson_mut_val_mut_copy(doc, all.items[i].root));
@@ -193,7 +194,8 @@ static void check_status(struct snapshot **s)
 
 static void run_row(void **state)
 {
-	static const char class[] = "{\"apiVersion\":\"gateway.networking.k8s.io/v1\",\"kind\":\"GatewayClass\",\"metadata\":"
+	static const char class[] =
+		"{\"apiVersion\":\"gateway.networking.k8s.io/v1\",\"kind\":\"GatewayClass\",\"metadata\":"
 		"{\"name\":\"sluice\"},\"spec\":{\"controllerName\":\"sluice.internal/gateway-controller\"}}";
 	const struct row *row = *state;
 	yyjson_doc *class_doc = yyjson_read(class, strlen(class), 0);

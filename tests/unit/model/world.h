@@ -19,8 +19,9 @@
 
 enum { WORLD_MAX = 48 };
 
-#define META(ns, name, created) \
-	"'metadata':{'namespace':'" ns "','name':'" name "','generation':3,'creationTimestamp':'2026-01-" created "T00:00:00Z'}"
+#define META(ns, name, created)                                                                                        \
+	"'metadata':{'namespace':'" ns "','name':'" name "','generation':3,'creationTimestamp':'2026-01-" created      \
+	"T00:00:00Z'}"
 
 #define MACHINE_WITH(spec) "{'apiVersion':'sluice.internal/v1alpha1','kind':'Machine','metadata':{'name':'self'," \
 	"'generation':2},'spec':{" spec "}}"
@@ -43,14 +44,17 @@ enum { WORLD_MAX = 48 };
 #define RULES(rules) ",'rules':[" rules "]"
 #define PATH(type, value) "'path':{'type':'" type "','value':'" value "'}"
 #define TO(service) "'backendRefs':[{'name':'" service "','port':80}]"
-#define SERVICE_WITH(ns, name, ports) "{'apiVersion':'v1','kind':'Service'," META(ns, name, "01") ",'spec':{'ports':[" ports "]}}"
+#define SERVICE_WITH(ns, name, ports)                                                                                  \
+	"{'apiVersion':'v1','kind':'Service'," META(ns, name, "01") ",'spec':{'ports':[" ports "]}}"
 #define SERVICE(name) SERVICE_WITH("default", name, "{'port':80,'targetPort':8080}")
-#define SLICE_WITH(ns, name, service, type, ports, endpoints) "{'apiVersion':'discovery.k8s.io/v1','kind':'EndpointSlice'," \
-	"'metadata':{'namespace':'" ns "','name':'" name "','labels':{'kubernetes.io/service-name':'" service "'}}," \
+#define SLICE_WITH(ns, name, service, type, ports, endpoints)                                                          \
+	"{'apiVersion':'discovery.k8s.io/v1','kind':'EndpointSlice',"                                                  \
+	"'metadata':{'namespace':'" ns "','name':'" name "','labels':{'kubernetes.io/service-name':'" service "'}},"   \
 	"'addressType':'" type "','ports':[" ports "],'endpoints':[" endpoints "]}"
 #define SLICE(service, address) SLICE_WITH("default", service "-1", service, "IPv4", "{'port':8080}", \
 	"{'addresses':['" address "']}")
-#define NAMESPACE(name, labels) "{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'" name "','labels':{" labels "}}}"
+#define NAMESPACE(name, labels)                                                                                        \
+	"{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'" name "','labels':{" labels "}}}"
 #define GRANT(ns, from_kind, from_ns, to_kind, to_more) "{'apiVersion':'gateway.networking.k8s.io/v1beta1'," \
 	"'kind':'ReferenceGrant'," META(ns, "grant", "01") ",'spec':{'from':[{'group':'gateway.networking.k8s.io'," \
 	"'kind':'" from_kind "','namespace':'" from_ns "'}],'to':[{'group':'','kind':'" to_kind "'" to_more "}]}}"

@@ -15,7 +15,8 @@ static const struct publish_verdict live = {.state = PUBLISH_LIVE}, unreachable 
 /* The world after the patches were stored. */
 static struct snapshot *store(struct snapshot *s, const struct status_patches *p)
 {
-	static const char *const kinds[] = {"Machine", "GatewayClass", "Gateway", "HTTPRoute", "Backend", "Service", "EndpointSlice"};
+	static const char *const kinds[] = {"Machine", "GatewayClass", "Gateway",      "HTTPRoute",
+					    "Backend", "Service",      "EndpointSlice"};
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
 	yyjson_mut_val *all = yyjson_mut_arr(doc);
 	struct snapshot *next;
@@ -36,7 +37,8 @@ static struct snapshot *store(struct snapshot *s, const struct status_patches *p
 				status = yyjson_read(p->items[j].status, p->items[j].status_n, 0);
 				assert_non_null(status);
 				yyjson_mut_obj_remove_key(copy, "status");
-				yyjson_mut_obj_add_val(doc, copy, "status", yyjson_val_mut_copy(doc, yyjson_doc_get_root(status)));
+				yyjson_mut_obj_add_val(doc, copy, "status",
+						       yyjson_val_mut_copy(doc, yyjson_doc_get_root(status)));
 				yyjson_doc_free(status);
 			}
 			yyjson_mut_arr_append(all, copy);
@@ -123,8 +125,15 @@ static yyjson_val *parent(struct snapshot *s, size_t i)
 
 static void test_all_kinds(void **state)
 {
-	static const char *const objects[] = {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULE_A), SERVICE("a"), SLICE("a", "198.18.1.11"),
-		BACKEND_WITH("b", "'endpoints':[{'ip':{'address':'198.18.1.12','port':81}}]"), NULL};
+	static const char *const objects[] = {
+		MACHINE,
+		CLASS,
+		DEFAULT_GW,
+		ROUTE("r", "01", RULE_A),
+		SERVICE("a"),
+		SLICE("a", "198.18.1.11"),
+		BACKEND_WITH("b", "'endpoints':[{'ip':{'address':'198.18.1.12','port':81}}]"),
+		NULL};
 	struct snapshot *s = settle(world_new(objects, NULL), &live, T1);
 	struct status_patches p;
 	yyjson_val *status;
@@ -161,9 +170,11 @@ static void test_all_kinds(void **state)
 	assert_string_equal(shown(doc_get(parent(s, 0), "conditions"), "ResolvedRefs"), "True/ResolvedRefs 3 " T1);
 	assert_string_equal(shown(doc_get(parent(s, 0), "conditions"), "PartiallyInvalid"), "none");
 
-	assert_string_equal(shown(doc_get(status_of(s, "Machine", "", "self"), "conditions"), "Ready"), "True/Ready 2 " T1);
+	assert_string_equal(shown(doc_get(status_of(s, "Machine", "", "self"), "conditions"), "Ready"),
+			    "True/Ready 2 " T1);
 	assert_int_equal(yyjson_arr_size(doc_get(status_of(s, "Machine", "", "self"), "vips")), 2);
-	assert_string_equal(shown(doc_get(status_of(s, "Backend", "default", "b"), "conditions"), "Accepted"), "True/Accepted 3 " T1);
+	assert_string_equal(shown(doc_get(status_of(s, "Backend", "default", "b"), "conditions"), "Accepted"),
+			    "True/Accepted 3 " T1);
 
 	/* Once is enough. */
 	p = compute(s, &live, T2);
@@ -181,7 +192,8 @@ static void test_verdicts(void **state)
 	(void)state;
 	assert_string_equal(shown(gateway_conditions(s), "Programmed"), "False/Pending 3 " T1);
 	assert_string_equal(shown(gateway_conditions(s), "Accepted"), "True/Accepted 3 " T1);
-	assert_string_equal(shown(doc_get(status_of(s, "Machine", "", "self"), "conditions"), "Ready"), "False/Pending 2 " T1);
+	assert_string_equal(shown(doc_get(status_of(s, "Machine", "", "self"), "conditions"), "Ready"),
+			    "False/Pending 2 " T1);
 	s = settle(s, &live, T2);
 	assert_string_equal(shown(gateway_conditions(s), "Programmed"), "True/Programmed 3 " T2);
 	assert_string_equal(shown(gateway_conditions(s), "Accepted"), "True/Accepted 3 " T1);
@@ -193,20 +205,28 @@ static void test_verdicts(void **state)
 	assert_string_equal(shown(gateway_conditions(s), "Programmed"), "False/Invalid 3 2026-02-04T00:00:00Z");
 	assert_string_equal(doc_str(condition(gateway_conditions(s), "Programmed"), "message"),
 	                    "The data plane refused the configuration: too many.");
-	assert_string_equal(shown(doc_get(listener(s, 0), "conditions"), "Programmed"), "False/Invalid 3 2026-02-04T00:00:00Z");
+	assert_string_equal(shown(doc_get(listener(s, 0), "conditions"), "Programmed"),
+			    "False/Invalid 3 2026-02-04T00:00:00Z");
 	snapshot_put(s);
 }
 
-#define STORED(generation) ",'status':{'attachedListenerSets':4,'addresses':[{'type':'IPAddress','value':'198.18.0.12'}],'conditions':[" \
-	"{'type':'Accepted','status':'True','observedGeneration':" generation ",'lastTransitionTime':'2020-01-01T00:00:00Z','reason':'Accepted','message':'old'}," \
-	"{'type':'Programmed','status':'True','observedGeneration':" generation ",'lastTransitionTime':'2020-01-01T00:00:00Z','reason':'Programmed','message':'old'}," \
-	"{'type':'example.org/Mine','status':'True','lastTransitionTime':'2020-01-01T00:00:00Z','reason':'R','message':'m'}]," \
-	"'listeners':[{'name':'gone','attachedRoutes':7,'conditions':[]},{'name':'http','attachedRoutes':7,'conditions':[" \
-	"{'type':'Accepted','status':'False','observedGeneration':1,'lastTransitionTime':'2020-01-01T00:00:00Z','reason':'X','message':'old'}]}]}"
+#define STORED(generation)                                                                                             \
+	",'status':{'attachedListenerSets':4,'addresses':[{'type':'IPAddress','value':'198.18.0.12'}],'conditions':["  \
+	"{'type':'Accepted','status':'True','observedGeneration':" generation                                          \
+	",'lastTransitionTime':'2020-01-01T00:00:00Z','reason':'Accepted','message':'old'},"                           \
+	"{'type':'Programmed','status':'True','observedGeneration':" generation                                        \
+	",'lastTransitionTime':'2020-01-01T00:00:00Z','reason':'Programmed','message':'old'},"                         \
+	"{'type':'example.org/"                                                                                        \
+	"Mine','status':'True','lastTransitionTime':'2020-01-01T00:00:00Z','reason':'R','message':'m'}],"              \
+	"'listeners':[{'name':'gone','attachedRoutes':7,'conditions':[]},{'name':'http','attachedRoutes':7,'"          \
+	"conditions':["                                                                                                \
+	"{'type':'Accepted','status':'False','observedGeneration':1,'lastTransitionTime':'2020-01-01T00:00:00Z','"     \
+	"reason':'X','message':'old'}]}]}"
 
 static void test_what_was_there(void **state)
 {
-	static const char *const objects[] = {MACHINE, CLASS, GATEWAY_WITH("default", "gw", "01", "'listeners':[" HTTP "]", STORED("2")), NULL};
+	static const char *const objects[] = {
+		MACHINE, CLASS, GATEWAY_WITH("default", "gw", "01", "'listeners':[" HTTP "]", STORED("2")), NULL};
 	struct snapshot *s = settle(world_new(objects, NULL), &live, T1);
 	yyjson_val *status;
 
@@ -215,7 +235,8 @@ static void test_what_was_there(void **state)
 	assert_int_equal(doc_int(status, "attachedListenerSets", 0), 4);
 	assert_string_equal(shown(gateway_conditions(s), "example.org/Mine"), "True/R -1 2020-01-01T00:00:00Z");
 	assert_string_equal(shown(gateway_conditions(s), "Accepted"), "True/Accepted 3 2020-01-01T00:00:00Z");
-	assert_string_equal(doc_str(condition(gateway_conditions(s), "Accepted"), "message"), "The Gateway is accepted.");
+	assert_string_equal(doc_str(condition(gateway_conditions(s), "Accepted"), "message"),
+			    "The Gateway is accepted.");
 	assert_int_equal(yyjson_arr_size(doc_get(status, "listeners")), 1);
 	assert_string_equal(shown(doc_get(listener(s, 0), "conditions"), "Accepted"), "True/Accepted 3 " T1);
 	assert_string_equal(doc_str(yyjson_arr_get(doc_get(status, "addresses"), 0), "value"), "198.18.0.12");
@@ -225,7 +246,8 @@ static void test_what_was_there(void **state)
 /* What was said of an older generation of the object is no answer for this one. */
 static void test_old_generation(void **state)
 {
-	static const char *const objects[] = {MACHINE, CLASS, GATEWAY_WITH("default", "gw", "01", "'listeners':[" HTTP "]", STORED("2")), NULL};
+	static const char *const objects[] = {
+		MACHINE, CLASS, GATEWAY_WITH("default", "gw", "01", "'listeners':[" HTTP "]", STORED("2")), NULL};
 	struct snapshot *s = settle(world_new(objects, NULL), &unreachable, T1);
 
 	(void)state;
@@ -233,23 +255,35 @@ static void test_old_generation(void **state)
 	snapshot_put(s);
 }
 
-#define ENTRY(controller, gateway, more) "{'controllerName':'" controller "','parentRef':{'name':'" gateway "'" more "},'conditions':[" \
-	"{'type':'Accepted','status':'True','observedGeneration':1,'lastTransitionTime':'2020-01-01T00:00:00Z','reason':'X','message':'old'}]}"
-#define ROUTE_STORED(parents, entries) "{'apiVersion':'gateway.networking.k8s.io/v1','kind':'HTTPRoute'," META("default", "r", "01") "," \
-	"'spec':{'parentRefs':[" parents "]},'status':{'parents':[" entries "]}}"
+#define ENTRY(controller, gateway, more)                                                                               \
+	"{'controllerName':'" controller "','parentRef':{'name':'" gateway "'" more "},'conditions':["                 \
+	"{'type':'Accepted','status':'True','observedGeneration':1,'lastTransitionTime':'2020-01-01T00:00:00Z','"      \
+	"reason':'X','message':'old'}]}"
+#define ROUTE_STORED(parents, entries)                                                                                 \
+	"{'apiVersion':'gateway.networking.k8s.io/v1','kind':'HTTPRoute'," META(                                       \
+		"default", "r", "01") ","                                                                              \
+				      "'spec':{'parentRefs':[" parents "]},'status':{'parents':[" entries "]}}"
 
 static void test_parents(void **state)
 {
-	static const char *const objects[] = {MACHINE, CLASS, DEFAULT_GW, ROUTE_STORED("{'name':'gw','sectionName':'http'},{'name':'gw','namespace':'default','port':81},{'name':'unknown'}",
-		ENTRY("other.example/x", "theirs", "") "," ENTRY("sluice.internal/gateway-controller", "gone", "") ","
-		ENTRY("sluice.internal/gateway-controller", "gw", ",'group':'gateway.networking.k8s.io','kind':'Gateway','sectionName':'http'")), NULL};
+	static const char *const objects[] = {
+		MACHINE, CLASS, DEFAULT_GW,
+		ROUTE_STORED("{'name':'gw','sectionName':'http'},{'name':'gw','namespace':'default','port':81},{'name':"
+			     "'unknown'}",
+			     ENTRY("other.example/x", "theirs",
+				   "") "," ENTRY("sluice.internal/gateway-controller", "gone",
+						 "") "," ENTRY("sluice.internal/gateway-controller", "gw",
+							       ",'group':'gateway.networking.k8s.io','kind':'Gateway','"
+							       "sectionName':'http'")),
+		NULL};
 	struct snapshot *s = settle(world_new(objects, NULL), &live, T1);
 
 	(void)state;
 	assert_string_equal(doc_str(parent(s, 0), "controllerName"), "other.example/x");
 	assert_string_equal(shown(doc_get(parent(s, 0), "conditions"), "Accepted"), "True/X 1 2020-01-01T00:00:00Z");
 	assert_string_equal(doc_str(doc_get(parent(s, 1), "parentRef"), "sectionName"), "http");
-	assert_string_equal(shown(doc_get(parent(s, 1), "conditions"), "Accepted"), "True/Accepted 3 2020-01-01T00:00:00Z");
+	assert_string_equal(shown(doc_get(parent(s, 1), "conditions"), "Accepted"),
+			    "True/Accepted 3 2020-01-01T00:00:00Z");
 	assert_int_equal(doc_int(doc_get(parent(s, 2), "parentRef"), "port", 0), 81);
 	assert_string_equal(doc_str(doc_get(parent(s, 2), "parentRef"), "namespace"), "default");
 	assert_string_equal(shown(doc_get(parent(s, 2), "conditions"), "Accepted"), "False/NoMatchingParent 3 " T1);
@@ -260,8 +294,11 @@ static void test_parents(void **state)
 /* A route that left our gateways: our entries go, theirs stay; a route that never was ours is not touched. */
 static void test_left(void **state)
 {
-	static const char *const left[] = {CLASS, ROUTE_STORED("{'name':'gw'}", ENTRY("other.example/x", "theirs", "") ","
-		ENTRY("gateway.envoyproxy.io/gatewayclass-controller", "gw", "")), NULL};
+	static const char *const left[] = {
+		CLASS,
+		ROUTE_STORED("{'name':'gw'}", ENTRY("other.example/x", "theirs", "") "," ENTRY(
+						      "gateway.envoyproxy.io/gatewayclass-controller", "gw", "")),
+		NULL};
 	static const char *const never[] = {ROUTE("r", "01", ""), NULL};
 	struct snapshot *s = settle(world_new(left, NULL), &live, T1);
 	struct status_patches p;
@@ -279,11 +316,15 @@ static void test_left(void **state)
 
 static void test_partially_invalid(void **state)
 {
-	static const char *const objects[] = {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" TO("a") "},{'retry':{'attempts':1}," TO("a") "}")), SERVICE("a"), NULL};
+	static const char *const objects[] = {
+		MACHINE,      CLASS,
+		DEFAULT_GW,   ROUTE("r", "01", RULES("{" TO("a") "},{'retry':{'attempts':1}," TO("a") "}")),
+		SERVICE("a"), NULL};
 	struct snapshot *s = settle(world_new(objects, NULL), &live, T1);
 
 	(void)state;
-	assert_string_equal(shown(doc_get(parent(s, 0), "conditions"), "PartiallyInvalid"), "True/UnsupportedValue 3 " T1);
+	assert_string_equal(shown(doc_get(parent(s, 0), "conditions"), "PartiallyInvalid"),
+			    "True/UnsupportedValue 3 " T1);
 	assert_string_equal(doc_str(condition(doc_get(parent(s, 0), "conditions"), "PartiallyInvalid"), "message"),
 	                    "Dropped Rule 1: retry is not supported (answers 500).");
 	snapshot_put(s);
@@ -291,13 +332,15 @@ static void test_partially_invalid(void **state)
 
 static void test_refused_gateway(void **state)
 {
-	static const char *const objects[] = {MACHINE, CLASS, GATEWAY("gw", "01", "{'name':'https','port':443,'protocol':'HTTPS'}"), NULL};
+	static const char *const objects[] = {
+		MACHINE, CLASS, GATEWAY("gw", "01", "{'name':'https','port':443,'protocol':'HTTPS'}"), NULL};
 	struct snapshot *s = settle(world_new(objects, NULL), &live, T1);
 
 	(void)state;
 	assert_string_equal(shown(gateway_conditions(s), "Accepted"), "False/ListenersNotValid 3 " T1);
 	assert_string_equal(shown(gateway_conditions(s), "Programmed"), "False/Invalid 3 " T1);
-	assert_string_equal(shown(doc_get(listener(s, 0), "conditions"), "Accepted"), "False/UnsupportedProtocol 3 " T1);
+	assert_string_equal(shown(doc_get(listener(s, 0), "conditions"), "Accepted"),
+			    "False/UnsupportedProtocol 3 " T1);
 	assert_string_equal(shown(doc_get(listener(s, 0), "conditions"), "Programmed"), "False/Invalid 3 " T1);
 	assert_int_equal(yyjson_arr_size(doc_get(listener(s, 0), "supportedKinds")), 0);
 	assert_non_null(doc_get(listener(s, 0), "supportedKinds"));
@@ -307,8 +350,9 @@ static void test_refused_gateway(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_all_kinds), cmocka_unit_test(test_verdicts), cmocka_unit_test(test_what_was_there),
-		cmocka_unit_test(test_old_generation), cmocka_unit_test(test_parents), cmocka_unit_test(test_left),
+		cmocka_unit_test(test_all_kinds),         cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_what_was_there),    cmocka_unit_test(test_old_generation),
+		cmocka_unit_test(test_parents),           cmocka_unit_test(test_left),
 		cmocka_unit_test(test_partially_invalid), cmocka_unit_test(test_refused_gateway),
 	};
 
