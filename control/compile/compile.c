@@ -8,7 +8,6 @@
 #include "control/compile/compile.h"
 
 #include <string.h>
-#include <xxhash.h>
 
 #include "balance/balance.h"
 #include "control/compile/paths.h"
@@ -142,7 +141,7 @@ static enum err put_rule(const struct model_route *route, uint32_t i, struct bui
 	enum err e;
 
 	*out = (struct table_rule){
-		.id = XXH3_64bits(name, len),
+		.id = table_id(name, len),
 		.name = builder_text(b, name, len),
 		.request_timeout_ms = rule->request_timeout_ms,
 		.backend_timeout_ms = rule->backend_timeout_ms,
@@ -194,7 +193,7 @@ static uint32_t put_listeners(const struct model *m, const struct paths *paths, 
 			name = region_print(r, "%s/%s/%s", l->gateway->object->namespace, l->gateway->object->name,
 					    l->name);
 			all[n] = (struct table_listener){
-				.id = XXH3_64bits(name, strlen(name)),
+				.id = table_id(name, strlen(name)),
 				.name = text(b, name),
 				.hostname = text(b, l->hostname),
 			};

@@ -10,9 +10,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "control/model/build.h"
+#include "table/table.h"
 
 enum { ENDPOINTS_FIRST = 8, CLUSTERS_FIRST = 64 };
 
@@ -71,7 +71,7 @@ static void add_endpoint(struct build *b, struct endpoints *all, const struct ad
 		all->items = larger;
 	}
 	all->items[all->n++] = (struct table_endpoint){
-		.id = XXH3_64bits(&identity, sizeof(identity)), .addr = *a, .port = port, .weight = 1,
+		.id = table_id(&identity, sizeof(identity)), .addr = *a, .port = port, .weight = 1,
 	};
 }
 
@@ -104,7 +104,7 @@ static const struct resolved *add_cluster(struct build *b, const char *name, str
 
 	settle(all);
 	*c = (struct model_cluster){
-		.id = XXH3_64bits(name, strlen(name)),
+		.id = table_id(name, strlen(name)),
 		.name = name,
 		.endpoints = all->items,
 		.endpoints_n = (uint32_t)all->n,

@@ -5,9 +5,9 @@
 #include "control/model/names.h"
 
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/check.h"
+#include "table/table.h"
 
 struct name {
 	const void *key;
@@ -62,7 +62,7 @@ static void grow(struct names *n)
 
 void **names_slot(struct names *n, const void *key, size_t len)
 {
-	const uint64_t hash = XXH3_64bits(key, len);
+	const uint64_t hash = table_id(key, len);
 	struct name *s;
 
 	if (n->used * 2 >= n->slots_n)
@@ -79,7 +79,7 @@ void **names_slot(struct names *n, const void *key, size_t len)
 
 void *names_find(const struct names *n, const void *key, size_t len)
 {
-	return look(n->slots, n->slots_n, key, len, XXH3_64bits(key, len))->value;
+	return look(n->slots, n->slots_n, key, len, table_id(key, len))->value;
 }
 
 void name_key_add(struct name_key *k, const char *text)

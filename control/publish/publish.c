@@ -7,6 +7,10 @@
  * Any trouble on the socket closes it and means UNREACHABLE; the next push begins again at connect. Some reasons to
  * refuse pass in milliseconds (too many generations alive), so a refused one is offered a few times more before it is
  * called refused, and later again, ever less often.
+ *
+ * A generation without ports is not offered at all: a data plane that waits for its first one (a fresh box, before
+ * there is a Machine) would try to start with it and fail, and one that runs would stop for a Machine that was
+ * deleted.
  */
 #include "control/publish/publish.h"
 
@@ -32,6 +36,7 @@ struct publisher {
 	int fd;                      /* -1: not connected */
 	int wanted;                  /* the sealed memfd; -1: none */
 	uint64_t wanted_content;
+	bool portless;               /* the wanted one has no ports */
 	int64_t again_at_ms;         /* a refused one is not offered before */
 	int64_t again_after_ms;
 	struct publish_verdict verdict;
@@ -112,6 +117,7 @@ enum err publisher_want(struct publisher *p, const struct table *t, size_t bytes
 		close(p->wanted);
 	p->wanted = fd;
 	p->wanted_content = t->content;
+	p->portless = t->ports.n == 0;
 	p->verdict.resource_version = t->resource_version;
 	p->verdict.state = PUBLISH_UNREACHABLE;
 	p->verdict.reason[0] = '\0';
@@ -222,6 +228,10 @@ const struct publish_verdict *publisher_push(struct publisher *p, unsigned deadl
 
 	if (p->wanted < 0)
 		return &p->verdict;
+	if (p->portless) {
+		conclude(p, PUBLISH_REFUSED, "the machine has no ports (Machine.spec.ports)");
+		return &p->verdict;
+	}
 	if (p->fd >= 0 && hung_up(p->fd))
 		disconnect(p);
 	if (p->fd >= 0 && p->verdict.state == PUBLISH_LIVE)

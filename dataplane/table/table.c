@@ -32,6 +32,11 @@ static inline uint32_t hash_suffix(const char *suffix, size_t len)
 	return fold(XXH3_64bits_withSeed(suffix, len, SEED_WILDCARD));
 }
 
+uint64_t table_id(const void *name, size_t n)
+{
+	return XXH3_64bits(name, n);
+}
+
 uint32_t table_hash_bind(const struct addr *a, uint16_t port)
 {
 	return fold(XXH3_64bits_withSeed(a->b, sizeof(a->b), port));

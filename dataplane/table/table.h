@@ -23,6 +23,9 @@ static inline const char *table_text(const struct table *t, struct table_text x)
 	return (const char *)table_at(t, x.at);
 }
 
+/* The stable 64-bit id of a thing, from its name (or other bytes that it is told apart by). */
+uint64_t table_id(const void *name, size_t n);
+
 /* Hashes of the indices' keys; the builder uses the same. Never 0. */
 uint32_t table_hash_bind(const struct addr *a, uint16_t port);
 uint32_t table_hash_host(const char *lower, size_t len);
@@ -34,7 +37,8 @@ const struct table_bind *table_find_bind(const struct table *t, const struct add
  * no port, no trailing dot. */
 uint32_t table_find_listener(const struct table *t, const struct table_bind *b, const char *host, size_t len);
 uint32_t table_find_vhost(const struct table *t, const struct table_listener *l, const char *host, size_t len);
-uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segment, size_t len); /* node or TABLE_NONE */
+uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segment,
+			 size_t len);                                                           /* node or TABLE_NONE */
 uint32_t table_find_cluster(const struct table *t, uint64_t id);                                /* or TABLE_NONE */
 
 /* The checksum of a block, its checksum field taken as 0. bytes is at least that of struct table. */

@@ -127,11 +127,14 @@ static void plane_stop(struct plane *p)
 	unlink(p->path);
 }
 
-/* A generation whose content follows from `workers`. */
+/* A generation whose content follows from `workers`; without them it has no ports either. */
 static struct builder *generation(uint32_t workers, uint64_t version, const struct table **t, size_t *bytes)
 {
+	const struct table_port port = {.mtu = 1500};
 	struct builder *b = builder_new();
+	const struct table_list ports = builder_list(b, &port, sizeof(port), workers > 0);
 
+	builder_root(b)->ports = ports;
 	builder_root(b)->workers = workers;
 	builder_root(b)->resource_version = version;
 	assert_int_equal(builder_finish(b, t, bytes), OK);
@@ -296,6 +299,20 @@ static void test_refused(void **state)
 	plane_stop(&s->plane);
 }
 
+/* Before there is a Machine there is nothing that a data plane could start with. */
+static void test_no_ports(void **state)
+{
+	struct stage *s = *state;
+
+	plane_start(&s->plane);
+	want(s->publisher, 0, 7);
+	assert_int_equal(publisher_push(s->publisher, TIMEOUT_MS)->state, PUBLISH_REFUSED);
+	assert_int_equal(s->plane.publishes, 0);
+	want(s->publisher, 1, 8);
+	assert_int_equal(publisher_push(s->publisher, TIMEOUT_MS)->state, PUBLISH_LIVE);
+	plane_stop(&s->plane);
+}
+
 /* The deadline holds, and a late answer is never taken for another question's. */
 static void test_silent(void **state)
 {
@@ -315,7 +332,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_nothing_wanted), TEST(test_first), TEST(test_equal_content), TEST(test_found_there),
-		TEST(test_restart), TEST(test_refused), TEST(test_silent),
+		TEST(test_restart), TEST(test_refused), TEST(test_no_ports), TEST(test_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
