@@ -14,13 +14,14 @@ static void refuse(struct tcp_conn *c)
 
 /*
  * RFC 9293, 3.10.7.4: from newer segments only. SND.WL2 =< SEG.ACK holds for whatever comes here. Of two segments with
- * the same numbers the larger window is the later one, since a window does not shrink.
+ * the same numbers the larger window is the later one, since a window does not shrink; unless a peer in need closes it,
+ * which we believe, because the worst that comes of it is a probe.
  */
 static void window(struct tcp_conn *c, const struct segment *g, bool advanced)
 {
 	const uint32_t wnd = segment_window(c, g), before = c->snd_wnd;
 
-	if (!advanced && !seq_gt(g->seq, c->snd_wl1) && !(g->seq == c->snd_wl1 && wnd > before))
+	if (!advanced && !seq_gt(g->seq, c->snd_wl1) && !(g->seq == c->snd_wl1 && (wnd > before || wnd == 0)))
 		return;
 	c->snd_wl1 = g->seq;
 	c->snd_wnd = wnd;

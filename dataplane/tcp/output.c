@@ -21,24 +21,24 @@
 static uint32_t window_wanted(const struct tcp_conn *c)
 {
 	const uint32_t free = c->rcv_held < LIMIT_tcp_recv_buffer ? LIMIT_tcp_recv_buffer - c->rcv_held : 0;
+	const uint32_t wanted = free / 8 * 5, field = (uint32_t)UINT16_MAX << c->rcv_wscale;
 
-	return free / 8 * 5;
+	return wanted < field ? wanted : field;
 }
 
 /* How far the right edge may move now; 0 when that would be silly. */
 static uint32_t window_gain(const struct tcp_conn *c)
 {
 	const uint32_t wanted = window_wanted(c), offered = c->rcv_adv - c->rcv_nxt;
-	const uint32_t step = c->rcv_mss > 0 ? c->rcv_mss : MSS_DEFAULT_V4;
 
-	return wanted >= offered + step ? wanted - offered : 0;
+	return wanted >= offered + c->mss ? wanted - offered : 0;
 }
 
 bool output_window_opened(const struct tcp_conn *c)
 {
-	const uint32_t gain = window_gain(c), offered = c->rcv_adv - c->rcv_nxt;
+	const uint32_t offered = c->rcv_adv - c->rcv_nxt;
 
-	return gain > 0 && (gain >= LIMIT_tcp_recv_buffer / 8 * 5 / 2 || offered < 2u * c->rcv_mss);
+	return window_gain(c) > 0 && (offered < LIMIT_tcp_recv_buffer / 8 || offered < 2u * c->mss);
 }
 
 /* The header's window field; moves the right edge. A SYN's window is never scaled (RFC 7323, 2.2). */
@@ -52,12 +52,8 @@ static uint16_t window_field(struct tcp_conn *c, bool syn)
 		return (uint16_t)wnd;
 	}
 	c->rcv_adv += window_gain(c);
-	wnd = c->rcv_adv - c->rcv_nxt;
-	if (wnd >> c->rcv_wscale > UINT16_MAX) {
-		wnd = (uint32_t)UINT16_MAX << c->rcv_wscale;
-		c->rcv_adv = c->rcv_nxt + wnd;
-	}
-	return (uint16_t)(wnd >> c->rcv_wscale);
+	wnd = (c->rcv_adv - c->rcv_nxt) >> c->rcv_wscale;
+	return (uint16_t)(wnd < UINT16_MAX ? wnd : UINT16_MAX);
 }
 
 static void acked(struct tcp_conn *c)
@@ -147,7 +143,7 @@ static uint32_t usable(struct tcp_conn *c)
 	const uint32_t in_flight = c->snd_nxt - c->snd_una;
 	uint32_t wnd = c->snd_wnd, cwnd = c->cwnd;
 
-	if (c->dupacks < DUPACKS && !(c->flags & CONN_RECOVERY))
+	if (c->dupacks < DUPACKS && c->snd_nxt == c->snd_max && !(c->flags & CONN_RECOVERY))
 		cwnd += (uint32_t)c->dupacks * c->mss;
 	if (cwnd < wnd) {
 		wnd = cwnd;

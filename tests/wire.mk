@@ -1,0 +1,10 @@
+#: make wire           packet scripts with an encoder of their own, one per rule of the standards (WIRE=tcp/rto for some)
+wire_scripts := $(sort $(wildcard tests/wire/*/*.wire))
+$(B)/wire: $(call obj,$(wildcard tests/wire/*.c)) $(B)/libdataplane.a
+	$(call link,$^,$(libs_dataplane))
+
+.PHONY: wire wire-program
+wire-program: $(B)/wire
+wire:
+	@$(MAKE) FLAVOUR=release wire-program && $(MAKE) FLAVOUR=asan wire-program
+	@tests/tally wire $(foreach f,release asan,"build/$(f)/wire $(filter tests/wire/$(WIRE)%,$(wire_scripts))")
