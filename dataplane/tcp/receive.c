@@ -2,9 +2,11 @@
  * Segment text and FIN: cut to the window, handed up in order, kept when it is early; and when the ACK is due.
  *
  * Credit: each byte that came occupies the whole buffer it came in. rcv_held is what the user and the out-of-order
- * queue hold, in buffer bytes. Half of the credit is the most that early segments may take, and when the segment that
- * closes the hole finds no credit left, they give way: so there is always progress. When more than half of the credit
- * is used, small payloads are moved to small buffers.
+ * queue hold, in buffer bytes. The window is reckoned for full segments; what a peer sends in shorter ones costs more
+ * than was offered, so half of the credit again is held in reserve for what was offered already, before anything is
+ * dropped. Early segments have no part in it, and when the segment that closes the hole finds no credit left, they
+ * give way: so there is always progress. When more than half of the credit is used, small payloads are moved to small
+ * buffers.
  *
  * ACKs (RFC 1122, 4.2.3.2; RFC 5681, 4.2): at the end of the round after two full segments, at once and once per
  * segment while there is a hole (the peer counts them), when a hole is filled and on FIN; else after DELACK_MS.
@@ -12,6 +14,8 @@
 #include "tcp/input.h"
 #include "tcp/ooo.h"
 #include "tcp/output.h"
+
+enum { CREDIT_MAX = LIMIT_tcp_recv_buffer / 2 * 3 };
 
 /* Part of a received chain: one single-segment mbuf. */
 struct piece {
@@ -52,12 +56,12 @@ static void compact(struct tcp_conn *c, struct piece *p)
 /* Early segments give way to the one that is due. */
 static bool room_for(struct tcp_conn *c, uint32_t cost)
 {
-	while (c->rcv_held + cost > LIMIT_tcp_recv_buffer && c->ooo && c->ooo->n > 0) {
+	while (c->rcv_held + cost > CREDIT_MAX && c->ooo && c->ooo->n > 0) {
 		c->rcv_held -= ooo_drop_last(c->ooo);
 		c->ooo->fin = false;
 		tcp_count(c->tcp, DROP_tcp_no_memory);
 	}
-	return c->rcv_held + cost <= LIMIT_tcp_recv_buffer;
+	return c->rcv_held + cost <= CREDIT_MAX;
 }
 
 /* In order: to the user. m's credit is charged already. False: the connection is gone. */
@@ -135,7 +139,7 @@ static void early(struct tcp_conn *c, struct piece *p)
 {
 	enum ooo_answer answer;
 
-	if (c->rcv_held + tcp_cost(p->m) > LIMIT_tcp_recv_buffer / 4 * 3 || !have_ooo(c)) {
+	if (c->rcv_held + tcp_cost(p->m) > LIMIT_tcp_recv_buffer || !have_ooo(c)) {
 		drop_piece(c, p, DROP_tcp_no_memory);
 		return;
 	}
