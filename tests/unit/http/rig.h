@@ -147,7 +147,7 @@ void tcp_credit(struct tcp_conn *c, uint32_t n)
 
 /* What the test does at the far end. */
 
-static void rig_tick(uint64_t ms)
+static inline void rig_tick(uint64_t ms)
 {
 	rig.shard.now_ns += ms * NS_PER_MS;
 	for (int i = 0; i < 8; i++)
@@ -174,7 +174,7 @@ static void rig_input(struct tcp_conn *c, const char *bytes, size_t n)
 	}
 }
 
-static void rig_eof(struct tcp_conn *c)
+static inline void rig_eof(struct tcp_conn *c)
 {
 	if (!c->closed && !c->eof) {
 		c->eof = true;
@@ -182,7 +182,7 @@ static void rig_eof(struct tcp_conn *c)
 	}
 }
 
-static void rig_closed(struct tcp_conn *c, enum err why)
+static inline void rig_closed(struct tcp_conn *c, enum err why)
 {
 	if (c->closed)
 		return;
@@ -215,7 +215,7 @@ static void rig_ack(struct tcp_conn *c, uint32_t n)
 	c->ops->on_acked(c->user, n);
 }
 
-static void rig_ack_all(struct tcp_conn *c)
+static inline void rig_ack_all(struct tcp_conn *c)
 {
 	rig_ack(c, unacked(c));
 }
@@ -474,14 +474,14 @@ static void rec_bad_request(void *up, struct tls_conn *c, enum err why, uint16_t
 
 static const struct http_up rec_up = {.on_stream = rec_stream, .on_bad_request = rec_bad_request};
 
-static void rig_start(enum plan plan)
+static inline void rig_start(enum plan plan)
 {
 	memset(&recorder, 0, sizeof(recorder));
 	recorder.plan = plan;
 	rig.conns_n = 0;
 }
 
-static struct tcp_conn *rig_accept(void)
+static inline struct tcp_conn *rig_accept(void)
 {
 	struct tcp_conn *c = conn_make();
 
@@ -500,7 +500,7 @@ static void rig_check_empty(void)
 }
 
 /* The far ends go away, time passes, and nothing may be left. */
-static void rig_end(void)
+static inline void rig_end(void)
 {
 	for (unsigned i = 0; i < rig.conns_n; i++) {
 		rig_ack_all(rig.conns[i]);
