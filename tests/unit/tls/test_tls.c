@@ -205,7 +205,7 @@ static void test_bounded(void **state)
 	(void)state;
 	start(1);
 	conn = tls_accept(tls, &tcp.conn, &ops, NULL);
-	for (unsigned i = 0; i < 100 && !tcp.conn.aborted; i++)
+	for (unsigned i = 0; i < 1000 && !tcp.conn.aborted; i++)
 		give('a');
 	assert_true(tcp.conn.aborted);
 	assert_int_equal(tcp.conn.why, ERR_LIMIT);
