@@ -1,30 +1,53 @@
-/* See rules.h. One function per kind, listed at the end. */
+/* See rules.h. */
 #include "control/admit/rules.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-static const char *text_at(yyjson_mut_val *object, const char *name)
+yyjson_mut_val *mut_at(yyjson_mut_val *value, const char *dotted_path)
+{
+	while (value && *dotted_path) {
+		size_t n = strcspn(dotted_path, ".");
+
+		value = yyjson_mut_obj_getn(value, dotted_path, n);
+		dotted_path += n + (dotted_path[n] == '.');
+	}
+	return value;
+}
+
+const char *mut_text(yyjson_mut_val *object, const char *name)
 {
 	const char *s = yyjson_mut_get_str(yyjson_mut_obj_get(object, name));
 
 	return s ? s : "";
 }
 
-static void check_gateway_class(yyjson_mut_val *root, yyjson_val *old, struct causes *causes)
+bool mut_is(yyjson_mut_val *object, const char *name, const char *text)
 {
-	const char *name = text_at(yyjson_mut_obj_get(root, "spec"), "controllerName");
+	return strcmp(mut_text(object, name), text) == 0;
+}
 
-	if (old && strcmp(doc_str(doc_get(old, "spec"), "controllerName"), name) != 0)
-		causes_add(causes, CAUSE_INVALID, "spec.controllerName", "Invalid value: \"%s\": field is immutable",
-			   name);
+struct rule_path rule_path(const char *format, ...)
+{
+	struct rule_path path;
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(path.text, sizeof(path.text), format, arguments);
+	va_end(arguments);
+	return path;
 }
 
 static const struct {
 	const char *kind;
 	void (*check)(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 } rules[] = {
-	{"GatewayClass", check_gateway_class},
+	{"Backend", rules_backend},
+	{"Gateway", rules_gateway},
+	{"GatewayClass", rules_gateway_class},
+	{"HTTPRoute", rules_http_route},
+	{"Machine", rules_machine},
 };
 
 void rules_check(const struct kind *kind, yyjson_mut_val *root, yyjson_val *old, struct causes *causes)

@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "control/admit/admit.h"
+#include "control/admit/rules.h"
 #include "control/admit/walk.h"
 #include "control/server/failure.h"
 #include "control/server/tokens.h"
@@ -66,12 +67,6 @@ static enum verb verb_of(const char *name)
 
 /* ---- one object ---- */
 
-static const char *mut_text(yyjson_mut_val *object, const char *name)
-{
-	const char *s = yyjson_mut_get_str(yyjson_mut_obj_get(object, name));
-
-	return s ? s : "";
-}
 
 /* What one object of the request is about. Names are copies: admission may change the document under them. */
 struct step {

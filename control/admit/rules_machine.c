@@ -1,0 +1,105 @@
+/* Rules of Machines: addresses are addresses, and the ports that they are on exist. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/addr.h"
+#include "control/admit/rules.h"
+
+static bool parse_address(const char *text, struct addr *out)
+{
+	return addr_parse(text, out) == OK;
+}
+
+/* "198.18.0.1/24"; host: bits beyond the prefix may be set. */
+static bool is_prefix(const char *text, bool host)
+{
+	char address[ADDR_TEXT_MAX];
+	const char *slash = strchr(text, '/');
+	struct addr a;
+	unsigned long bits, most, first;
+
+	if (!slash || (size_t)(slash - text) >= sizeof(address))
+		return false;
+	memcpy(address, text, (size_t)(slash - text));
+	address[slash - text] = 0;
+	if (!parse_address(address, &a))
+		return false;
+	bits = strtoul(slash + 1, NULL, 10);
+	most = addr_is_v4(&a) ? 32 : 128;
+	if (bits > most)
+		return false;
+	first = 128 - most + bits;
+	for (unsigned long i = first; !host && i < 128; i++)
+		if (a.b[i / 8] & 0x80 >> i % 8)
+			return false;
+	return true;
+}
+
+static void check_prefix(const char *text, bool host, struct rule_path at, struct causes *causes)
+{
+	if (*text && !is_prefix(text, host))
+		causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": must be %s", text,
+			   host ? "an address and a prefix length, like 198.18.0.1/24"
+				: "a prefix whose host bits are zero, like 198.18.0.0/24");
+}
+
+static void check_address(const char *text, struct rule_path at, struct causes *causes)
+{
+	struct addr a;
+
+	if (*text && !parse_address(text, &a))
+		causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": must be an IPv4 or IPv6 address",
+			   text);
+}
+
+static void check_port(yyjson_mut_val *spec, const char *name, struct rule_path at, struct causes *causes)
+{
+	yyjson_mut_val *port;
+	size_t i, max;
+
+	if (!*name)
+		return;
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "ports"), i, max, port)
+		if (mut_is(port, "name", name))
+			return;
+	causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": no port has this name", name);
+}
+
+static void check_pool(yyjson_mut_val *range, size_t i, struct causes *causes)
+{
+	const char *first = mut_text(range, "first"), *last = mut_text(range, "last"), *cidr = mut_text(range, "cidr");
+	struct addr a, b;
+
+	if (*cidr ? *first || *last : !*first || !*last) {
+		causes_add(causes, CAUSE_INVALID, rule_path("spec.vipPool[%zu]", i).text,
+			   "Invalid value: must have either cidr, or first and last");
+		return;
+	}
+	check_prefix(cidr, false, rule_path("spec.vipPool[%zu].cidr", i), causes);
+	check_address(first, rule_path("spec.vipPool[%zu].first", i), causes);
+	check_address(last, rule_path("spec.vipPool[%zu].last", i), causes);
+	if (*cidr || !parse_address(first, &a) || !parse_address(last, &b))
+		return;
+	if (addr_is_v4(&a) != addr_is_v4(&b) || memcmp(a.b, b.b, sizeof(a.b)) > 0)
+		causes_add(causes, CAUSE_INVALID, rule_path("spec.vipPool[%zu].last", i).text,
+			   "Invalid value: \"%s\": must not be below first, and of the same family", last);
+}
+
+void rules_machine(yyjson_mut_val *root, yyjson_val *old, struct causes *causes)
+{
+	yyjson_mut_val *spec = yyjson_mut_obj_get(root, "spec"), *item;
+	size_t i, max;
+
+	(void)old;
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "addresses"), i, max, item) {
+		check_prefix(mut_text(item, "address"), true, rule_path("spec.addresses[%zu].address", i), causes);
+		check_port(spec, mut_text(item, "port"), rule_path("spec.addresses[%zu].port", i), causes);
+	}
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "routes"), i, max, item) {
+		check_prefix(mut_text(item, "to"), false, rule_path("spec.routes[%zu].to", i), causes);
+		check_address(mut_text(item, "via"), rule_path("spec.routes[%zu].via", i), causes);
+		check_port(spec, mut_text(item, "port"), rule_path("spec.routes[%zu].port", i), causes);
+	}
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "vipPool"), i, max, item)
+		check_pool(item, i, causes);
+}
