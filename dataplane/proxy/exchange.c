@@ -130,6 +130,7 @@ static void reply(struct exchange *x, const struct filter_reply *r, const char *
 
 	exchange_flag(x, flags);
 	drop_upstream(x);
+	progress(x);
 	e = local_reply_send(x, r);
 	if (e != OK)
 		cut(x, e);
@@ -455,8 +456,10 @@ static bool idempotent(uint8_t method)
 }
 
 /* The upstream closed on us: is this the pooled connection that had died in its sleep? */
-static bool may_retry(const struct exchange *x)
+static bool may_retry(const struct exchange *x, enum err why)
 {
+	if (why != ERR_CONN_RESET && why != ERR_UPSTREAM_CLOSED && why != ERR_HTTP_TRUNCATED)
+		return false;
 	return x->state == EXCHANGE_WAITING && !x->retried && lease_reused(x->lease) &&
 	       !http_stream_response_begun(x->up) && x->to_up.taken == 0 &&
 	       (!http_stream_request_begun(x->up) || idempotent(x->method));
@@ -480,7 +483,7 @@ static void on_up_closed(void *user, enum err why)
 	struct exchange *x = user;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	if (why != OK && x->down != NULL && may_retry(x)) {
+	if (x->down != NULL && may_retry(x, why)) {
 		retry(x);
 		return;
 	}

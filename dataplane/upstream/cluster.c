@@ -102,8 +102,7 @@ static void free_cluster_if_empty(struct upstream *u, struct cluster *c)
 {
 	struct cluster **slot;
 
-	/* With a row it is in the tables. */
-	if (c->row_n > 0 || !LIST_EMPTY(&c->endpoints))
+	if (!c->gone || !LIST_EMPTY(&c->endpoints))
 		return;
 	slot = cluster_slot(u, c->id);
 	CHECK(*slot == c);
@@ -247,8 +246,8 @@ static void replace_row(struct upstream *u, struct cluster *c, const struct tabl
 		start_anywhere(u, c);
 }
 
-/* Returns false when the tables do not have the cluster; it may then be freed. */
-static bool compare(struct upstream *u, struct cluster *c)
+/* Brings it up to date with the tables; one that they do not have may be freed afterwards. */
+static void compare(struct upstream *u, struct cluster *c)
 {
 	const struct table *t = u->shard->table;
 	const uint32_t i = t != NULL ? table_find_cluster(t, c->id) : TABLE_NONE;
@@ -257,6 +256,7 @@ static bool compare(struct upstream *u, struct cluster *c)
 	const uint32_t n = from != NULL ? from->endpoints.n : 0;
 
 	c->generation = u->generation;
+	c->gone = from == NULL;
 	if (from != NULL) {
 		c->connect_timeout_ms = from->connect_timeout_ms;
 		c->balancer = (uint8_t)from->balancer;
@@ -268,7 +268,6 @@ static bool compare(struct upstream *u, struct cluster *c)
 		replace_row(u, c, e, n);
 	}
 	leave_unstamped(u, c);
-	return from != NULL;
 }
 
 struct cluster *cluster_find(struct upstream *u, uint64_t id)
@@ -287,11 +286,12 @@ struct cluster *cluster_find(struct upstream *u, uint64_t id)
 		LIST_INIT(&c->endpoints);
 		*slot = c;
 	}
-	if (c->generation != u->generation && !compare(u, c)) {
-		free_cluster_if_empty(u, c);
-		return NULL;
-	}
-	return c;
+	if (c->generation != u->generation)
+		compare(u, c);
+	if (!c->gone)
+		return c;
+	free_cluster_if_empty(u, c);
+	return NULL;
 }
 
 /* ---- the sweep: clusters that nobody uses are compared too ---- */

@@ -33,6 +33,7 @@ struct cluster {
 	uint32_t row_n;
 	uint8_t row_class;
 	uint8_t balancer;
+	bool gone;                   /* no longer in the tables; lives until its last endpoint is free */
 	uint32_t connect_timeout_ms;
 	LIST_HEAD(, endpoint) endpoints; /* those that are gone but still have connections too */
 };

@@ -1,0 +1,513 @@
+/* Pools of connections: reuse, limits, endpoints that come and go, connections that die at every moment. */
+#include "tests/unit/test.h"
+
+#include "tests/support/http_double.h"
+#include "tests/support/table_fixture.h"
+#include "upstream/upstream.h"
+
+static const struct fixture two = {
+	.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80}, {"10.0.0.2", 80}}}, {.name = "empty"},
+	             {.name = "one", .endpoints = {{"10.0.0.9", 80}}}},
+};
+static const struct fixture first_only = {
+	.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80}}}, {.name = "one", .endpoints = {{"10.0.0.9", 80}}}},
+};
+static const struct fixture none = {.clusters = {{.name = "other", .endpoints = {{"10.0.0.3", 80}}}}};
+
+static struct upstream *u;
+static struct table *t;
+
+static void use(const struct fixture *f)
+{
+	size_t bytes;
+
+	/* What was kept of the old block would be read after free. */
+	free(t);
+	t = fixture_table(f, &bytes);
+	dbl.shard.table = t;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	double_init(1);
+	use(&two);
+	u = upstream_new(&dbl.shard, NULL);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	upstream_free(u);
+	free(t);
+	t = NULL;
+	double_fini();
+	return 0;
+}
+
+/* ---- a user of leases ---- */
+
+struct user {
+	struct lease *lease;
+	struct http_stream *stream;
+	enum err failed;
+	bool closed;
+};
+
+static void on_ready(void *user, struct lease *l, struct http_stream *s)
+{
+	struct user *x = user;
+
+	assert_ptr_equal(x->lease, l);
+	x->stream = s;
+}
+
+static void on_failed(void *user, struct lease *l, enum err why)
+{
+	struct user *x = user;
+
+	assert_ptr_equal(x->lease, l);
+	x->lease = NULL;
+	x->failed = why;
+}
+
+static void on_closed(void *user, enum err why)
+{
+	struct user *x = user;
+
+	(void)why;
+	x->stream = NULL;
+	x->closed = true;
+	upstream_release(x->lease);
+	x->lease = NULL;
+}
+
+static void on_end(void *user, struct http_message *m)
+{
+	(void)user;
+	(void)m;
+}
+
+static void on_head(void *user, struct http_message *m)
+{
+	(void)user;
+	(void)m;
+}
+
+static const struct lease_ops lease_ops = {.on_ready = on_ready, .on_failed = on_failed};
+static const struct http_stream_ops stream_ops = {.on_closed = on_closed, .on_end = on_end, .on_head = on_head};
+
+static enum err lease(struct user *x, const char *cluster, bool fresh)
+{
+	*x = (struct user){0};
+	return upstream_lease(u, fixture_cluster_id(cluster), 0, fresh, &lease_ops, &stream_ops, x, &x->lease);
+}
+
+/* A whole exchange on a lease that is ready. */
+static void exchange(struct user *x)
+{
+	struct http_message m;
+
+	http_message_init(&m);
+	assert_non_null(x->stream);
+	assert_int_equal(http_send_head(x->stream, &m, true), OK);
+	double_respond(x->stream, 200, HTTP_BODY_NONE, 0, "");
+	double_settle();
+	assert_true(x->closed);
+}
+
+static void open_all(void)
+{
+	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
+		if (dbl.clients[i] != NULL && dbl.clients[i]->state == DOUBLE_CONNECTING)
+			double_open(dbl.clients[i]);
+	}
+}
+
+/* ---- the tests ---- */
+
+static void test_reuse(void **state)
+{
+	struct user a, b;
+
+	(void)state;
+	assert_int_equal(lease(&a, "one", false), OK);
+	assert_null(a.stream);
+	assert_null(lease_tuple(a.lease));
+	open_all();
+	assert_non_null(a.stream);
+	assert_false(lease_reused(a.lease));
+	assert_int_equal(lease_tuple(a.lease)->remote_port, 80);
+	assert_int_equal(lease_endpoint(a.lease), fixture_endpoint_id("10.0.0.9", 80));
+	exchange(&a);
+	assert_int_equal(lease(&b, "one", false), OK);
+	assert_non_null(b.stream);
+	assert_true(lease_reused(b.lease));
+	assert_int_equal(dbl.connects, 1);
+	assert_int_equal(dbl.counters.cell[C_upstream_reused], 1);
+	exchange(&b);
+	assert_int_equal(lease(&a, "one", true), OK);
+	assert_null(a.stream);
+	assert_int_equal(dbl.connects, 2);
+	upstream_release(a.lease);
+}
+
+static void test_most_recently_used_first(void **state)
+{
+	struct user a, b, c;
+	struct http_client *second;
+
+	(void)state;
+	assert_int_equal(lease(&a, "one", false), OK);
+	assert_int_equal(lease(&b, "one", false), OK);
+	open_all();
+	second = b.stream->client;
+	exchange(&a);
+	exchange(&b);
+	assert_int_equal(lease(&c, "one", false), OK);
+	assert_ptr_equal(c.stream->client, second);
+	exchange(&c);
+}
+
+static void test_round_robin_over_endpoints(void **state)
+{
+	struct user a[4];
+	unsigned first = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(lease(&a[i], "web", false), OK);
+		first += lease_endpoint(a[i].lease) == fixture_endpoint_id("10.0.0.1", 80);
+	}
+	assert_int_equal(first, 2);
+	for (unsigned i = 0; i < 4; i++)
+		upstream_release(a[i].lease);
+}
+
+static void test_skip(void **state)
+{
+	struct user a = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(upstream_lease(u, fixture_cluster_id("web"), fixture_endpoint_id("10.0.0.1", 80), false,
+		                                &lease_ops, &stream_ops, &a, &a.lease), OK);
+		assert_int_equal(lease_endpoint(a.lease), fixture_endpoint_id("10.0.0.2", 80));
+		upstream_release(a.lease);
+	}
+	/* The only endpoint is tried again. */
+	assert_int_equal(upstream_lease(u, fixture_cluster_id("one"), fixture_endpoint_id("10.0.0.9", 80), false,
+	                                &lease_ops, &stream_ops, &a, &a.lease), OK);
+	upstream_release(a.lease);
+}
+
+static void test_errors(void **state)
+{
+	struct user a;
+
+	(void)state;
+	assert_int_equal(lease(&a, "nowhere", false), ERR_NOT_FOUND);
+	assert_int_equal(lease(&a, "empty", false), ERR_NO_HEALTHY_UPSTREAM);
+	dbl.connect_error = ERR_NO_PORTS;
+	assert_int_equal(lease(&a, "one", false), ERR_NO_PORTS);
+	dbl.connect_error = OK;
+	assert_int_equal(upstream_conns(u), 0);
+	assert_int_equal(lease(&a, "one", false), OK);
+	double_client_close(double_client(0), ERR_CONN_REFUSED);
+	assert_int_equal(a.failed, ERR_CONN_REFUSED);
+	assert_int_equal(upstream_conns(u), 0);
+	assert_int_equal(dbl.counters.cell[C_upstream_connect_failures], 2);
+}
+
+static void test_released_while_connecting(void **state)
+{
+	struct user a, b;
+
+	(void)state;
+	assert_int_equal(lease(&a, "one", false), OK);
+	upstream_release(a.lease);
+	open_all();
+	assert_int_equal(lease(&b, "one", false), OK);
+	assert_non_null(b.stream);
+	assert_int_equal(dbl.connects, 1);
+	exchange(&b);
+	/* One that nobody waits for and that fails. */
+	assert_int_equal(lease(&a, "one", true), OK);
+	upstream_release(a.lease);
+	double_client_close(double_client(1), ERR_CONN_TIMEOUT);
+	assert_int_equal(upstream_conns(u), 1);
+}
+
+static void test_stale(void **state)
+{
+	struct user a, b;
+
+	(void)state;
+	assert_int_equal(lease(&a, "one", false), OK);
+	open_all();
+	exchange(&a);
+	/* http tells that the peer closed: the next lease connects anew. */
+	double_client_close(double_client(0), OK);
+	assert_int_equal(upstream_conns(u), 0);
+	assert_int_equal(lease(&b, "one", false), OK);
+	assert_null(b.stream);
+	open_all();
+	exchange(&b);
+	/* Found at the moment of use. */
+	double_client(0)->refuses = true;
+	assert_int_equal(lease(&a, "one", false), OK);
+	assert_null(a.stream);
+	assert_int_equal(dbl.counters.cell[C_upstream_stale], 1);
+	open_all();
+	exchange(&a);
+}
+
+static void test_refused_when_opened(void **state)
+{
+	struct user a;
+
+	(void)state;
+	assert_int_equal(lease(&a, "one", false), OK);
+	double_client(0)->refuses = true;
+	double_open(double_client(0));
+	assert_null(a.stream);
+	double_client_close(double_client(0), OK);
+	assert_int_equal(a.failed, ERR_UPSTREAM_CLOSED);
+}
+
+static void test_reset_is_not_pooled(void **state)
+{
+	struct user a;
+
+	(void)state;
+	assert_int_equal(lease(&a, "one", false), OK);
+	open_all();
+	http_reset(a.stream, ERR_CONN_ABORTED);
+	upstream_release(a.lease);
+	double_settle();
+	assert_int_equal(upstream_conns(u), 0);
+}
+
+static void test_idle_age(void **state)
+{
+	static struct user a[LIMIT_pool_idle / 4];
+
+	(void)state;
+	for (unsigned i = 0; i < LENGTH(a); i++)
+		assert_int_equal(lease(&a[i], "one", false), OK);
+	open_all();
+	for (unsigned i = 0; i < LENGTH(a); i++)
+		exchange(&a[i]);
+	assert_int_equal(upstream_conns(u), LENGTH(a));
+	double_advance(UINT64_C(3590) * NS_PER_S);
+	assert_int_equal(upstream_conns(u), LENGTH(a));
+	assert_int_equal(lease(&a[0], "one", false), OK);
+	exchange(&a[0]);
+	for (unsigned i = 0; i < 10; i++)
+		double_advance(10 * NS_PER_S);
+	assert_int_equal(upstream_conns(u), 1);
+}
+
+static void test_idle_limit(void **state)
+{
+	static struct user a[LIMIT_pool_idle + 5];
+
+	(void)state;
+	for (unsigned i = 0; i < LENGTH(a); i++)
+		assert_int_equal(lease(&a[i], "one", false), OK);
+	open_all();
+	for (unsigned i = 0; i < LENGTH(a); i++)
+		exchange(&a[i]);
+	assert_int_equal(upstream_conns(u), LIMIT_pool_idle);
+	assert_int_equal(dbl.counters.cell[C_limit_pool_idle], 5);
+}
+
+static void test_endpoint_gone(void **state)
+{
+	struct user a, b, c;
+
+	(void)state;
+	assert_int_equal(lease(&a, "web", false), OK);
+	assert_int_equal(lease(&b, "web", false), OK);
+	open_all();
+	exchange(&a);
+	exchange(&b);
+	/* Each endpoint has an idle connection; one of them is leased again, the other gets a second one. */
+	assert_int_equal(lease(&a, "web", false), OK);
+	assert_int_equal(lease(&b, "web", true), OK);
+	open_all();
+	assert_int_equal(upstream_conns(u), 3);
+	use(&none);
+	upstream_apply(u);
+	double_advance(NS_PER_MS);
+	/* Idle ones are closed, leased ones live on. */
+	assert_int_equal(upstream_conns(u), 2);
+	assert_int_equal(lease(&c, "web", false), ERR_NOT_FOUND);
+	exchange(&a);
+	assert_int_equal(upstream_conns(u), 1);
+	exchange(&b);
+	assert_int_equal(upstream_conns(u), 0);
+	assert_int_equal(lease(&c, "web", false), ERR_NOT_FOUND);
+}
+
+static void test_endpoint_gone_and_back(void **state)
+{
+	struct user a, b;
+
+	(void)state;
+	assert_int_equal(lease(&a, "web", false), OK);
+	open_all();
+	use(&none);
+	upstream_apply(u);
+	double_advance(NS_PER_MS);
+	use(&two);
+	upstream_apply(u);
+	assert_int_equal(lease(&b, "web", false), OK);
+	upstream_release(b.lease);
+	exchange(&a);
+	assert_int_equal(upstream_conns(u), 2);
+}
+
+static void test_apply_keeps_pools(void **state)
+{
+	struct user a;
+
+	(void)state;
+	assert_int_equal(lease(&a, "one", false), OK);
+	open_all();
+	exchange(&a);
+	for (int i = 0; i < 50; i++) {
+		use(i % 2 ? &two : &first_only);
+		upstream_apply(u);
+		double_advance(NS_PER_MS);
+		assert_int_equal(lease(&a, "one", false), OK);
+		assert_non_null(a.stream);
+		exchange(&a);
+	}
+	assert_int_equal(dbl.connects, 1);
+}
+
+static void test_weights_change(void **state)
+{
+	static const struct fixture heavy = {
+		.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80, 9}, {"10.0.0.2", 80, 1}}}}};
+	unsigned first = 0;
+
+	(void)state;
+	use(&heavy);
+	upstream_apply(u);
+	for (unsigned i = 0; i < 100; i++) {
+		struct user a;
+
+		assert_int_equal(lease(&a, "web", true), OK);
+		first += lease_endpoint(a.lease) == fixture_endpoint_id("10.0.0.1", 80);
+		upstream_release(a.lease);
+		double_client_close(double_client(0), ERR_CONN_TIMEOUT);
+	}
+	assert_int_equal(first, 90);
+}
+
+/* ---- any order of events ---- */
+
+enum { USERS = 24 };
+
+static void random_step(struct user *users, struct rng *r)
+{
+	static const char *const names[] = {"web", "one", "empty", "other"};
+	struct user *x = &users[rng_below(r, USERS)];
+	struct http_client *c = double_client(rng_below(r, double_clients() + 1));
+
+	switch (rng_below(r, 9)) {
+	case 0:
+	case 1:
+		if (x->lease == NULL && lease(x, names[rng_below(r, 4)], rng_below(r, 4) == 0) != OK)
+			assert_null(x->lease);
+		break;
+	case 2:
+		if (x->stream != NULL)
+			exchange(x);
+		break;
+	case 3:
+		if (x->lease == NULL)
+			break;
+		if (x->stream != NULL)
+			http_reset(x->stream, ERR_CONN_ABORTED);
+		upstream_release(x->lease);
+		*x = (struct user){0};
+		break;
+	case 4:
+		if (c != NULL && c->state == DOUBLE_CONNECTING)
+			double_open(c);
+		break;
+	case 5:
+		if (c != NULL && rng_below(r, 3) == 0)
+			double_client_close(c, rng_below(r, 2) ? ERR_CONN_RESET : OK);
+		break;
+	case 6:
+		if (c != NULL && rng_below(r, 3) == 0)
+			c->refuses = true;
+		break;
+	case 7:
+		use(rng_below(r, 3) == 0 ? &none : rng_below(r, 2) ? &two : &first_only);
+		upstream_apply(u);
+		break;
+	default:
+		double_advance(rng_below(r, 20) == 0 ? 4000 * NS_PER_S : NS_PER_MS);
+		break;
+	}
+}
+
+static void test_any_order(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 12; seed++) {
+		static struct user users[USERS];
+		struct rng r;
+
+		rng_init(&r, seed);
+		memset(users, 0, sizeof(users));
+		for (int i = 0; i < 1000; i++) {
+			random_step(users, &r);
+			if (rng_below(&r, 2))
+				double_settle();
+		}
+		for (unsigned i = 0; i < USERS; i++) {
+			if (users[i].stream != NULL)
+				http_reset(users[i].stream, ERR_CONN_ABORTED);
+			if (users[i].lease != NULL)
+				upstream_release(users[i].lease);
+		}
+		double_settle();
+		while (double_client(0) != NULL)
+			double_client_close(double_client(0), OK);
+		assert_int_equal(upstream_conns(u), 0);
+		teardown(NULL);
+		setup(NULL);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_reuse, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_most_recently_used_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_round_robin_over_endpoints, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_skip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_released_while_connecting, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_when_opened, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reset_is_not_pooled, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_idle_age, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_idle_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_endpoint_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_endpoint_gone_and_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_apply_keeps_pools, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_weights_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_any_order, setup, teardown),
+	};
+
+	double_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
