@@ -13,7 +13,7 @@ static const struct {
 	const char *name;
 	const char *json;
 } objects[] = {
-	{"Namespace", "default", "{\"metadata\":{\"name\":\"default\"},\"status\":{\"phase\":\"Active\"}}"},
+	{"Namespace", "default", "{\"metadata\":{\"name\":\"default\"}}"},
 	{"GatewayClass", "sluice", "{\"metadata\":{\"name\":\"sluice\"},"
 	 "\"spec\":{\"controllerName\":\"sluice.internal/gateway-controller\",\"description\":\"This box\"}}"},
 };

@@ -142,6 +142,19 @@ static void check_immutable(const struct admission *a, yyjson_mut_val *root, str
 		causes_add(causes, CAUSE_FORBIDDEN, "data", "Forbidden: field is immutable when `immutable` is set");
 }
 
+/* Selectors of namespaces choose one by its name through this label. */
+static void label_namespace(yyjson_mut_doc *doc, yyjson_mut_val *metadata)
+{
+	yyjson_mut_val *labels = yyjson_mut_obj_get(metadata, "labels");
+
+	if (!labels) {
+		labels = yyjson_mut_obj(doc);
+		put(doc, metadata, "labels", labels);
+	}
+	put(doc, labels, "kubernetes.io/metadata.name",
+	    yyjson_mut_strcpy(doc, yyjson_mut_get_str(yyjson_mut_obj_get(metadata, "name"))));
+}
+
 void admit_identity(const struct kind *kind, yyjson_mut_doc *doc, struct causes *causes)
 {
 	yyjson_mut_val *root = yyjson_mut_doc_get_root(doc), *metadata = yyjson_mut_obj_get(root, "metadata");
@@ -173,6 +186,8 @@ void admit(const struct admission *a, yyjson_mut_doc *doc, struct causes *causes
 	if (causes->total && !yyjson_mut_is_obj(metadata))
 		return;
 	metadata_check(metadata, causes);
+	if (strcmp(a->kind->name, "Namespace") == 0 && !is_refused(causes))
+		label_namespace(doc, metadata);
 	metadata_stamp(doc, metadata, a->old, a->now);
 	check_immutable(a, root, causes);
 	if (!is_refused(causes))

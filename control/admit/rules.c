@@ -44,10 +44,12 @@ static const struct {
 	void (*check)(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 } rules[] = {
 	{"Backend", rules_backend},
+	{"ConfigMap", rules_config_map},
 	{"Gateway", rules_gateway},
 	{"GatewayClass", rules_gateway_class},
 	{"HTTPRoute", rules_http_route},
 	{"Machine", rules_machine},
+	{"Secret", rules_secret},
 };
 
 void rules_check(const struct kind *kind, yyjson_mut_val *root, yyjson_val *old, struct causes *causes)

@@ -2,7 +2,7 @@
  * Rules across fields: what a schema alone cannot say. Native code for now; an interpreter for the expressions that the
  * API's definitions carry is to come, and these are then what it is tested against.
  *
- * Each kind that has rules has a file, rules_<kind>.c, with one function per rule.
+ * Kinds that have rules have a file of them, rules_<kind>.c.
  */
 #ifndef ADMIT_RULES_H
 #define ADMIT_RULES_H
@@ -17,6 +17,8 @@ void rules_gateway(yyjson_mut_val *root, yyjson_val *old, struct causes *causes)
 void rules_gateway_class(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_http_route(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_backend(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
+void rules_config_map(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
+void rules_secret(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_machine(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 
 /* For them: members by name, "" or null when missing, and the path of a field. */

@@ -17,7 +17,7 @@
 #include "control/server/tokens.h"
 #include "control/store/seal.h"
 
-enum { MAP = 64 << 20, ROUNDS_MAX = 2000, TEXT_MAX = 4 << 20 };
+enum { MAP = 64 << 20, ROUNDS_MAX = 2000, VALUE_MAX = 1000000 };
 
 static char directory[64];
 static struct ledger *ledger;
@@ -437,13 +437,14 @@ static void test_nested_without_end(void **state)
 static void test_slow_reader_holds_up_nobody(void **state)
 {
 	int slow = connect_peer(), fd = connect_peer();
-	char *value = malloc(TEXT_MAX + 1), *request = malloc(TEXT_MAX + 512);
+	char *value = malloc(VALUE_MAX + 1), *request = malloc(5 * VALUE_MAX);
 	yyjson_doc *reply;
 
 	(void)state;
-	memset(value, 'x', TEXT_MAX);
-	value[TEXT_MAX] = 0;
-	sprintf(request, REQUEST("apply", CM("big", "", "%s"), ""), value);
+	memset(value, 'x', VALUE_MAX);
+	value[VALUE_MAX] = 0;
+	sprintf(request, REQUEST("apply", CM("a", "", "%s") "," CM("b", "", "%s") "," CM("c", "", "%s"), ""), value,
+		value, value);
 	send_frame(slow, request);
 	for (int i = 0; i < 50; i++) {
 		reply = ask(fd, "{\"verb\":\"ready\"}");
