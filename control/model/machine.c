@@ -197,16 +197,21 @@ static void read_pool(struct build *b, yyjson_val *list)
 }
 
 /* There is one Machine, named "self"; without one of that name, the first. */
-static const struct object *find_machine(const struct snapshot *s)
+static void choose_machine(struct build *b)
 {
+	struct model_machine *m = &b->model->machine;
 	size_t n;
-	const struct object *const *all = snapshot_list(s, "Machine", &n);
+	const struct object *const *all = snapshot_list(b->snapshot, "Machine", &n);
 
+	m->others = REGION_ARRAY(b->region, const struct object *, n);
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(all[i]->name, "self") == 0)
-			return all[i];
+		if (m->object == NULL || strcmp(all[i]->name, "self") == 0)
+			m->object = all[i];
 	}
-	return n > 0 ? all[0] : NULL;
+	for (size_t i = 0; i < n; i++) {
+		if (all[i] != m->object)
+			m->others[m->others_n++] = all[i];
+	}
 }
 
 void build_machine(struct build *b)
@@ -217,7 +222,7 @@ void build_machine(struct build *b)
 
 	m->accepted = condition_true("Accepted", "The machine's configuration is in the tables.");
 	m->workers = 1;
-	m->object = find_machine(b->snapshot);
+	choose_machine(b);
 	if (m->object == NULL)
 		return;
 	spec = doc_get(m->object->root, "spec");

@@ -32,7 +32,7 @@ struct model_condition {
 	const char *message;
 };
 
-/* Machine (sluice.internal): the oldest; others are refused. */
+/* Machine (sluice.internal): the one named "self", else the first; others have no effect, and are told so. */
 struct model_port {
 	const char *name;
 	const char *device;
@@ -50,6 +50,8 @@ struct model_machine {
 	uint32_t addresses_n;
 	struct table_ip_route *routes;     /* longest prefix first */
 	uint32_t routes_n;
+	const struct object **others;
+	uint32_t others_n;
 };
 
 struct model_class {

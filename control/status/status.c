@@ -378,6 +378,20 @@ static enum err machine_status(struct status_round *s)
 	return finish(s, m->object, status);
 }
 
+/* A box is one Machine. */
+static enum err other_machine_status(struct status_round *s, const struct object *o)
+{
+	static const char *const members[] = {"conditions", "vips", NULL};
+	static const char *const types[] = {"Ready", NULL};
+	const struct model_condition ready = {
+		.reason = "Ignored", .message = "The box is described by the Machine \"self\"; this one has no effect."};
+	yyjson_mut_val *status = begin(s, o, members), *list = add_list(s, status, "conditions");
+
+	copy_other_conditions(&s->writer, list, stored(o, "conditions"), types);
+	add_condition(s, list, stored(o, "conditions"), "Ready", &ready);
+	return finish(s, o, status);
+}
+
 /* ---- all of them ---- */
 
 static enum err compute(struct status_round *s)
@@ -385,6 +399,8 @@ static enum err compute(struct status_round *s)
 	const struct model *m = s->model;
 	enum err e = machine_status(s);
 
+	for (uint32_t i = 0; i < m->machine.others_n && e == OK; i++)
+		e = other_machine_status(s, m->machine.others[i]);
 	for (uint32_t i = 0; i < m->classes_n && e == OK; i++)
 		e = class_status(s, &m->classes[i]);
 	for (uint32_t i = 0; i < m->gateways_n && e == OK; i++)

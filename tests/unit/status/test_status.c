@@ -347,13 +347,28 @@ static void test_refused_gateway(void **state)
 	snapshot_put(s);
 }
 
+static void test_second_machine(void **state)
+{
+	static const char *const objects[] = {
+		MACHINE, "{'apiVersion':'sluice.internal/v1alpha1','kind':'Machine','metadata':{'name':'a','generation':1},"
+		"'spec':{'workers':4}}", NULL};
+	struct snapshot *s = settle(world_new(objects, NULL), &live, T1);
+
+	(void)state;
+	assert_string_equal(shown(doc_get(status_of(s, "Machine", "", "self"), "conditions"), "Ready"),
+	                    "True/Ready 2 " T1);
+	assert_string_equal(shown(doc_get(status_of(s, "Machine", "", "a"), "conditions"), "Ready"),
+	                    "False/Ignored 1 " T1);
+	snapshot_put(s);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_kinds),         cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_what_was_there),    cmocka_unit_test(test_old_generation),
 		cmocka_unit_test(test_parents),           cmocka_unit_test(test_left),
-		cmocka_unit_test(test_partially_invalid), cmocka_unit_test(test_refused_gateway),
+		cmocka_unit_test(test_partially_invalid), cmocka_unit_test(test_second_machine), cmocka_unit_test(test_refused_gateway),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
