@@ -384,7 +384,9 @@ static enum err other_machine_status(struct status_round *s, const struct object
 	static const char *const members[] = {"conditions", "vips", NULL};
 	static const char *const types[] = {"Ready", NULL};
 	const struct model_condition ready = {
-		.reason = "Ignored", .message = "The box is described by the Machine \"self\"; this one has no effect."};
+		.reason = "Ignored",
+		.message = "The box is described by the Machine \"self\"; this one has no effect.",
+	};
 	yyjson_mut_val *status = begin(s, o, members), *list = add_list(s, status, "conditions");
 
 	copy_other_conditions(&s->writer, list, stored(o, "conditions"), types);

@@ -350,7 +350,8 @@ static void test_refused_gateway(void **state)
 static void test_second_machine(void **state)
 {
 	static const char *const objects[] = {
-		MACHINE, "{'apiVersion':'sluice.internal/v1alpha1','kind':'Machine','metadata':{'name':'a','generation':1},"
+		MACHINE,
+		"{'apiVersion':'sluice.internal/v1alpha1','kind':'Machine','metadata':{'name':'a','generation':1},"
 		"'spec':{'workers':4}}", NULL};
 	struct snapshot *s = settle(world_new(objects, NULL), &live, T1);
 
@@ -368,7 +369,8 @@ int main(void)
 		cmocka_unit_test(test_all_kinds),         cmocka_unit_test(test_verdicts),
 		cmocka_unit_test(test_what_was_there),    cmocka_unit_test(test_old_generation),
 		cmocka_unit_test(test_parents),           cmocka_unit_test(test_left),
-		cmocka_unit_test(test_partially_invalid), cmocka_unit_test(test_second_machine), cmocka_unit_test(test_refused_gateway),
+		cmocka_unit_test(test_partially_invalid), cmocka_unit_test(test_second_machine),
+		cmocka_unit_test(test_refused_gateway),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
