@@ -300,8 +300,8 @@ static void want_broadcast(struct ip *ip, const struct table_address *ta)
 static void want_link_local(struct ip *ip, uint8_t iface)
 {
 	const uint8_t *m = ip->iface[iface].mac.addr_bytes;
-	const struct addr a = {.b = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, (uint8_t)(m[0] ^ 2), m[1], m[2], 0xff, 0xfe, m[3], m[4],
-	                             m[5]}};
+	const struct addr a = {.b = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, (uint8_t)(m[0] ^ 2), m[1], m[2], 0xff, 0xfe, m[3],
+	                             m[4], m[5]}};
 
 	want(ip, &a, iface, ADDRESS_OWN, 0);
 }

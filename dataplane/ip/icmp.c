@@ -49,7 +49,8 @@ static const uint8_t *header(const struct arrival *a)
 
 void icmp4_arrive(struct ip *ip, struct arrival *a)
 {
-	if (!mbuf_holds(a->d.m, a->l4, ICMP_HEADER_BYTES) || a->d.l4_bytes < ICMP_HEADER_BYTES || !checksum_right(a, 0)) {
+	if (!mbuf_holds(a->d.m, a->l4, ICMP_HEADER_BYTES) || a->d.l4_bytes < ICMP_HEADER_BYTES ||
+	    !checksum_right(a, 0)) {
 		ip_drop(ip, a->d.m, DROP_icmp_malformed);
 		return;
 	}

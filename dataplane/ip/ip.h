@@ -101,7 +101,8 @@ uint16_t ip_mtu(struct ip *ip, struct ip_path *path, const struct tuple *t);
 void ip_unreachable(struct ip *ip, const struct ip_datagram *d);
 
 /* Address states (design.md, section 3). The link owner moves them; all read them. */
-enum ip_address_state { IP_ADDRESS_NONE, IP_ADDRESS_TENTATIVE, IP_ADDRESS_ACTIVE, IP_ADDRESS_DRAINING, IP_ADDRESS_WITHDRAWN };
+enum ip_address_state { IP_ADDRESS_NONE, IP_ADDRESS_TENTATIVE, IP_ADDRESS_ACTIVE, IP_ADDRESS_DRAINING,
+                        IP_ADDRESS_WITHDRAWN };
 enum ip_address_state ip_address_state(const struct ip_link *l, const struct addr *a);
 
 /* What `sluicectl neigh` shows: entries from *at on; returns how many were written, advances *at, 0 at the end. */

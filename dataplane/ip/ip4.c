@@ -81,7 +81,8 @@ void ip4_input(struct ip *ip, struct rte_mbuf *m)
 	total = rte_be_to_cpu_16(h->total_length);
 	a = (struct arrival){
 		.d = {
-			.tuple = {.local = addr_v4(h->destination), .remote = addr_v4(h->source), .protocol = h->protocol},
+			.tuple = {.local = addr_v4(h->destination), .remote = addr_v4(h->source),
+			          .protocol = h->protocol},
 			.m = m,
 			.l4_bytes = (uint16_t)(total - IP4_BYTES),
 			.traffic_class = h->tos,

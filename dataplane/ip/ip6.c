@@ -245,7 +245,8 @@ void ip6_input(struct ip *ip, struct rte_mbuf *m)
 	}
 	if (m->pkt_len > total + ETH_BYTES)
 		mbuf_cut(m, total + ETH_BYTES);
-	w = (struct walk){.h = (const uint8_t *)h, .at = IP6_BYTES, .next_at = 6, .next = h->next_header, .problem = SILENT};
+	w = (struct walk){.h = (const uint8_t *)h, .at = IP6_BYTES, .next_at = 6, .next = h->next_header,
+	                  .problem = SILENT};
 	if (unlikely_(h->next_header != IPPROTO_TCP)) {
 		w.end = m->data_len - (uint32_t)ETH_BYTES;
 		if ((why = walk_extensions(&w, multicast)) != 0) {

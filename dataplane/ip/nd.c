@@ -160,7 +160,8 @@ static bool parse(const struct arrival *a, uint8_t type, struct heard *x)
 	x->frame_mac = &rte_pktmbuf_mtod(a->d.m, const struct rte_ether_hdr *)->src_addr;
 	memcpy(&x->target, h + 8, sizeof(x->target));
 	if (x->target.b[0] == 0xff || addr_is_v4(&x->target) || unspecified(&x->target) ||
-	    !parse_options(h + ND_BYTES, h + a->d.l4_bytes, type == SOLICITATION ? OPTION_SOURCE : OPTION_TARGET, &x->mac))
+	    !parse_options(h + ND_BYTES, h + a->d.l4_bytes, type == SOLICITATION ? OPTION_SOURCE : OPTION_TARGET,
+	                   &x->mac))
 		return false;
 	if (type == ADVERTISEMENT)
 		return !unspecified(&x->from) && (x->to.b[0] != 0xff || (x->flags & FLAG_SOLICITED) == 0);
@@ -174,7 +175,8 @@ static bool parse(const struct arrival *a, uint8_t type, struct heard *x)
 
 static void learn(struct ip *ip, const struct heard *x, bool create)
 {
-	const struct neigh_news news = {.addr = x->from, .mac = x->mac, .iface = x->iface, .override = true, .create = create};
+	const struct neigh_news news = {.addr = x->from, .mac = x->mac, .iface = x->iface, .override = true,
+	                                .create = create};
 
 	if (x->mac != NULL && route_on_link(ip, x->iface, &x->from))
 		neigh_learn(ip, &news);

@@ -111,7 +111,8 @@ static inline enum neigh_state neigh_state(const struct neigh_table *t, uint32_t
 
 /* ---- the link owner: the table (neigh.c) ---- */
 
-uint16_t neigh_make(struct ip *ip, uint8_t iface, const struct addr *a); /* new, in state NONE; evicts; 0: all are gateways */
+/* A new entry in state NONE; evicts; 0: all are gateways. */
+uint16_t neigh_make(struct ip *ip, uint8_t iface, const struct addr *a);
 void neigh_free(struct ip *ip, uint16_t i);
 void neigh_touch(struct neigh_table *t, uint16_t i);                     /* most recently used */
 void neigh_pin(struct neigh_table *t, uint16_t i, bool gateway);

@@ -169,7 +169,9 @@ static void resolve(struct ip *ip, struct rte_mbuf *m, uint8_t iface, const stru
 
 static enum err refuse(struct ip *ip, struct rte_mbuf *m, enum err e)
 {
-	ip_drop(ip, m, e == ERR_NO_ROUTE ? DROP_ip_no_route : e == ERR_NEIGH_FAILED ? DROP_neigh_failed : DROP_ip_too_big);
+	ip_drop(ip, m, e == ERR_NO_ROUTE       ? DROP_ip_no_route
+	               : e == ERR_NEIGH_FAILED ? DROP_neigh_failed
+	                                       : DROP_ip_too_big);
 	return e;
 }
 

@@ -13,7 +13,8 @@ void tcp_arrive(struct ip *ip, struct arrival *a)
 	struct rte_mbuf *m = a->d.m;
 	const struct rte_tcp_hdr *h = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, a->l4);
 
-	/* In a chain the whole header has to be in the first segment; one that lies about its length is TCP's to see. */
+	/* In a chain the whole header has to be in the first segment; one that lies about its length is TCP's to
+	 * see. */
 	if (unlikely_(!mbuf_holds(m, a->l4, sizeof(*h)) ||
 	              (m->next != NULL && !mbuf_holds(m, a->l4, (uint32_t)(h->data_off >> 4) * 4)))) {
 		ip_drop(ip, m, DROP_tcp_malformed);

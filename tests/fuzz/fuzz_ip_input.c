@@ -245,8 +245,10 @@ static void generation(uint8_t which)
 		const char *addr;
 		uint8_t bits, port, virtual;
 	} all[8] = {
-		{"198.18.0.1", 120, 0, 0}, {"2001:2::1", 64, 0, 0}, {"198.18.1.1", 120, 1, 0}, {"2001:2:0:1::1", 64, 1, 0},
-		{"198.18.0.10", 120, 0, 1}, {"2001:2::10", 64, 0, 1}, {"198.18.0.11", 128, 0, 1}, {"2001:2::11", 128, 1, 1},
+		{"198.18.0.1", 120, 0, 0}, {"2001:2::1", 64, 0, 0}, {"198.18.1.1", 120, 1, 0},
+		{"2001:2:0:1::1", 64, 1, 0},
+		{"198.18.0.10", 120, 0, 1}, {"2001:2::10", 64, 0, 1}, {"198.18.0.11", 128, 0, 1},
+		{"2001:2::11", 128, 1, 1},
 	};
 
 	memset(&net.g, 0, sizeof(net.g));
@@ -257,7 +259,8 @@ static void generation(uint8_t which)
 			net.g.addresses[net.g.t.addresses.n++] = (struct table_address){.addr = parse(all[i].addr),
 				.prefix_bits = all[i].bits, .port = all[i].port, .virtual = all[i].virtual};
 	}
-	net.g.routes[0] = (struct table_ip_route){.prefix = addr_v4(0), .gateway = parse("198.18.0.254"), .prefix_bits = 96};
+	net.g.routes[0] = (struct table_ip_route){.prefix = addr_v4(0), .gateway = parse("198.18.0.254"),
+	                                          .prefix_bits = 96};
 	net.g.routes[1] = (struct table_ip_route){.gateway = parse("2001:2::fe")};
 	net.g.t.ip_routes.n = which & 1 ? 2 : 0;
 	for (int w = 0; w < WORKERS; w++) {
@@ -403,11 +406,13 @@ static void start(void)
 
 	net.link = ip_link_new(WORKERS);
 	for (uint16_t p = 0; p < PORTS; p++)
-		net.port[p] = (struct port){.id = p, .queues = WORKERS, .mtu = 1500, .mac = macs[p], .tx_burst = wire_tx,
+		net.port[p] = (struct port){.id = p, .queues = WORKERS, .mtu = 1500, .mac = macs[p],
+		                            .tx_burst = wire_tx,
 		                            .offloads = PORT_TX_MULTI_SEGS};
 	for (uint16_t w = 0; w < WORKERS; w++) {
 		struct shard *s = &net.shard[w];
-		const struct ip_up up = {.on_tcp = took, .on_udp = took, .on_icmp_error = took_error, .on_hand_over = hand_over,
+		const struct ip_up up = {.on_tcp = took, .on_udp = took, .on_icmp_error = took_error,
+		                         .on_hand_over = hand_over,
 		                         .up = &worker[w]};
 
 		s->counters = &net.cells[w];

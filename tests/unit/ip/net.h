@@ -130,7 +130,8 @@ HERE void seal4_at(struct bytes *f, uint32_t at)
 {
 	uint8_t *h = f->b + at, *l4 = h + (h[0] & 15) * 4;
 	const uint32_t n = f->n - at - (uint32_t)(h[0] & 15) * 4;
-	const uint8_t pseudo[12] = {h[12], h[13], h[14], h[15], h[16], h[17], h[18], h[19], 0, h[9], (uint8_t)(n >> 8), (uint8_t)n};
+	const uint8_t pseudo[12] = {h[12], h[13], h[14], h[15], h[16], h[17], h[18], h[19], 0, h[9], (uint8_t)(n >> 8),
+	                            (uint8_t)n};
 	const int where = h[9] == TCP ? 16 : h[9] == UDP ? 6 : h[9] == ICMP ? 2 : -1;
 
 	set16(h + 2, f->n - at);
@@ -381,7 +382,8 @@ HERE void g_address(const char *text, unsigned bits, uint8_t port, bool virtual)
 
 	assert_true(net.g.t.addresses.n < ADDRESSES_MAX);
 	net.g.addresses[net.g.t.addresses.n++] = (struct table_address){
-		.addr = a, .prefix_bits = (uint8_t)(bits + (addr_is_v4(&a) ? 96 : 0)), .port = port, .virtual = virtual};
+		.addr = a, .prefix_bits = (uint8_t)(bits + (addr_is_v4(&a) ? 96 : 0)), .port = port,
+		.virtual = virtual};
 }
 
 HERE void g_route(const char *prefix, unsigned bits, const char *gateway, uint8_t port)
@@ -389,7 +391,8 @@ HERE void g_route(const char *prefix, unsigned bits, const char *gateway, uint8_
 	const struct addr a = A(prefix);
 
 	net.g.routes[net.g.t.ip_routes.n++] = (struct table_ip_route){
-		.prefix = a, .gateway = A(gateway), .prefix_bits = (uint8_t)(bits + (addr_is_v4(&a) ? 96 : 0)), .port = port};
+		.prefix = a, .gateway = A(gateway), .prefix_bits = (uint8_t)(bits + (addr_is_v4(&a) ? 96 : 0)),
+		.port = port};
 }
 
 HERE void g_lab(void)
@@ -451,7 +454,8 @@ static const struct ip_up *net_up(uint16_t w)
 {
 	static struct ip_up ups[NET_WORKERS];
 
-	ups[w] = (struct ip_up){.on_tcp = took_tcp, .on_udp = net.udp_wanted ? took_udp : NULL, .on_icmp_error = took_error,
+	ups[w] = (struct ip_up){.on_tcp = took_tcp, .on_udp = net.udp_wanted ? took_udp : NULL,
+	                        .on_icmp_error = took_error,
 	                        .on_hand_over = hand_over, .up = &net_ups[w]};
 	return &ups[w];
 }

@@ -107,20 +107,24 @@ static void test_bytes(void **state)
 	for (unsigned i = 0; i < net.sent_n; i++) {
 		const struct sent *s = &net.sent[i];
 
-		if (strcmp(hex(s, 0, s->f.n), "ffffffffffff0200000000010806" "0001080006040001" "020000000001" "00000000"
+		if (strcmp(hex(s, 0, s->f.n), "ffffffffffff0200000000010806" "0001080006040001" "020000000001"
+		           "00000000"
 		                              "000000000000" "c612000a") == 0)
 			seen[0] = true;
-		if (strcmp(hex(s, 0, s->f.n), "ffffffffffff0200000000010806" "0001080006040001" "020000000001" "c612000a"
+		if (strcmp(hex(s, 0, s->f.n), "ffffffffffff0200000000010806" "0001080006040001" "020000000001"
+		           "c612000a"
 		                              "000000000000" "c612000a") == 0)
 			seen[1] = true;
 		if (s->f.n == 78 && strcmp(hex(s, 0, 14), "3333ff00001002000000000186dd") == 0 &&
-		    strcmp(hex(s, 18, 38), "00183aff" "00000000000000000000000000000000" "ff0200000000000000000001ff000010" "8700") == 0 &&
+		    strcmp(hex(s, 18, 38), "00183aff" "00000000000000000000000000000000"
+		           "ff0200000000000000000001ff000010" "8700") == 0 &&
 		    strcmp(hex(s, 58, 20), "00000000" "20010002000000000000000000000010") == 0) {
 			check_sealed(s);
 			seen[2] = true;
 		}
 		if (s->f.n == 86 && strcmp(hex(s, 0, 14), "33330000000102000000000186dd") == 0 &&
-		    strcmp(hex(s, 18, 38), "00203aff" "20010002000000000000000000000010" "ff020000000000000000000000000001" "8800") == 0 &&
+		    strcmp(hex(s, 18, 38), "00203aff" "20010002000000000000000000000010"
+		           "ff020000000000000000000000000001" "8800") == 0 &&
 		    strcmp(hex(s, 58, 28), "20000000" "20010002000000000000000000000010" "0201020000000001") == 0) {
 			check_sealed(s);
 			seen[3] = true;
@@ -139,13 +143,15 @@ static void test_arp_answer(void **state)
 	net_quiet(1);
 	arp_ask(&f, CLIENT_MAC, "198.18.0.2", "198.18.0.10");
 	receive(0, &f);
-	assert_string_equal(hex(only_sent(), 0, 42), "0200000001020200000000010806" "0001080006040002" "020000000001" "c612000a"
+	assert_string_equal(hex(only_sent(), 0, 42), "0200000001020200000000010806" "0001080006040002" "020000000001"
+	                    "c612000a"
 	                                             "020000000102" "c6120002");
 	/* A probe of somebody else for an address of ours: he hears that it is taken. */
 	forget_sent();
 	arp_ask(&f, OTHER_MAC, "0.0.0.0", "198.18.0.10");
 	receive(0, &f);
-	assert_string_equal(hex(only_sent(), 0, 42), "0200000099990200000000010806" "0001080006040002" "020000000001" "c612000a"
+	assert_string_equal(hex(only_sent(), 0, 42), "0200000099990200000000010806" "0001080006040002" "020000000001"
+	                    "c612000a"
 	                                             "020000009999" "00000000");
 	net_close();
 }
@@ -161,7 +167,8 @@ static void test_nd_answer(void **state)
 	receive(0, &f);
 	s = only_sent();
 	assert_string_equal(hex(s, 0, 14), "02000000010202000000000186dd");
-	assert_string_equal(hex(s, 18, 38), "00203aff" "20010002000000000000000000000010" "20010002000000000000000000000002" "8800");
+	assert_string_equal(hex(s, 18, 38), "00203aff" "20010002000000000000000000000010"
+	                    "20010002000000000000000000000002" "8800");
 	assert_string_equal(hex(s, 58, 28), "60000000" "20010002000000000000000000000010" "0201020000000001");
 	check_sealed(s);
 	/* Without a source option the frame says where the answer goes. */
@@ -222,7 +229,8 @@ static void claim(size_t i)
 		nd(&f, "33:33:ff:00:00:10", conflicts[i].mac, "::", "ff02::1:ff00:10", 135, 0, conflicts[i].address, 0);
 		break;
 	default:
-		nd(&f, "33:33:00:00:00:01", conflicts[i].mac, "2001:2::99", "ff02::1", 136, 0x20, conflicts[i].address, 2);
+		nd(&f, "33:33:00:00:00:01", conflicts[i].mac, "2001:2::99", "ff02::1", 136, 0x20, conflicts[i].address,
+		   2);
 	}
 	receive(0, &f);
 }
@@ -239,7 +247,8 @@ static void test_conflicts(void **state)
 		assert_int_equal(counted(C_neigh_conflicts), conflicts[i].conflict);
 		if (!conflicts[i].active) {
 			advance(400); /* when it would have become active */
-			assert_int_equal(state_of(conflicts[i].address), conflicts[i].conflict ? IP_ADDRESS_TENTATIVE : IP_ADDRESS_ACTIVE);
+			assert_int_equal(state_of(conflicts[i].address),
+			                 conflicts[i].conflict ? IP_ADDRESS_TENTATIVE : IP_ADDRESS_ACTIVE);
 			advance(1400); /* and after another try */
 			assert_int_equal(state_of(conflicts[i].address), IP_ADDRESS_ACTIVE);
 		} else if (conflicts[i].conflict) {
@@ -408,9 +417,15 @@ static void test_churn(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_start), cmocka_unit_test(test_bytes), cmocka_unit_test(test_arp_answer),
-		cmocka_unit_test(test_nd_answer), cmocka_unit_test(test_conflicts), cmocka_unit_test(test_stubborn_claimant),
-		cmocka_unit_test(test_generations), cmocka_unit_test(test_moved_away), cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_start),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_arp_answer),
+		cmocka_unit_test(test_nd_answer),
+		cmocka_unit_test(test_conflicts),
+		cmocka_unit_test(test_stubborn_claimant),
+		cmocka_unit_test(test_generations),
+		cmocka_unit_test(test_moved_away),
+		cmocka_unit_test(test_churn),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);

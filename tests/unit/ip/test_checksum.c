@@ -106,8 +106,11 @@ static void test_datagram(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bytes), cmocka_unit_test(test_all_ones), cmocka_unit_test(test_chains),
-		cmocka_unit_test(test_pseudo), cmocka_unit_test(test_datagram),
+		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_all_ones),
+		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_pseudo),
+		cmocka_unit_test(test_datagram),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);

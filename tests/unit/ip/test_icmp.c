@@ -31,7 +31,8 @@ static void test_echo(void **state)
 		unsigned bytes;
 	} cases[] = {
 		{"VIP", "198.18.0.2", "198.18.0.10", 56}, {"own address", "198.18.0.2", "198.18.0.1", 0},
-		{"odd length", "198.18.0.2", "198.18.0.10", 57}, {"as long as a frame", "198.18.0.2", "198.18.0.10", 1472},
+		{"odd length", "198.18.0.2", "198.18.0.10", 57},
+		{"as long as a frame", "198.18.0.2", "198.18.0.10", 1472},
 		{"the other side's address", "198.18.0.2", "198.18.1.1", 56},
 		{"IPv6", "2001:2::2", "2001:2::10", 56}, {"IPv6, long", "2001:2::2", "2001:2::10", 1452},
 		{"link-local", "fe80::2", "fe80::ff:fe00:1", 8},
@@ -48,7 +49,8 @@ static void test_echo(void **state)
 		net_quiet(1);
 		meet();
 		if (strcmp(cases[i].name, "link-local") == 0) {
-			nd(&f, "33:33:ff:00:00:01", CLIENT_MAC, "fe80::2", "ff02::1:ff00:1", 135, 0, "fe80::ff:fe00:1", 1);
+			nd(&f, "33:33:ff:00:00:01", CLIENT_MAC, "fe80::2", "ff02::1:ff00:1", 135, 0, "fe80::ff:fe00:1",
+			   1);
 			receive(0, &f);
 			forget_sent();
 		}
@@ -105,7 +107,8 @@ struct inner {
 	unsigned protocol, bytes; /* of the transport header that are quoted */
 };
 
-/* An ICMP error from `by` to the sender of the inner datagram (198.18.0.10:80 > 198.18.0.2:40000, sequence 0x01020304). */
+/* An ICMP error from `by` to the sender of the inner datagram (198.18.0.10:80 > 198.18.0.2:40000, sequence
+ * 0x01020304). */
 static void error(struct bytes *f, const char *by, unsigned type, unsigned code, uint32_t rest, const struct inner *in)
 {
 	const bool v4 = strchr(in->from, ':') == NULL;
@@ -360,9 +363,15 @@ static void test_option_problem(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_echo), cmocka_unit_test(test_no_echo), cmocka_unit_test(test_errors_in),
-		cmocka_unit_test(test_errors_unrelated), cmocka_unit_test(test_errors_out), cmocka_unit_test(test_quote_of_a_chain),
-		cmocka_unit_test(test_no_errors), cmocka_unit_test(test_error_rate), cmocka_unit_test(test_option_problem),
+		cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_no_echo),
+		cmocka_unit_test(test_errors_in),
+		cmocka_unit_test(test_errors_unrelated),
+		cmocka_unit_test(test_errors_out),
+		cmocka_unit_test(test_quote_of_a_chain),
+		cmocka_unit_test(test_no_errors),
+		cmocka_unit_test(test_error_rate),
+		cmocka_unit_test(test_option_problem),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);

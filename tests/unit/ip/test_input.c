@@ -87,7 +87,8 @@ static const struct refusal {
 	{"LLDP", TCP4, 0, {{12, 0x88}, {13, 0xcc}}, 0, DROP_eth_type},
 	{"VLAN 5", TCP4, 0, {{12, 0x81}, {13, 0}, {14, 0}, {15, 5}}, 0, DROP_eth_vlan},
 	{"VLAN tag cut off", TCP4, 16, {{12, 0x81}, {13, 0}}, 0, DROP_eth_short},
-	{"priority tag around another tag", TCP4, 0, {{12, 0x81}, {13, 0}, {14, 0}, {15, 0}, {16, 0x81}, {17, 0}}, 0, DROP_eth_vlan},
+	{"priority tag around another tag", TCP4, 0, {{12, 0x81}, {13, 0}, {14, 0}, {15, 0}, {16, 0x81}, {17, 0}}, 0,
+	 DROP_eth_vlan},
 	{"provider tag", TCP4, 0, {{12, 0x88}, {13, 0xa8}}, 0, DROP_eth_vlan},
 	{"unicast in a broadcast frame", TCP4, 0, {{256, 0xff}}, 0, DROP_eth_multicast},
 	{"IPv6 unicast in a multicast frame", TCP6, 0, {{256, 0x33}}, 0, DROP_eth_multicast},
@@ -412,8 +413,12 @@ static void test_every_cut(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_accepted), cmocka_unit_test(test_low_addresses),
-		cmocka_unit_test(test_offload), cmocka_unit_test(test_priority_tag), cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_low_addresses),
+		cmocka_unit_test(test_offload),
+		cmocka_unit_test(test_priority_tag),
+		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_every_cut),
 	};
 

@@ -9,7 +9,8 @@ static struct ip_path path;
 /* Sends a segment from worker w; returns what ip_output() says. */
 static enum err send_at(uint16_t w, const char *from, const char *to, const char *text)
 {
-	const struct tuple t = {.local = A(from), .remote = A(to), .local_port = 80, .remote_port = 40000, .protocol = TCP};
+	const struct tuple t = {.local = A(from), .remote = A(to), .local_port = 80, .remote_port = 40000,
+	                        .protocol = TCP};
 	struct rte_mbuf *m = rte_pktmbuf_alloc(net.shard[w].pools.header);
 	struct bytes f = {.n = 0};
 	enum err e;
@@ -221,7 +222,8 @@ static void test_arp_news(void **state)
 		} else {
 			meet();
 		}
-		arp(&f, arp_news[i].to, (unsigned)arp_news[i].operation, arp_news[i].mac, "198.18.0.2", "0:0:0:0:0:0", arp_news[i].target);
+		arp(&f, arp_news[i].to, (unsigned)arp_news[i].operation, arp_news[i].mac, "198.18.0.2", "0:0:0:0:0:0",
+		    arp_news[i].target);
 		receive(0, &f);
 		assert_string_equal(neigh_state_of("198.18.0.2"), arp_news[i].state);
 		forget_sent();
@@ -289,7 +291,8 @@ static void test_nd_news(void **state)
 		net_quiet(1);
 		path = (struct ip_path){0};
 		bring_to(nd_news[i].before);
-		nd(&f, nd_news[i].flags & 0x40 ? PORT0_MAC : "33:33:00:00:00:01", nd_news[i].mac != NULL ? nd_news[i].mac : CLIENT_MAC,
+		nd(&f, nd_news[i].flags & 0x40 ? PORT0_MAC : "33:33:00:00:00:01",
+		   nd_news[i].mac != NULL ? nd_news[i].mac : CLIENT_MAC,
 		   "2001:2::2", nd_news[i].flags & 0x40 ? "2001:2::1" : "ff02::1", 136, nd_news[i].flags, "2001:2::2",
 		   nd_news[i].mac != NULL ? 2 : 0);
 		receive(0, &f);
@@ -466,10 +469,18 @@ static void test_gateway(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_arp_resolution), cmocka_unit_test(test_nd_resolution), cmocka_unit_test(test_silence),
-		cmocka_unit_test(test_queue), cmocka_unit_test(test_verification), cmocka_unit_test(test_unused_is_forgotten),
-		cmocka_unit_test(test_arp_news), cmocka_unit_test(test_nd_news), cmocka_unit_test(test_off_link),
-		cmocka_unit_test(test_storm), cmocka_unit_test(test_evicted_path), cmocka_unit_test(test_solicitation_rate),
+		cmocka_unit_test(test_arp_resolution),
+		cmocka_unit_test(test_nd_resolution),
+		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_verification),
+		cmocka_unit_test(test_unused_is_forgotten),
+		cmocka_unit_test(test_arp_news),
+		cmocka_unit_test(test_nd_news),
+		cmocka_unit_test(test_off_link),
+		cmocka_unit_test(test_storm),
+		cmocka_unit_test(test_evicted_path),
+		cmocka_unit_test(test_solicitation_rate),
 		cmocka_unit_test(test_gateway),
 	};
 

@@ -16,7 +16,8 @@ static struct rte_mbuf *segment(uint16_t w, uint32_t protocol, const char *text)
 
 static struct tuple tuple(const char *from, const char *to, uint32_t protocol)
 {
-	return (struct tuple){.local = A(from), .remote = A(to), .local_port = 80, .remote_port = 40000, .protocol = protocol};
+	return (struct tuple){.local = A(from), .remote = A(to), .local_port = 80, .remote_port = 40000,
+	                      .protocol = protocol};
 }
 
 static void test_ip4(void **state)
@@ -122,11 +123,13 @@ static void test_offload(void **state)
 	path = (struct ip_path){0};
 	assert_int_equal(ip_output(net.ip[0], &path, &t6, segment(0, UDP, "hello"), 64, 0), OK);
 	flush();
-	assert_int_equal(net.sent[0].flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6),
+	assert_int_equal(net.sent[0].flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IPV4 |
+	                                      RTE_MBUF_F_TX_IPV6),
 	                 RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4);
 	assert_int_equal(get16(net.sent[0].f.b + 24), 0);
 	assert_int_equal(get16(net.sent[0].f.b + 50), sum16(0, pseudo, 12)); /* the pseudo header, not inverted */
-	assert_int_equal(net.sent[1].flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IPV6),
+	assert_int_equal(net.sent[1].flags & (RTE_MBUF_F_TX_IP_CKSUM | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IPV4 |
+	                                      RTE_MBUF_F_TX_IPV6),
 	                 RTE_MBUF_F_TX_UDP_CKSUM | RTE_MBUF_F_TX_IPV6);
 	net_close();
 }
@@ -254,9 +257,15 @@ static void test_no_mbuf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ip4), cmocka_unit_test(test_ip6), cmocka_unit_test(test_chain), cmocka_unit_test(test_offload),
-		cmocka_unit_test(test_udp_zero), cmocka_unit_test(test_too_big), cmocka_unit_test(test_no_route),
-		cmocka_unit_test(test_new_routes), cmocka_unit_test(test_no_mbuf),
+		cmocka_unit_test(test_ip4),
+		cmocka_unit_test(test_ip6),
+		cmocka_unit_test(test_chain),
+		cmocka_unit_test(test_offload),
+		cmocka_unit_test(test_udp_zero),
+		cmocka_unit_test(test_too_big),
+		cmocka_unit_test(test_no_route),
+		cmocka_unit_test(test_new_routes),
+		cmocka_unit_test(test_no_mbuf),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);

@@ -40,7 +40,7 @@ static void test_find(void **state)
 	apply();
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		const struct addr to = A(cases[i].to);
-		const struct route *r = route_find(net.ip[0], &to);
+		const struct route *r = ip_route_find(net.ip[0], &to);
 
 		print_message("%s\n", cases[i].name);
 		assert_non_null(r);
@@ -67,7 +67,7 @@ static void test_families(void **state)
 	g_address("2001:2::1", 64, 0, false);
 	g_route("::", 0, "2001:2::fe", 0);
 	apply();
-	assert_null(route_find(net.ip[0], &to));
+	assert_null(ip_route_find(net.ip[0], &to));
 	net_close();
 }
 
@@ -130,7 +130,7 @@ static void test_limit(void **state)
 
 		snprintf(text, sizeof(text), "10.%d.%d.9", i / 256, i % 256);
 		a = A(text);
-		assert_non_null(route_find(net.ip[0], &a));
+		assert_non_null(ip_route_find(net.ip[0], &a));
 	}
 	net_close();
 }
@@ -138,7 +138,9 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_find), cmocka_unit_test(test_families), cmocka_unit_test(test_source),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_families),
+		cmocka_unit_test(test_source),
 		cmocka_unit_test(test_limit),
 	};
 

@@ -38,7 +38,8 @@ static void error_about(struct bytes *f, bool v4, unsigned port)
 
 static uint16_t owner_of(bool v4, unsigned port)
 {
-	const struct tuple t = {.local = A(v4 ? "198.18.0.10" : "2001:2::10"), .remote = A(v4 ? "198.18.0.2" : "2001:2::2"),
+	const struct tuple t = {.local = A(v4 ? "198.18.0.10" : "2001:2::10"),
+	                        .remote = A(v4 ? "198.18.0.2" : "2001:2::2"),
 	                        .local_port = 80, .remote_port = (uint16_t)port, .protocol = TCP};
 
 	return tuple_owner(&t, net.workers);
@@ -237,8 +238,12 @@ static void test_early_worker(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_segments), cmocka_unit_test(test_errors), cmocka_unit_test(test_link),
-		cmocka_unit_test(test_resolve), cmocka_unit_test(test_few_queues), cmocka_unit_test(test_rss),
+		cmocka_unit_test(test_segments),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_link),
+		cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_few_queues),
+		cmocka_unit_test(test_rss),
 		cmocka_unit_test(test_early_worker),
 	};
 
