@@ -138,6 +138,14 @@ static void signals_block(sigset_t *wanted)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+/* Tokens and the server's key are in memory: no core files, and nobody looks into it (but the leak checker). */
+static void hide_memory(void)
+{
+#ifndef SLUICE_ASAN
+	prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = {.run = "/run/sluice", .state = "/var/lib/sluice"};
@@ -149,7 +157,7 @@ int main(int argc, char **argv)
 	int got;
 
 	options_read(&o, argc, argv);
-	prctl(PR_SET_DUMPABLE, 0); /* tokens and the server's key are in memory: no core files, no ptrace */
+	hide_memory();
 	signals_block(&wanted);
 	path_join(control, o.run, "control.sock");
 	if (strlen(control) >= sizeof(api.control_path)) {

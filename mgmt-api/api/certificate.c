@@ -241,7 +241,7 @@ bool certificate_load(const char *directory, const char *address, struct certifi
 	bool good;
 
 	*out = (struct certificate){0};
-	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
+	if (mkdir(directory, 0755) < 0 && errno != EEXIST)
 		return fail(error, "cannot make", directory);
 	good = authority(directory, &ca_key, &ca, error);
 	if (good) {

@@ -18,7 +18,7 @@ struct certificate {
 	char *chain;    /* PEM of the server and the authority, malloc'ed */
 };
 
-/* directory is made when missing (mode 0700). address: text of an IP address. False: error says why. */
+/* directory is made when missing. address: text of an IP address. False: error says why. */
 bool certificate_load(const char *directory, const char *address, struct certificate *out, char error[static 256]);
 void certificate_fini(struct certificate *c);
 

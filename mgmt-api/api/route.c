@@ -62,18 +62,20 @@ static bool allows(const struct request *q)
 
 void api_handle(struct api *api, struct request *q, struct answer *a)
 {
+	bool acceptable = q->wanted.media != MEDIA_NONE;
 	struct refusal f;
 
 	CHECK(api != NULL && q->body != NULL && q->user != NULL);
-	if (q->wanted.media == MEDIA_NONE) {
-		q->wanted.media = MEDIA_JSON;
-		refusal_set(&f, REFUSAL_NOT_ACCEPTABLE,
-			    "only the following media types are accepted: application/json, application/yaml");
+	if (!acceptable)
+		q->wanted.media = MEDIA_JSON; /* of the refusal */
+	if (!resolve(q)) {
+		refusal_set(&f, REFUSAL_NOT_FOUND, "the server could not find the requested resource");
 		answer_refusal(a, q, &f);
 		return;
 	}
-	if (!resolve(q)) {
-		refusal_set(&f, REFUSAL_NOT_FOUND, "the server could not find the requested resource");
+	if (!acceptable) {
+		refusal_set(&f, REFUSAL_NOT_ACCEPTABLE,
+			    "only the following media types are accepted: application/json, application/yaml");
 		answer_refusal(a, q, &f);
 		return;
 	}

@@ -1,6 +1,7 @@
 /*
  * The first column is always the name. A kind without printer columns has its age. A cell is the first value that the
- * column's path leads to: a date becomes an age, a list or object its JSON, a missing one null (an empty cell).
+ * column's path leads to: a date becomes an age, a list its JSON, a map the number of its members (never its values: it
+ * may be a Secret's), a missing one null (an empty cell).
  */
 #include "mgmt-api/api/table.h"
 
@@ -49,6 +50,8 @@ static yyjson_mut_val *cell(yyjson_mut_doc *doc, const struct column *c, yyjson_
 		return date_cell(doc, value, now_s);
 	if (value == NULL)
 		return yyjson_mut_null(doc);
+	if (yyjson_mut_is_obj(value))
+		return yyjson_mut_uint(doc, yyjson_mut_obj_size(value));
 	if (!yyjson_mut_is_ctn(value))
 		return yyjson_mut_val_mut_copy(doc, value);
 	json = yyjson_mut_val_write(value, 0, NULL);

@@ -122,6 +122,25 @@ static int transaction(struct client *client, const struct options *o, const str
 	return code;
 }
 
+/* What stands last goes first, and namespaces, which take what is in them along, go last of all. */
+static void order(struct manifest *m)
+{
+	struct manifest_object *sorted = calloc(m->objects_n, sizeof(*sorted));
+	size_t n = 0;
+
+	CHECK(sorted != NULL);
+	for (int namespaces = 0; namespaces < 2; namespaces++) {
+		for (size_t i = m->objects_n; i > 0; i--) {
+			const char *kind = yyjson_mut_get_str(yyjson_mut_obj_get(m->objects[i - 1].value, "kind"));
+
+			if ((kind != NULL && strcmp(kind, "Namespace") == 0) == namespaces)
+				sorted[n++] = m->objects[i - 1];
+		}
+	}
+	free(m->objects);
+	m->objects = sorted;
+}
+
 static int by_files(const struct options *o)
 {
 	struct client *client;
@@ -130,6 +149,7 @@ static int by_files(const struct options *o)
 	int code = CTL_INPUT;
 
 	if (manifest_read(&m, o->files, o->files_n)) {
+		order(&m);
 		skip = calloc(m.objects_n, sizeof(*skip));
 		CHECK(skip != NULL);
 		client = client_new(&o->client);

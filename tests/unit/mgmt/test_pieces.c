@@ -328,6 +328,15 @@ static void test_table(void **state)
 		       "\"name\":\"edge\",\"namespace\":\"default\",\"creationTimestamp\":\"1970-01-01T00:01:00Z\"}}");
 	free(cells);
 	assert_int_equal(yyjson_mut_arr_size(yyjson_mut_obj_get(table, "columnDefinitions")), 5);
+	/* Values of a Secret are counted, not shown. */
+	objects = yyjson_mut_ptr_get(table, "/rows/0");
+	yyjson_mut_obj_add_obj(doc, objects, "data");
+	yyjson_mut_obj_add_str(doc, yyjson_mut_obj_get(objects, "data"), "password", "aGVsbG8=");
+	objects = yyjson_mut_obj_get(table, "rows");
+	table = table_make(doc, kind_by_name("Secret"), objects, 0, TABLE_OBJECT_NONE);
+	cells = yyjson_mut_val_write(yyjson_mut_ptr_get(table, "/rows/0"), 0, NULL);
+	assert_string_equal(cells, "{\"cells\":[\"\",null,1,\"<unknown>\"]}");
+	free(cells);
 	assert_string_equal(yyjson_mut_get_str(yyjson_mut_ptr_get(table, "/columnDefinitions/0/format")), "name");
 	yyjson_mut_doc_free(doc);
 	yyjson_doc_free(source);
