@@ -14,6 +14,7 @@
 
 #include "base/check.h"
 #include "control/admit/pattern.h"
+#include "control/base64.h"
 
 enum { PATH_MAX_BYTES = 1024, QUOTE_MAX = 80 };
 
@@ -153,12 +154,14 @@ static void check_enum(struct walker *w, const struct schema *s, yyjson_mut_val 
 
 static bool is_base64(const char *s, size_t n)
 {
-	size_t body = n;
+	char *bytes;
+	size_t bytes_n;
 
-	while (body && s[body - 1] == '=')
-		body--;
-	return n % 4 == 0 && n - body <= 2 &&
-	       strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") >= body;
+	if (base64_decode(s, n, &bytes, &bytes_n) != OK)
+		return false;
+	explicit_bzero(bytes, bytes_n);
+	free(bytes);
+	return true;
 }
 
 /* RFC 3339 as the API writes it: date, T, time, fraction or not, Z or an offset. */
