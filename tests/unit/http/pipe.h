@@ -22,14 +22,14 @@ enum { WIRE_MAX = 1 << 20, LOG_MAX = 1 << 20, SLICES_MAX = 8192, HEADROOM = 128 
 struct tcp_conn {
 	const struct tcp_user_ops *ops;
 	void *user;
-	char out[WIRE_MAX];          /* all that was ever sent */
 	uint32_t out_n, acked;
-	struct slice sent[SLICES_MAX];
 	uint32_t sent_first, sent_n;
 	uint32_t owed;               /* credit outstanding */
 	uint32_t limit;              /* send buffer */
 	bool shut, aborted, detached, closed, eof;
 	enum err why;
+	char out[WIRE_MAX];          /* all that was ever sent */
+	struct slice sent[SLICES_MAX];
 };
 
 struct tcp {
@@ -48,10 +48,14 @@ static struct {
 
 static inline struct tcp_conn *conn_make(void)
 {
-	struct tcp_conn *c = calloc(1, sizeof(*c));
+	struct tcp_conn **slot, *c;
 
 	assert_true(rig.conns_n < LENGTH(rig.conns));
-	rig.conns[rig.conns_n++] = c;
+	slot = &rig.conns[rig.conns_n++];
+	if (!*slot)
+		*slot = malloc(sizeof(*c));
+	c = *slot;
+	memset(c, 0, offsetof(struct tcp_conn, out));
 	c->limit = LIMIT_tcp_send_buffer;
 	return c;
 }
@@ -245,8 +249,6 @@ static inline void rig_end(void)
 		rig_closed(rig.conns[i], rig.conns[i]->shut && rig.conns[i]->eof ? OK : ERR_CONN_RESET);
 	rig_tick(1);
 	rig_check_empty();
-	for (unsigned i = 0; i < rig.conns_n; i++)
-		free(rig.conns[i]);
 	rig.conns_n = 0;
 }
 
@@ -274,10 +276,10 @@ static inline void rig_close(void)
 {
 	http_free(rig.http);
 	tls_free(rig.tls);
-	for (unsigned i = 0; i < rig.conns_n; i++) {
+	for (unsigned i = 0; i < rig.conns_n; i++)
 		conn_end(rig.conns[i]);
+	for (unsigned i = 0; i < LENGTH(rig.conns); i++)
 		free(rig.conns[i]);
-	}
 	pool_fini(&rig.shard.chunks);
 	packet_pools_fini(&rig.shard.pools);
 }
