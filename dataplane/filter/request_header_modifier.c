@@ -186,7 +186,8 @@ static enum err verify_items(const void *block, size_t bytes, struct table_list 
 	if (filter_verify_list(bytes, list, sizeof(*item)) != OK)
 		return ERR_TABLE_BOUNDS;
 	for (uint32_t i = 0; i < list.n; i++) {
-		if (filter_verify_text(block, bytes, item[i].name) != OK || filter_verify_text(block, bytes, item[i].value) != OK)
+		if (filter_verify_text(block, bytes, item[i].name) != OK ||
+		    filter_verify_text(block, bytes, item[i].value) != OK)
 			return ERR_TABLE_BOUNDS;
 		if (item[i].name.len == 0)
 			return ERR_TABLE_VALUE;

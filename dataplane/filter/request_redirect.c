@@ -66,7 +66,8 @@ static enum err compile_host(yyjson_val *spec, struct builder *b, struct config 
 
 	if (hostname != NULL) {
 		if (!yyjson_is_str(hostname) || !is_hostname(yyjson_get_str(hostname), yyjson_get_len(hostname)))
-			return filter_refuse(problem, "requestRedirect.hostname", "must be a lower-case DNS name without wildcard");
+			return filter_refuse(problem, "requestRedirect.hostname",
+			                     "must be a lower-case DNS name without wildcard");
 		c->hostname = builder_text(b, yyjson_get_str(hostname), yyjson_get_len(hostname));
 	}
 	if (port != NULL) {
@@ -87,7 +88,8 @@ static bool is_path(const char *text, size_t len, bool query)
 	return true;
 }
 
-static enum err put_path(yyjson_val *value, bool full, struct builder *b, struct config *c, struct filter_problem *problem)
+static enum err put_path(yyjson_val *value, bool full, struct builder *b, struct config *c,
+                         struct filter_problem *problem)
 {
 	const char *at = full ? "requestRedirect.path.replaceFullPath" : "requestRedirect.path.replacePrefixMatch";
 	const char *text = yyjson_get_str(value);
@@ -122,7 +124,8 @@ static enum err compile_path(yyjson_val *spec, struct builder *b, struct config 
 		return put_path(doc_get(path, "replaceFullPath"), true, b, c, problem);
 	if (yyjson_equals_str(type, "ReplacePrefixMatch"))
 		return put_path(doc_get(path, "replacePrefixMatch"), false, b, c, problem);
-	return filter_refuse(problem, "requestRedirect.path.type", "must be \"ReplaceFullPath\" or \"ReplacePrefixMatch\"");
+	return filter_refuse(problem, "requestRedirect.path.type",
+	                     "must be \"ReplaceFullPath\" or \"ReplacePrefixMatch\"");
 }
 
 static bool is_status(int64_t status)
@@ -138,7 +141,8 @@ static enum err compile(yyjson_val *spec, struct builder *b, uint32_t *offset, s
 
 	if (status != NULL) {
 		if (!yyjson_is_int(status) || !is_status(yyjson_get_sint(status)))
-			return filter_refuse(problem, "requestRedirect.statusCode", "must be 301, 302, 303, 307 or 308");
+			return filter_refuse(problem, "requestRedirect.statusCode",
+			                     "must be 301, 302, 303, 307 or 308");
 		c.status = (uint16_t)yyjson_get_sint(status);
 	}
 	e = compile_scheme(spec, &c, problem);
@@ -260,7 +264,7 @@ static enum filter_verdict on_request(struct filter_exchange *x, const struct ta
 	const bool https = is_https(x, c);
 	struct target l = {.room = ARENA_PIECE_MAX};
 
-	/* The path is bounded by the size of an arena piece minus what surrounds it; a longer one cannot be redirected. */
+	/* The Location is bounded by the size of an arena piece; what is longer cannot be redirected. */
 	l.at = arena_get(x->arena, l.room);
 	if (l.at == NULL) {
 		x->reply = (struct filter_reply){.status = 503, .details = "no_memory"};

@@ -48,7 +48,8 @@ static void set_state(struct exchange *x, enum exchange_state to)
 	static const bool legal[EXCHANGE_STATES][EXCHANGE_STATES] = {
 		[EXCHANGE_HEAD] = {[EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
 		[EXCHANGE_LEASING] = {[EXCHANGE_WAITING] = true, [EXCHANGE_ENDING] = true},
-		[EXCHANGE_WAITING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_RESPONDING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_WAITING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_RESPONDING] = true,
+		                      [EXCHANGE_ENDING] = true},
 		[EXCHANGE_RESPONDING] = {[EXCHANGE_ENDING] = true},
 	};
 
@@ -167,9 +168,10 @@ static void arm_timeout(struct exchange *x)
 {
 	const uint32_t a = x->request_timeout_ms, b = x->backend_timeout_ms;
 	const uint32_t nearest = a == 0 || (b != 0 && b < a) ? b : a;
+	struct shard *s = x->proxy->shard;
 
 	if (nearest != 0 && x->state != EXCHANGE_ENDING && !x->to_down.whole)
-		timer_arm(&x->proxy->shard->wheel, &x->timer, x->proxy->shard->now_ns + nearest * NS_PER_MS, on_timeout);
+		timer_arm(&s->wheel, &x->timer, s->now_ns + nearest * NS_PER_MS, on_timeout);
 }
 
 static void fail_idle(struct exchange *x)

@@ -281,10 +281,12 @@ static const struct table_backend *choose(struct way *w, const struct table_rule
 
 static bool copy_rule(struct way *w, const struct table_rule *r)
 {
-	w->x->rule = (struct text){.at = arena_text(w->arena, table_text(w->t, r->name), r->name.len), .len = r->name.len};
+	const char *name = arena_text(w->arena, table_text(w->t, r->name), r->name.len);
+
+	w->x->rule = (struct text){.at = name, .len = name != NULL ? r->name.len : 0};
 	w->x->request_timeout_ms = r->request_timeout_ms;
 	w->x->backend_timeout_ms = r->backend_timeout_ms;
-	return w->x->rule.at != NULL;
+	return name != NULL;
 }
 
 static enum step answer(struct way *w, struct filter_reply *reply, const char **flags, uint16_t status,
@@ -314,7 +316,8 @@ static enum step take_backend(struct way *w, const struct table_rule *r, struct 
 	}
 	/* When no backend of the rule has endpoints the answer is empty, as from Envoy Gateway. */
 	if (clusters[b->cluster].endpoints.n == 0)
-		return answer(w, reply, flags, 503, "UH", any_endpoints(w->t, r) ? TEXT("no healthy upstream") : TEXT(""));
+		return answer(w, reply, flags, 503, "UH",
+		              any_endpoints(w->t, r) ? TEXT("no healthy upstream") : TEXT(""));
 	w->x->cluster = clusters[b->cluster].id;
 	return STEP_LEASE;
 }

@@ -31,9 +31,9 @@ static enum err matches(const struct table *t, struct table_list list, const cha
 			return ERR_TABLE_VALUE;
 		*where = "field number of a predicate";
 		for (uint32_t k = 0; k < m[i].headers.n; k++) {
-			if (p[k].field_id != HTTP_FIELD_OTHER &&
-			    (p[k].field_id >= HTTP_FIELDS ||
-			     p[k].field_id != http_field_id((struct text){.at = table_text(t, p[k].name), .len = p[k].name.len})))
+			const struct text name = {.at = table_text(t, p[k].name), .len = p[k].name.len};
+
+			if (p[k].field_id != HTTP_FIELD_OTHER && p[k].field_id != http_field_id(name))
 				return ERR_TABLE_VALUE;
 		}
 	}

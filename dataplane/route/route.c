@@ -105,7 +105,9 @@ static bool query_holds(const struct table *t, struct table_list list, struct te
 	for (uint32_t i = 0; i < list.n; i++, p++) {
 		struct text value;
 
-		if (p->compare != TABLE_EQUAL || !find_parameter(query, t, p->name, &value) || !equal(t, p->value, value))
+		if (p->compare != TABLE_EQUAL || !find_parameter(query, t, p->name, &value))
+			return false;
+		if (!equal(t, p->value, value))
 			return false;
 	}
 	return true;

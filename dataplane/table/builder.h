@@ -18,9 +18,10 @@ struct builder;
 struct builder *builder_new(void);
 void builder_free(struct builder *b);
 
-uint32_t builder_put(struct builder *b, const void *bytes, size_t n);             /* aligned to TABLE_ALIGN; returns the offset */
+/* Each returns where it put what; aligned to TABLE_ALIGN, but for texts, of which equal ones are put once. */
+uint32_t builder_put(struct builder *b, const void *bytes, size_t n);
 struct table_list builder_list(struct builder *b, const void *items, size_t item_bytes, size_t n);
-struct table_text builder_text(struct builder *b, const char *text, size_t len);  /* the same text once */
+struct table_text builder_text(struct builder *b, const char *text, size_t len);
 struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n);
 void *builder_at(struct builder *b, uint32_t offset);
 struct table *builder_root(struct builder *b);

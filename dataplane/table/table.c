@@ -121,7 +121,8 @@ static inline struct table_text key(const struct table *t, bool listeners, uint3
 	                 : TABLE_LIST(t, t->vhosts, struct table_vhost)[i].hostname;
 }
 
-static inline uint32_t find_exact(const struct table *t, struct table_hash x, bool listeners, const char *host, size_t len)
+static inline uint32_t find_exact(const struct table *t, struct table_hash x, bool listeners, const char *host,
+                                  size_t len)
 {
 	const uint32_t h = fold(XXH3_64bits(host, len));
 

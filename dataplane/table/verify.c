@@ -238,7 +238,8 @@ static enum err predicates(struct walk *w, struct table_list l)
 	for (uint32_t i = 0; i < l.n; i++) {
 		TRY(text(w, p[i].name, "name of a predicate"));
 		TRY(text(w, p[i].value, "value of a predicate"));
-		DEMAND(w, p[i].compare == TABLE_EQUAL || p[i].compare == TABLE_REGEX, VALUE, "comparison of a predicate");
+		DEMAND(w, p[i].compare == TABLE_EQUAL || p[i].compare == TABLE_REGEX, VALUE,
+		       "comparison of a predicate");
 	}
 	return OK;
 }
@@ -287,7 +288,8 @@ static enum err filters(struct walk *w, struct table_list l)
 	TRY(list(w, l, sizeof(*f), "filters"));
 	f = table_at(w->t, l.at);
 	for (uint32_t i = 0; i < l.n; i++) {
-		DEMAND(w, f[i].config % TABLE_ALIGN == 0 && f[i].config >= sizeof(struct table), BOUNDS, "config of a filter");
+		DEMAND(w, f[i].config % TABLE_ALIGN == 0 && f[i].config >= sizeof(struct table), BOUNDS,
+		       "config of a filter");
 		DEMAND(w, (uint64_t)f[i].config + f[i].config_bytes <= w->bytes, BOUNDS, "config of a filter");
 	}
 	return OK;
@@ -301,7 +303,8 @@ static enum err rule(struct walk *w, const struct table_rule *r)
 	TRY(text(w, r->name, "name of a rule"));
 	TRY(filters(w, r->filters));
 	TRY(list(w, r->backends, sizeof(*b), "backends of a rule"));
-	DEMAND(w, r->direct_status == 0 || (r->direct_status >= 200 && r->direct_status <= 599), VALUE, "status of a rule");
+	DEMAND(w, r->direct_status == 0 || (r->direct_status >= 200 && r->direct_status <= 599), VALUE,
+	       "status of a rule");
 	b = table_at(w->t, r->backends.at);
 	for (uint32_t i = 0; i < r->backends.n; i++) {
 		TRY(index_or_none(w, b[i].cluster, w->t->clusters, "cluster of a backend"));

@@ -251,7 +251,8 @@ static void compare(struct upstream *u, struct cluster *c)
 {
 	const struct table *t = u->shard->table;
 	const uint32_t i = t != NULL ? table_find_cluster(t, c->id) : TABLE_NONE;
-	const struct table_cluster *from = i != TABLE_NONE ? &TABLE_LIST(t, t->clusters, struct table_cluster)[i] : NULL;
+	const struct table_cluster *from =
+		i != TABLE_NONE ? &TABLE_LIST(t, t->clusters, struct table_cluster)[i] : NULL;
 	const struct table_endpoint *e = from != NULL ? TABLE_LIST(t, from->endpoints, struct table_endpoint) : NULL;
 	const uint32_t n = from != NULL ? from->endpoints.n : 0;
 

@@ -1,12 +1,12 @@
 /*
  * Connections and leases.
  *
- *                     http_connect                        http says idle and the lease is released
- *     upstream_lease ---------------> CONNECTING -- open --> BUSY ------------------------------------> IDLE
- *            |                            |                  ^ |                                         |
- *            |                            | closed           | | closed, or endpoint gone                | closed,
- *            |  pooled                    v                  | v                                         v endpoint gone,
- *            +-----------------------> (freed) <-------------+-(freed) <------------------------------ (freed) too old
+ *                    http_connect                      http says idle and the lease is released
+ *     upstream_lease --------------> CONNECTING -- open --> BUSY -----------------------------------> IDLE
+ *            |                           |                  ^ |                                        |
+ *            |                           | closed           | | closed, or endpoint gone               | closed, old,
+ *            |  pooled                   v                  | v                                        v endpoint gone
+ *            +----------------------> (freed) <-------------+-(freed) <----------------------------- (freed)
  *
  * A connection whose lease is released while it is still CONNECTING is kept: it becomes IDLE when it opens. The pool
  * is a stack (the most recently used connection first), so that a lull closes the rest by age. When no object is left

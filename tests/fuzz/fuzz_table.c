@@ -22,7 +22,8 @@ static void look_up(const struct table *t)
 			const uint32_t l = table_find_listener(t, &b[i], host + at, sizeof(host) - 1 - at);
 
 			if (l != TABLE_NONE)
-				table_find_vhost(t, &TABLE_LIST(t, t->listeners, struct table_listener)[l], host, sizeof(host) - 1);
+				table_find_vhost(t, &TABLE_LIST(t, t->listeners, struct table_listener)[l], host,
+				                 sizeof(host) - 1);
 		}
 	}
 	for (uint32_t node = 0; node < t->nodes.n; node++)

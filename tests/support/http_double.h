@@ -285,19 +285,28 @@ const struct tuple *tcp_tuple(const struct tcp_conn *c)
 	return &s->tuple;
 }
 
+static inline void double_print_text(struct http_stream *s, struct text t, const char *end)
+{
+	const size_t at = strlen(s->head);
+
+	snprintf(s->head + at, sizeof(s->head) - at, "%.*s%s", (int)t.len, t.at, end);
+}
+
 static inline void double_print(struct http_stream *s, const struct http_message *m)
 {
-	size_t at = s->server ? (size_t)snprintf(s->head, sizeof(s->head), "%u\n", m->status)
-	                      : (size_t)snprintf(s->head, sizeof(s->head), "%.*s %.*s %.*s\n", (int)m->method_text.len,
-	                                         m->method_text.at, (int)m->authority.len, m->authority.at, (int)m->path.len,
-	                                         m->path.at);
-
+	s->head[0] = '\0';
+	if (s->server) {
+		snprintf(s->head, sizeof(s->head), "%u\n", m->status);
+	} else {
+		double_print_text(s, m->method_text, " ");
+		double_print_text(s, m->authority, " ");
+		double_print_text(s, m->path, "\n");
+	}
 	for (unsigned i = 0; i < m->fields_n; i++) {
-		const struct http_field *f = &m->fields[i];
-
-		if (!f->removed && at < sizeof(s->head))
-			at += (size_t)snprintf(s->head + at, sizeof(s->head) - at, "%.*s: %.*s\n", (int)f->name.len, f->name.at,
-			                       (int)f->value.len, f->value.at);
+		if (!m->fields[i].removed) {
+			double_print_text(s, m->fields[i].name, ": ");
+			double_print_text(s, m->fields[i].value, "\n");
+		}
 	}
 }
 
@@ -449,9 +458,20 @@ static inline void double_give_trailers(struct http_stream *s, struct http_messa
 	s->ops->on_end(s->user, trailers);
 }
 
+static inline void double_fields(struct http_stream *s, const char *fields)
+{
+	for (const char *line = fields; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
+		const char *colon = strchr(line, ':');
+		const struct text name = {.at = line, .len = (uint32_t)(colon - line)};
+		const struct text value = {.at = colon + 2, .len = (uint32_t)strcspn(colon + 2, "\n")};
+
+		CHECK(http_add(&s->message, &s->arena, name, value) == OK);
+	}
+}
+
 /* `fields`: "Name: value" lines separated by \n, or "". A request without a body ends at once. */
-static inline struct http_stream *double_request(const char *method, const char *host, const char *path, enum http_body body,
-                                                 uint64_t length, const char *fields)
+static inline struct http_stream *double_request(const char *method, const char *host, const char *path,
+                                                 enum http_body body, uint64_t length, const char *fields)
 {
 	struct http_stream *s = double_stream_new(true);
 	struct http_message *m = &s->message;
@@ -465,12 +485,7 @@ static inline struct http_stream *double_request(const char *method, const char 
 	m->path = (struct text){.at = path, .len = (uint32_t)strlen(path)};
 	m->body = (uint8_t)body;
 	m->content_length = length;
-	for (const char *line = fields; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
-		const char *colon = strchr(line, ':');
-
-		CHECK(http_add(m, &s->arena, (struct text){.at = line, .len = (uint32_t)(colon - line)},
-		               (struct text){.at = colon + 2, .len = (uint32_t)(strcspn(line, "\n") - (size_t)(colon + 2 - line))}) == OK);
-	}
+	double_fields(s, fields);
 	s->head_given = true;
 	dbl.on_stream(s);
 	CHECK(s->ops != NULL);
@@ -523,12 +538,7 @@ static inline void double_respond(struct http_stream *s, uint16_t status, enum h
 	m->status = status;
 	m->body = (uint8_t)body;
 	m->content_length = length;
-	for (const char *line = fields; *line != '\0'; line += strcspn(line, "\n"), line += *line == '\n') {
-		const char *colon = strchr(line, ':');
-
-		CHECK(http_add(m, &s->arena, (struct text){.at = line, .len = (uint32_t)(colon - line)},
-		               (struct text){.at = colon + 2, .len = (uint32_t)(strcspn(line, "\n") - (size_t)(colon + 2 - line))}) == OK);
-	}
+	double_fields(s, fields);
 	s->head_given = status >= 200;
 	s->ops->on_head(s->user, m);
 	for (unsigned k = 0; k < DOUBLES_MAX; k++)

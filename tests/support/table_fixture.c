@@ -98,7 +98,8 @@ static uint16_t field_id(const char *name)
 
 static uint8_t method_number(const char *name)
 {
-	static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+	static const char *const names[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE",
+	                                    "PATCH"};
 
 	if (name == NULL)
 		return TABLE_ANY_METHOD;
@@ -411,7 +412,8 @@ static void link_vhosts(struct draft *d)
 		for (uint32_t u = 0; u < d->vhosts_n; u++) {
 			const uint32_t best = d->vhosts[v].less_specific;
 
-			if (d->vhost_listener[u] == d->vhost_listener[v] && covers(vhost_name(d, u), vhost_name(d, v)) &&
+			if (d->vhost_listener[u] == d->vhost_listener[v] &&
+			    covers(vhost_name(d, u), vhost_name(d, v)) &&
 			    (best == TABLE_NONE || d->vhosts[u].hostname.len > d->vhosts[best].hostname.len))
 				d->vhosts[v].less_specific = u;
 		}
@@ -472,7 +474,8 @@ static void put_binds(struct draft *d)
 		while (b < n && !(addr_equal(&binds[b].addr, &a) && binds[b].port == port))
 			b++;
 		if (b == n)
-			binds[n++] = (struct table_bind){.addr = a, .port = port, .protocol = TABLE_HTTP, .catch_all = TABLE_NONE};
+			binds[n++] = (struct table_bind){
+				.addr = a, .port = port, .protocol = TABLE_HTTP, .catch_all = TABLE_NONE};
 	}
 	for (uint32_t b = 0; b < n; b++) {
 		uint32_t host_hashes[FIXTURE_MANY], host_values[FIXTURE_MANY], hosts_n = 0;

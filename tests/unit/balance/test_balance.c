@@ -9,7 +9,12 @@
 
 static void test_sequences(void **state)
 {
-	static const struct { const char *name; uint16_t weights[4]; uint16_t usable[4]; uint32_t skip; const char *want; } cases[] = {
+	static const struct {
+		const char *name;
+		uint16_t weights[4], usable[4];
+		uint32_t skip;
+		const char *want;
+	} cases[] = {
 		{"two equal", {1, 1}, {1, 1}, BALANCE_NONE, "abababab"},
 		{"smooth", {5, 1, 1}, {1, 1, 1}, BALANCE_NONE, "aabacaaaabacaa"},
 		{"one", {7}, {1}, BALANCE_NONE, "aaaa"},
@@ -29,7 +34,8 @@ static void test_sequences(void **state)
 		uint32_t n = 0;
 
 		for (; n < 4 && cases[i].weights[n] != 0; n++)
-			e[n] = (struct balance_endpoint){.id = n, .weight = cases[i].weights[n], .usable = cases[i].usable[n]};
+			e[n] = (struct balance_endpoint){.id = n, .weight = cases[i].weights[n], .usable =
+			                                 cases[i].usable[n]};
 		for (size_t k = 0; cases[i].want[k] != '\0'; k++) {
 			const uint32_t at = balancer_list[BALANCER_round_robin]->pick(e, n, cases[i].skip, &rng);
 

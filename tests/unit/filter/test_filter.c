@@ -31,7 +31,8 @@ static enum err compile(struct compiled *c, const char *json, struct filter_prob
 	return e;
 }
 
-static enum filter_verdict run(const struct compiled *c, struct request *r, struct filter_exchange *x, const char *scheme,
+static enum filter_verdict run(const struct compiled *c, struct request *r, struct filter_exchange *x,
+                               const char *scheme,
                                uint16_t port, uint32_t match_bytes)
 {
 	static struct tuple client;
@@ -39,7 +40,8 @@ static enum filter_verdict run(const struct compiled *c, struct request *r, stru
 	client.local = fixture_addr("198.18.0.10");
 	client.local_port = port;
 	r->m.scheme = (struct text){.at = scheme, .len = (uint32_t)strlen(scheme)};
-	*x = (struct filter_exchange){.arena = &r->arena, .request = &r->m, .client = &client, .path_match_bytes = match_bytes};
+	*x = (struct filter_exchange){
+		.arena = &r->arena, .request = &r->m, .client = &client, .path_match_bytes = match_bytes};
 	assert_int_equal(filter_list[c->filter.kind]->verify(c->t, c->t->bytes, table_at(c->t, c->filter.config)), OK);
 	return filter_list[c->filter.kind]->on_request(x, c->t, table_at(c->t, c->filter.config));
 }
@@ -54,17 +56,23 @@ static void test_modifier(void **state)
 		 "B: 2\nX-A: new\n", "a"},
 		{"add appends", MODIFIER("\"add\":[{\"name\":\"X-A\",\"value\":\"more\"}]"), "GET a /\nx-a: 1",
 		 "x-a: 1\nX-A: more\n", "a"},
-		{"remove, whatever the case", MODIFIER("\"remove\":[\"x-A\"]"), "GET a /\nX-a: 1\nB: 2\nx-a: 2", "B: 2\n", "a"},
+		{"remove, whatever the case", MODIFIER("\"remove\":[\"x-A\"]"), "GET a /\nX-a: 1\nB: 2\nx-a: 2",
+		 "B: 2\n", "a"},
 		{"all three on distinct names",
-		 MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"1\"}],\"add\":[{\"name\":\"a\",\"value\":\"2\"}],\"remove\":[\"r\"]"),
+		 MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"1\"}],\"add\":[{\"name\":\"a\",\"value\":\"2\"}],"
+		          "\"remove\":[\"r\"]"),
 		 "GET a /\nr: 0\ns: 0\na: 0", "s: 1\na: 0\na: 2\n", "a"},
-		{"the first of a name counts", MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"1\"},{\"name\":\"S\",\"value\":\"2\"}]"),
+		{"the first of a name counts",
+		 MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"1\"},{\"name\":\"S\",\"value\":\"2\"}]"),
 		 "GET a /", "s: 1\n", "a"},
-		{"known names", MODIFIER("\"set\":[{\"name\":\"User-Agent\",\"value\":\"u\"}],\"remove\":[\"content-type\"]"),
+		{"known names",
+		 MODIFIER("\"set\":[{\"name\":\"User-Agent\",\"value\":\"u\"}],\"remove\":[\"content-type\"]"),
 		 "GET a /\nuser-agent: x\nContent-Type: t", "user-agent: u\n", "a"},
-		{"host", MODIFIER("\"set\":[{\"name\":\"Host\",\"value\":\"b.example\"}]"), "GET a /\nX: 1", "X: 1\n", "b.example"},
+		{"host", MODIFIER("\"set\":[{\"name\":\"Host\",\"value\":\"b.example\"}]"), "GET a /\nX: 1", "X: 1\n",
+		 "b.example"},
 		{"nothing to do", MODIFIER(""), "GET a /\nX: 1", "X: 1\n", "a"},
-		{"tab and UTF-8 in a value", MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"a\\tb \xc3\xa9\"}]"), "GET a /",
+		{"tab and UTF-8 in a value", MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"a\\tb \xc3\xa9\"}]"),
+		 "GET a /",
 		 "s: a\tb \xc3\xa9\n", "a"},
 	};
 	char text[512];
@@ -83,7 +91,8 @@ static void test_modifier(void **state)
 		builder_free(c.b); /* the tables may be gone before the request is sent */
 		if (strcmp(request_print(&r.m, text, sizeof(text)), cases[i].want) != 0)
 			fail_msg("%s: got %s", cases[i].name, text);
-		if (!text_equal(r.m.authority, (struct text){.at = cases[i].host, .len = (uint32_t)strlen(cases[i].host)}))
+		if (!text_equal(r.m.authority, (struct text){.at = cases[i].host, .len =
+		                                             (uint32_t)strlen(cases[i].host)}))
 			fail_msg("%s: host %.*s", cases[i].name, (int)r.m.authority.len, r.m.authority.at);
 		request_fini(&r);
 	}
@@ -104,24 +113,38 @@ static void test_redirect(void **state)
 		{"31 default", REDIRECT(""), "GET a.b /x?q=1", "http", 80, 1, 302, "http://a.b/x?q=1"},
 		{"31 status", REDIRECT("\"statusCode\":301"), "GET a.b /", "http", 80, 1, 301, "http://a.b/"},
 		{"31 308", REDIRECT("\"statusCode\":308"), "GET a.b /", "http", 80, 1, 308, "http://a.b/"},
-		{"31 host", REDIRECT("\"hostname\":\"example.org\""), "GET a.b /x", "http", 80, 1, 302, "http://example.org/x"},
-		{"31 scheme to https", REDIRECT("\"scheme\":\"https\""), "GET a.b /x", "http", 80, 1, 302, "https://a.b/x"},
-		{"31 scheme to https from another port", REDIRECT("\"scheme\":\"https\""), "GET a.b:8080 /x", "http", 8080, 1, 302,
+		{"31 host", REDIRECT("\"hostname\":\"example.org\""), "GET a.b /x", "http", 80, 1, 302,
+		 "http://example.org/x"},
+		{"31 scheme to https", REDIRECT("\"scheme\":\"https\""), "GET a.b /x", "http", 80, 1, 302,
 		 "https://a.b/x"},
-		{"31 scheme to http from https", REDIRECT("\"scheme\":\"http\""), "GET a.b /x", "https", 443, 1, 302, "http://a.b/x"},
+		{"31 scheme to https from another port", REDIRECT("\"scheme\":\"https\""), "GET a.b:8080 /x", "http",
+		 8080, 1, 302,
+		 "https://a.b/x"},
+		{"31 scheme to http from https", REDIRECT("\"scheme\":\"http\""), "GET a.b /x", "https", 443, 1, 302,
+		 "http://a.b/x"},
 		{"31 port", REDIRECT("\"port\":8443"), "GET a.b /x", "http", 80, 1, 302, "http://a.b:8443/x"},
-		{"31 port 80 of http is left out", REDIRECT("\"port\":80"), "GET a.b /x", "http", 8080, 1, 302, "http://a.b/x"},
-		{"31 port 443 of http is said", REDIRECT("\"port\":443"), "GET a.b /x", "http", 80, 1, 302, "http://a.b:443/x"},
-		{"31 scheme and port", REDIRECT("\"scheme\":\"https\",\"port\":443"), "GET a.b /x", "http", 80, 1, 302, "https://a.b/x"},
-		{"31 https and port 80", REDIRECT("\"scheme\":\"https\",\"port\":80"), "GET a.b /x", "http", 80, 1, 302, "https://a.b:80/x"},
-		{"31 the listener's port", REDIRECT("\"hostname\":\"c.d\""), "GET a.b:8080 /x", "http", 8080, 1, 302, "http://c.d:8080/x"},
-		{"31 the listener's port, not the client's word", REDIRECT(""), "GET a.b:9999 /x", "http", 80, 1, 302, "http://a.b/x"},
-		{"31 https listener on 443", REDIRECT("\"hostname\":\"c.d\""), "GET a.b /x", "https", 443, 1, 302, "https://c.d/x"},
+		{"31 port 80 of http is left out", REDIRECT("\"port\":80"), "GET a.b /x", "http", 8080, 1, 302,
+		 "http://a.b/x"},
+		{"31 port 443 of http is said", REDIRECT("\"port\":443"), "GET a.b /x", "http", 80, 1, 302,
+		 "http://a.b:443/x"},
+		{"31 scheme and port", REDIRECT("\"scheme\":\"https\",\"port\":443"), "GET a.b /x", "http", 80, 1, 302,
+		 "https://a.b/x"},
+		{"31 https and port 80", REDIRECT("\"scheme\":\"https\",\"port\":80"), "GET a.b /x", "http", 80, 1, 302,
+		 "https://a.b:80/x"},
+		{"31 the listener's port", REDIRECT("\"hostname\":\"c.d\""), "GET a.b:8080 /x", "http", 8080, 1, 302,
+		 "http://c.d:8080/x"},
+		{"31 the listener's port, not the client's word", REDIRECT(""), "GET a.b:9999 /x", "http", 80, 1, 302,
+		 "http://a.b/x"},
+		{"31 https listener on 443", REDIRECT("\"hostname\":\"c.d\""), "GET a.b /x", "https", 443, 1, 302,
+		 "https://c.d/x"},
 		{"no Host: our address", REDIRECT(""), "GET - /x", "http", 80, 1, 302, "http://198.18.0.10/x"},
 		{"IPv6 Host", REDIRECT(""), "GET [2001:2::1]:80 /x", "http", 80, 1, 302, "http://[2001:2::1]/x"},
-		{"a path that looks like a host", REDIRECT(""), "GET a.b //evil.example/x", "http", 80, 1, 302, "http://a.b//evil.example/x"},
-		{"31 full path, query kept", FULL("/new"), "GET a.b /x/y?q=1", "http", 80, 2, 302, "http://a.b/new?q=1"},
-		{"full path with a query of its own", FULL("/new?z=2"), "GET a.b /x?q=1", "http", 80, 2, 302, "http://a.b/new?z=2"},
+		{"a path that looks like a host", REDIRECT(""), "GET a.b //evil.example/x", "http", 80, 1, 302,
+		 "http://a.b//evil.example/x"},
+		{"31 full path, query kept", FULL("/new"), "GET a.b /x/y?q=1", "http", 80, 2, 302,
+		 "http://a.b/new?q=1"},
+		{"full path with a query of its own", FULL("/new?z=2"), "GET a.b /x?q=1", "http", 80, 2, 302,
+		 "http://a.b/new?z=2"},
 		{"full path without slash", FULL("new"), "GET a.b /x", "http", 80, 2, 302, "http://a.b/new"},
 		{"33 /foo/bar by /xyz", PREFIX("/xyz"), "GET a.b /foo/bar", "http", 80, 4, 302, "http://a.b/xyz/bar"},
 		{"33 /foo/bar by /xyz/", PREFIX("/xyz/"), "GET a.b /foo/bar", "http", 80, 4, 302, "http://a.b/xyz/bar"},
@@ -153,7 +176,8 @@ static void test_redirect(void **state)
 		builder_free(c.b);
 		if (x.reply.status != cases[i].status || x.reply.location.len != strlen(cases[i].want) ||
 		    memcmp(x.reply.location.at, cases[i].want, x.reply.location.len) != 0)
-			fail_msg("%s: got %u %.*s", cases[i].name, x.reply.status, (int)x.reply.location.len, x.reply.location.at);
+			fail_msg("%s: got %u %.*s", cases[i].name, x.reply.status, (int)x.reply.location.len,
+			         x.reply.location.at);
 		request_fini(&r);
 	}
 }
@@ -200,7 +224,8 @@ static void test_refused(void **state)
 		{"hostname upper case", REDIRECT("\"hostname\":\"A\""), "requestRedirect.hostname"},
 		{"path type", REDIRECT("\"path\":{\"type\":\"Other\"}"), "requestRedirect.path.type"},
 		{"path is a text", REDIRECT("\"path\":\"/x\""), "requestRedirect.path"},
-		{"full path missing", REDIRECT("\"path\":{\"type\":\"ReplaceFullPath\"}"), "requestRedirect.path.replaceFullPath"},
+		{"full path missing", REDIRECT("\"path\":{\"type\":\"ReplaceFullPath\"}"),
+		 "requestRedirect.path.replaceFullPath"},
 		{"prefix is a number", REDIRECT("\"path\":{\"type\":\"ReplacePrefixMatch\",\"replacePrefixMatch\":1}"),
 		 "requestRedirect.path.replacePrefixMatch"},
 		{"path with a line end", FULL("/a\\r\\nb"), "requestRedirect.path.replaceFullPath"},
@@ -208,18 +233,25 @@ static void test_refused(void **state)
 		{"prefix with a query", PREFIX("/a?b"), "requestRedirect.path.replacePrefixMatch"},
 		{"set is no list", MODIFIER("\"set\":{}"), "requestHeaderModifier.set"},
 		{"name missing", MODIFIER("\"set\":[{\"value\":\"1\"}]"), "requestHeaderModifier.set[0].name"},
-		{"name empty", MODIFIER("\"set\":[{\"name\":\"\",\"value\":\"1\"}]"), "requestHeaderModifier.set[0].name"},
-		{"name with a colon", MODIFIER("\"add\":[{\"name\":\"a\",\"value\":\"1\"},{\"name\":\":path\",\"value\":\"1\"}]"),
+		{"name empty", MODIFIER("\"set\":[{\"name\":\"\",\"value\":\"1\"}]"),
+		 "requestHeaderModifier.set[0].name"},
+		{"name with a colon",
+		 MODIFIER("\"add\":[{\"name\":\"a\",\"value\":\"1\"},{\"name\":\":path\",\"value\":\"1\"}]"),
 		 "requestHeaderModifier.add[1].name"},
-		{"name with a NUL", MODIFIER("\"set\":[{\"name\":\"a\\u0000b\",\"value\":\"1\"}]"), "requestHeaderModifier.set[0].name"},
+		{"name with a NUL", MODIFIER("\"set\":[{\"name\":\"a\\u0000b\",\"value\":\"1\"}]"),
+		 "requestHeaderModifier.set[0].name"},
 		{"value missing", MODIFIER("\"set\":[{\"name\":\"a\"}]"), "requestHeaderModifier.set[0].value"},
-		{"value with a line end", MODIFIER("\"set\":[{\"name\":\"a\",\"value\":\"1\\r\\nb: 2\"}]"), "requestHeaderModifier.set[0].value"},
-		{"value empty", MODIFIER("\"add\":[{\"name\":\"a\",\"value\":\"\"}]"), "requestHeaderModifier.add[0].value"},
+		{"value with a line end", MODIFIER("\"set\":[{\"name\":\"a\",\"value\":\"1\\r\\nb: 2\"}]"),
+		 "requestHeaderModifier.set[0].value"},
+		{"value empty", MODIFIER("\"add\":[{\"name\":\"a\",\"value\":\"\"}]"),
+		 "requestHeaderModifier.add[0].value"},
 		{"removed name", MODIFIER("\"remove\":[\"a\",\"b c\"]"), "requestHeaderModifier.remove[1]"},
 		{"removed number", MODIFIER("\"remove\":[1]"), "requestHeaderModifier.remove[0]"},
-		{"framing", MODIFIER("\"set\":[{\"name\":\"Content-Length\",\"value\":\"1\"}]"), "requestHeaderModifier.set[0].name"},
+		{"framing", MODIFIER("\"set\":[{\"name\":\"Content-Length\",\"value\":\"1\"}]"),
+		 "requestHeaderModifier.set[0].name"},
 		{"framing removed", MODIFIER("\"remove\":[\"transfer-encoding\"]"), "requestHeaderModifier.remove[0]"},
-		{"host added", MODIFIER("\"add\":[{\"name\":\"Host\",\"value\":\"1\"}]"), "requestHeaderModifier.add[0].name"},
+		{"host added", MODIFIER("\"add\":[{\"name\":\"Host\",\"value\":\"1\"}]"),
+		 "requestHeaderModifier.add[0].name"},
 		{"host removed", MODIFIER("\"remove\":[\"host\"]"), "requestHeaderModifier.remove[0]"},
 	};
 
@@ -244,7 +276,8 @@ static void test_too_many(void **state)
 	size_t at = 0;
 
 	(void)state;
-	at += (size_t)snprintf(json, sizeof(json), "{\"type\":\"RequestHeaderModifier\",\"requestHeaderModifier\":{\"remove\":[");
+	at += (size_t)snprintf(json, sizeof(json),
+	                       "{\"type\":\"RequestHeaderModifier\",\"requestHeaderModifier\":{\"remove\":[");
 	for (int i = 0; i < 17; i++)
 		at += (size_t)snprintf(json + at, sizeof(json) - at, "%s\"x-%d\"", i > 0 ? "," : "", i);
 	snprintf(json + at, sizeof(json) - at, "]}}");
@@ -257,7 +290,8 @@ static void test_too_many(void **state)
 static void test_verify_survives(void **state)
 {
 	static const char *const specs[] = {
-		MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"1\"}],\"add\":[{\"name\":\"a\",\"value\":\"2\"}],\"remove\":[\"r\"]"),
+		MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"1\"}],\"add\":[{\"name\":\"a\",\"value\":\"2\"}],"
+		          "\"remove\":[\"r\"]"),
 		PREFIX("/xyz"),
 	};
 	static const uint32_t nasty[] = {0, 1, 7, 8, 16, 64, 0x7fffffff, 0xfffffff8, 0xffffffff};

@@ -17,12 +17,14 @@ static const struct {
 	struct texts t;
 	const char *line;
 } cases[] = {
-	{"a request", {.start_wall_us = 1460751420310000, .request_bytes = 0, .response_bytes = 154, .duration_us = 226999,
+	{"a request", {.start_wall_us = 1460751420310000, .request_bytes = 0, .response_bytes = 154, .duration_us =
+	               226999,
 	               .upstream_us = 100000, .status = 200, .version = 11, .upstream_port = 8080}, "10.0.35.28",
 	 {"GET", "/api/v1/locations", "nsq2http", "nsq2http", "cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2", "10.0.0.1", "r"},
 	 "[2016-04-15T20:17:00.310Z] \"GET /api/v1/locations HTTP/1.1\" 200 - 0 154 226 100 \"10.0.0.1\" \"nsq2http\" "
 	 "\"cc21d9b0-cf5c-432b-8c7e-98aeb7988cd2\" \"nsq2http\" \"10.0.35.28:8080\"\n"},
-	{"nothing is known", {.duration_us = UINT32_MAX, .upstream_us = UINT32_MAX, .flags = "DPE", .status = 400}, NULL,
+	{"nothing is known", {.duration_us = UINT32_MAX, .upstream_us = UINT32_MAX, .flags = "DPE", .status = 400},
+	 NULL,
 	 {"", "", "", "", "", "", ""},
 	 "[1970-01-01T00:00:00.000Z] \"- - -\" 400 DPE 0 0 - - \"-\" \"-\" \"-\" \"-\" \"-\"\n"},
 	{"IPv6, HTTP/2, full flags", {.status = 503, .version = 20, .flags = "12345678", .upstream_port = 80,

@@ -19,7 +19,8 @@ static const struct fixture lab = {
 	.routes = {
 		{.name = "web", .path = "/", .backends = {{"web", 1}}},
 		{.name = "timed", .path = "/timed", .backends = {{"web", 1}}, .request_timeout_ms = 1000},
-		{.name = "tried", .path = "/tried", .backends = {{"web", 1}}, .request_timeout_ms = 5000, .backend_timeout_ms = 200},
+		{.name = "tried", .path = "/tried", .backends = {{"web", 1}}, .request_timeout_ms = 5000,
+		 .backend_timeout_ms = 200},
 		{.name = "gone", .path = "/gone", .backends = {{"empty", 1}}},
 		{.name = "half", .path = "/half", .backends = {{"empty", 1}, {"web", 0}}},
 		{.name = "bad", .path = "/bad", .backends = {{"!", 1}}},
@@ -32,7 +33,8 @@ static const struct fixture lab = {
 		{.name = "changed", .path = "/changed",
 		 .backends = {{"web", 1, "[{\"type\":\"RequestHeaderModifier\",\"requestHeaderModifier\":"
 		                         "{\"add\":[{\"name\":\"X-B\",\"value\":\"backend\"}]}}]"}},
-		 .filters = "[{\"type\":\"RequestHeaderModifier\",\"requestHeaderModifier\":{\"set\":[{\"name\":\"X-A\",\"value\":\"rule\"},"
+		 .filters = "[{\"type\":\"RequestHeaderModifier\",\"requestHeaderModifier\":{"
+		            "\"set\":[{\"name\":\"X-A\",\"value\":\"rule\"},"
 		            "{\"name\":\"Host\",\"value\":\"inner.example\"}],\"remove\":[\"x-secret\"]}}]"},
 	},
 };
@@ -88,7 +90,8 @@ static int teardown(void **state)
 		end_all();
 	CHECK(proxy_exchanges(proxy) == 0);
 	CHECK(dbl.counters.cell[C_exchanges_opened] == dbl.counters.cell[C_exchanges_closed]);
-	CHECK(dbl.counters.cell[C_access_logged] + dbl.counters.cell[C_access_lost] == dbl.counters.cell[C_exchanges_closed]);
+	CHECK(dbl.counters.cell[C_access_logged] + dbl.counters.cell[C_access_lost] ==
+	      dbl.counters.cell[C_exchanges_closed]);
 	proxy_free(proxy);
 	upstream_free(u);
 	logring_free(ring);
@@ -222,8 +225,8 @@ static void test_request_fields(void **state)
 	static const char sent[] = "X-Forwarded-For: 1.1.1.1, 2.2.2.2\nConnection: close, X-Named, x-forwarded-for\n"
 	                           "X-Named: n\nKeep-Alive: 5\nTE: trailers\nUpgrade: h2c\nProxy-Connection: x\n"
 	                           "x-forwarded-for: 3.3.3.3\nX-Forwarded-Proto: https\nX-Request-Id: mine\n"
-	                           "X-Envoy-Retry-On: 5xx\nX-Envoy-External-Address: 9.9.9.9\nx-envoy: kept\nHost: a.example\n"
-	                           "Expect: 100-continue\nCookie: c=1";
+	                           "X-Envoy-Retry-On: 5xx\nX-Envoy-External-Address: 9.9.9.9\nx-envoy: kept\n"
+	                           "Host: a.example\nExpect: 100-continue\nCookie: c=1";
 	struct http_stream *down = double_request("GET", "a.example", "/", HTTP_BODY_NONE, 0, sent), *up = up_stream();
 
 	(void)state;
@@ -304,7 +307,8 @@ static void test_local_replies(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++) {
-		struct http_stream *down = double_request(cases[i].method, cases[i].host, cases[i].path, HTTP_BODY_NONE, 0, "");
+		struct http_stream *down = double_request(cases[i].method, cases[i].host, cases[i].path, HTTP_BODY_NONE,
+		                                          0, "");
 
 		if (down->status != cases[i].status || strcmp(down->text, cases[i].body) != 0 || !down->end_sent)
 			fail_msg("%s: %u %s", cases[i].name, down->status, down->text);
@@ -400,7 +404,8 @@ static void test_head(void **state)
 
 static void test_interim(void **state)
 {
-	struct http_stream *down = double_request("POST", "a.example", "/", HTTP_BODY_LENGTH, 10, "Expect: 100-continue");
+	struct http_stream *down = double_request("POST", "a.example", "/", HTTP_BODY_LENGTH, 10,
+	                                          "Expect: 100-continue");
 	struct http_stream *up = up_stream();
 
 	(void)state;
@@ -537,7 +542,8 @@ static void test_trailers_wait(void **state)
 
 static void test_early_answer(void **state)
 {
-	struct http_stream *down = double_request("POST", "a.example", "/", HTTP_BODY_LENGTH, 100000, ""), *up = up_stream();
+	struct http_stream *down = double_request("POST", "a.example", "/", HTTP_BODY_LENGTH, 100000, ""), *up =
+		up_stream();
 
 	(void)state;
 	double_give_body(down, 5000);
@@ -841,7 +847,8 @@ static void new_request(struct script *s)
 	s->requests++;
 	double_request(methods[rng_below(&s->r, 5)], "a.example", paths[rng_below(&s->r, 8)],
 	               kind == 0 ? HTTP_BODY_NONE : kind == 1 ? HTTP_BODY_LENGTH : HTTP_BODY_CHUNKED,
-	               kind == 1 ? 1 + rng_below(&s->r, 9000) : 0, rng_below(&s->r, 2) ? "X-Forwarded-For: 1.2.3.4\nConnection: x" : "");
+	               kind == 1 ? 1 + rng_below(&s->r, 9000) : 0, rng_below(&s->r, 2)
+	               	? "X-Forwarded-For: 1.2.3.4\nConnection: x" : "");
 }
 
 /* The sender of the body that s receives goes on. */
@@ -878,7 +885,8 @@ static void answer(struct script *s, struct http_stream *x)
 	/* The response to HEAD never has a body; http would say so by an end right after the head. */
 	if (x->head_given || !x->head_sent)
 		return;
-	double_respond(x, status, strncmp(x->head, "HEAD", 4) == 0 || kind == 0 ? HTTP_BODY_NONE : kind == 1 ? HTTP_BODY_LENGTH : HTTP_BODY_CHUNKED,
+	double_respond(x, status, strncmp(x->head, "HEAD", 4) == 0 || kind == 0 ? HTTP_BODY_NONE : kind == 1
+	               ? HTTP_BODY_LENGTH : HTTP_BODY_CHUNKED,
 	               kind == 1 ? rng_below(&s->r, 9000) : 0, "X: y");
 }
 
@@ -946,7 +954,8 @@ static void test_any_order(void **state)
 	const uint64_t first = from != NULL ? strtoull(from, NULL, 10) : 1;
 
 	(void)state;
-	for (uint64_t seed = first; seed < first + (many != NULL ? strtoull(many, NULL, 10) : from != NULL ? 1 : 8); seed++) {
+	for (uint64_t seed = first; seed < first + (many != NULL ? strtoull(many, NULL, 10) : from != NULL ? 1
+	                                            : 8); seed++) {
 		struct script s = {0};
 
 		rng_init(&s.r, seed);
@@ -958,7 +967,8 @@ static void test_any_order(void **state)
 		end_all();
 		fprintf(stderr, "# SEED=%lu: %u requests, 2xx %lu, 3xx %lu, 4xx %lu, 5xx %lu, cut %lu, retries %lu\n",
 		        (unsigned long)seed, s.requests, counted(C_exchanges_2xx), counted(C_exchanges_3xx),
-		        counted(C_exchanges_4xx), counted(C_exchanges_5xx), counted(C_exchanges_cut), counted(C_upstream_retries));
+		        counted(C_exchanges_4xx), counted(C_exchanges_5xx), counted(C_exchanges_cut),
+		        	counted(C_upstream_retries));
 		assert_int_equal(proxy_exchanges(proxy), 0);
 		assert_int_equal(double_streams(), 0);
 		assert_int_equal(upstream_conns(u), 0);
@@ -978,7 +988,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_simple), TEST(test_request_fields), TEST(test_request_id), TEST(test_filters),
-		TEST(test_local_replies), TEST(test_no_tables), TEST(test_upstream_failures), TEST(test_head), TEST(test_interim),
+		TEST(test_local_replies), TEST(test_no_tables), TEST(test_upstream_failures), TEST(test_head),
+			TEST(test_interim),
 		TEST(test_upload_waits_for_connection), TEST(test_back_pressure), TEST(test_small_pieces),
 		TEST(test_end_waits_for_room), TEST(test_trailers_wait), TEST(test_early_answer),
 		TEST(test_body_after_local_reply), TEST(test_client_leaves), TEST(test_upstream_breaks_off),

@@ -16,7 +16,8 @@ static const struct fixture lab = {
 	.workers = 2,
 	.resource_version = 7,
 	.ports = {{.name = "client", .device = "net_ring0"}, {.name = "backend", .device = "net_ring1"}},
-	.addresses = {{"198.18.0.1/24", 0}, {"198.18.0.10/32", 0, true}, {"2001:2::10/128", 0, true}, {"198.18.1.1/24", 1}},
+	.addresses = {{"198.18.0.1/24", 0}, {"198.18.0.10/32", 0, true}, {"2001:2::10/128", 0, true}, {"198.18.1.1/24",
+	        1}},
 	.ip_routes = {{"0.0.0.0/0", "198.18.0.2", 0}, {"10.0.0.0/8", "198.18.1.2", 1}, {"::/0", "2001:2::2", 0}},
 	.listeners = {
 		{"ns/gw/all", "198.18.0.10", 80},
@@ -32,7 +33,8 @@ static const struct fixture lab = {
 	},
 	.routes = {
 		{.path = "/", .backends = {{"web", 1}, {"!", 1}}},
-		{.path = "/a/b", .exact = true, .backends = {{"web", 1}}, .headers = {{"X-A", "1"}}, .query = {{"q", "2"}}},
+		{.path = "/a/b", .exact = true, .backends = {{"web", 1}}, .headers = {{"X-A", "1"}}, .query =
+		 {{"q", "2"}}},
 		{.path = "/a/", .hostname = "*.example.com", .backends = {{"none", 3}}},
 		{.path = "/x", .hostname = "www.example.com", .direct_status = 500},
 	},
@@ -96,7 +98,8 @@ static void test_hosts(void **state)
 		const struct table_bind *b = table_find_bind(t, &a, cases[i].port);
 		const uint32_t l = table_find_listener(t, b, cases[i].host, strlen(cases[i].host));
 		const struct table_text name = l == TABLE_NONE ? (struct table_text){0}
-		                                               : TABLE_LIST(t, t->listeners, struct table_listener)[l].name;
+		                                               : TABLE_LIST(t, t->listeners,
+		                                                            struct table_listener)[l].name;
 		const char *want = cases[i].listener != NULL ? cases[i].listener : "";
 
 		if (name.len != strlen(want) || memcmp(table_text(t, name), want, name.len) != 0)
@@ -243,7 +246,8 @@ BREAK(list_beyond, t->rules.n = 1 << 20)
 BREAK(list_overflow, t->rules.n = 0xffffffff)
 BREAK(list_unaligned, t->rules.at += 4)
 BREAK(list_in_head, t->rules.at = 8)
-BREAK(list_shared, t->vhosts.at = t->listeners.at; t->vhosts.n = t->listeners.n; for (uint32_t i = 0; i < t->nodes.n; i++)
+BREAK(list_shared, t->vhosts.at = t->listeners.at; t->vhosts.n = t->listeners.n; for (uint32_t i =
+        0; i < t->nodes.n; i++)
       ITEM(t, nodes, struct table_node, i)->exact = (struct table_list){.at = t->nodes.at, .n = t->nodes.n / 3})
 BREAK(ports_many, t->ports = (struct table_list){.at = t->addresses.at, .n = 9})
 BREAK(workers_many, t->workers = 17)
@@ -276,8 +280,10 @@ BREAK(rule_backends, ITEM(t, rules, struct table_rule, 0)->backends.n = 5000)
 BREAK(rule_weights, ITEM(t, rules, struct table_rule, 0)->weight_sum++)
 BREAK(rule_status, ITEM(t, rules, struct table_rule, 0)->direct_status = 600)
 BREAK(rule_filters, ITEM(t, rules, struct table_rule, 0)->filters = (struct table_list){.at = t->nodes.at, .n = 1})
-BREAK(backend_cluster, ((struct table_backend *)((char *)t + ITEM(t, rules, struct table_rule, 0)->backends.at))->cluster = 2)
-BREAK(endpoint_port, ((struct table_endpoint *)((char *)t + ITEM(t, clusters, struct table_cluster, 0)->endpoints.at))->port = 0)
+BREAK(backend_cluster,
+      ((struct table_backend *)((char *)t + ITEM(t, rules, struct table_rule, 0)->backends.at))->cluster = 2)
+BREAK(endpoint_port,
+      ((struct table_endpoint *)((char *)t + ITEM(t, clusters, struct table_cluster, 0)->endpoints.at))->port = 0)
 BREAK(endpoint_weight,
       ((struct table_endpoint *)((char *)t + ITEM(t, clusters, struct table_cluster, 0)->endpoints.at))->weight = 0)
 BREAK(cluster_id, ITEM(t, clusters, struct table_cluster, 1)->id = ITEM(t, clusters, struct table_cluster, 0)->id)
@@ -288,15 +294,21 @@ static void test_verifier_refuses(void **state)
 	static const struct { const char *name; void (*break_it)(struct table *); enum err want; } cases[] = {
 		CASE(magic, MAGIC), CASE(format, MAGIC), CASE(size, BOUNDS), CASE(list_beyond, BOUNDS),
 		CASE(list_overflow, BOUNDS), CASE(list_unaligned, BOUNDS), CASE(list_in_head, BOUNDS),
-		CASE(list_shared, BOUNDS), CASE(ports_many, VALUE), CASE(workers_many, VALUE), CASE(text_beyond, BOUNDS),
-		CASE(text_overflow, BOUNDS), CASE(prefix_bits, VALUE), CASE(address_port, VALUE), CASE(route_port, VALUE),
+		CASE(list_shared, BOUNDS), CASE(ports_many, VALUE), CASE(workers_many, VALUE), CASE(text_beyond,
+		        BOUNDS),
+		CASE(text_overflow, BOUNDS), CASE(prefix_bits, VALUE), CASE(address_port, VALUE), CASE(route_port,
+		        VALUE),
 		CASE(route_order, VALUE), CASE(bind_port, VALUE), CASE(bind_moved, VALUE), CASE(bind_protocol, VALUE),
-		CASE(bind_catch_all, VALUE), CASE(bind_no_index, VALUE), CASE(hash_not_power, VALUE), CASE(hash_full, VALUE),
+		CASE(bind_catch_all, VALUE), CASE(bind_no_index, VALUE), CASE(hash_not_power, VALUE), CASE(hash_full,
+		        VALUE),
 		CASE(hash_value, VALUE), CASE(hash_hash, VALUE), CASE(hash_removed, VALUE), CASE(vhost_root, VALUE),
 		CASE(vhost_cycle, VALUE), CASE(edge_upwards, VALUE), CASE(edge_beyond, VALUE), CASE(edge_text, VALUE),
-		CASE(match_rule, VALUE), CASE(match_headers, BOUNDS), CASE(match_compare, VALUE), CASE(match_value, BOUNDS),
-		CASE(rule_backends, BOUNDS), CASE(rule_weights, VALUE), CASE(rule_status, VALUE), CASE(rule_filters, BOUNDS),
-		CASE(backend_cluster, VALUE), CASE(endpoint_port, VALUE), CASE(endpoint_weight, VALUE), CASE(cluster_id, VALUE),
+		CASE(match_rule, VALUE), CASE(match_headers, BOUNDS), CASE(match_compare, VALUE), CASE(match_value,
+		        BOUNDS),
+		CASE(rule_backends, BOUNDS), CASE(rule_weights, VALUE), CASE(rule_status, VALUE), CASE(rule_filters,
+		        BOUNDS),
+		CASE(backend_cluster, VALUE), CASE(endpoint_port, VALUE), CASE(endpoint_weight, VALUE), CASE(cluster_id,
+		        VALUE),
 	};
 
 	(void)state;

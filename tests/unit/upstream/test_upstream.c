@@ -10,7 +10,8 @@ static const struct fixture two = {
 	             {.name = "one", .endpoints = {{"10.0.0.9", 80}}}},
 };
 static const struct fixture first_only = {
-	.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80}}}, {.name = "one", .endpoints = {{"10.0.0.9", 80}}}},
+	.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80}}}, {.name = "one", .endpoints =
+	        {{"10.0.0.9", 80}}}},
 };
 static const struct fixture none = {.clusters = {{.name = "other", .endpoints = {{"10.0.0.3", 80}}}}};
 
@@ -191,7 +192,8 @@ static void test_skip(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 5; i++) {
-		assert_int_equal(upstream_lease(u, fixture_cluster_id("web"), fixture_endpoint_id("10.0.0.1", 80), false,
+		assert_int_equal(upstream_lease(u, fixture_cluster_id("web"), fixture_endpoint_id("10.0.0.1", 80),
+		                                false,
 		                                &lease_ops, &stream_ops, &a, &a.lease), OK);
 		assert_int_equal(lease_endpoint(a.lease), fixture_endpoint_id("10.0.0.2", 80));
 		upstream_release(a.lease);
