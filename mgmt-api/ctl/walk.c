@@ -2,7 +2,8 @@
  * flows, neigh, drops, stats, workers: asked of the data plane itself, over its own socket (base/frame.h), so that they
  * answer when control and the API are away.
  *
- * What an item holds is the data plane's affair: the columns are the members, in the order in which they come.
+ * What an item holds is the data plane's affair. -o wide shows every member as a column, in the order in which they
+ * come; the plain table is a choice of them (below), and leaves out counters that are zero.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -19,6 +20,32 @@ struct columns {
 	const char *names[GRID_COLUMNS_MAX];
 	size_t n;
 };
+
+static const struct view {
+	const char *op;
+	const char *columns[GRID_COLUMNS_MAX];  /* none: all */
+	const char *skip_zero;                  /* items whose member of this name is 0 are left out */
+} views[] = {
+	{"flows",
+	 {"local", "remote", "state", "side", "worker", "srttUs", "cwnd", "inFlight", "bytesIn", "bytesOut", "retransmits",
+	  "ageMs"},
+	 NULL},
+	{"neigh", {NULL}, NULL},
+	{"drops", {"name", "value", "help"}, "value"},
+	{"stats", {"name", "value", "help"}, "value"},
+	{"workers",
+	 {"worker", "usefulPerMille", "asleepPerMille", "packetsIn", "packetsOut", "handedOver", "connections", "exchanges",
+	  "requests", "generation", "hangs", "hung"},
+	 NULL},
+};
+
+static const struct view *view_find(const char *op)
+{
+	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
+		if (strcmp(views[i].op, op) == 0)
+			return &views[i];
+	return NULL;
+}
 
 static char *ask(const struct options *o, const char *op, size_t *n)
 {
@@ -44,30 +71,44 @@ static char *ask(const struct options *o, const char *op, size_t *n)
 	return NULL;
 }
 
-static void columns_find(struct columns *c, yyjson_val *items)
+static void column_add(struct columns *c, const char *name)
 {
-	size_t i, n, j, m, k;
+	for (size_t k = 0; k < c->n; k++)
+		if (strcmp(c->names[k], name) == 0)
+			return;
+	if (c->n < GRID_COLUMNS_MAX)
+		c->names[c->n++] = name;
+}
+
+static void columns_find(struct columns *c, const struct view *view, yyjson_val *items)
+{
+	size_t i, n, j, m;
 	yyjson_val *item, *key, *value;
 
+	for (const char *const *name = view->columns; *name != NULL; name++)
+		column_add(c, *name);
+	if (c->n > 0)
+		return;
 	yyjson_arr_foreach(items, i, n, item) {
 		yyjson_obj_foreach(item, j, m, key, value) {
 			(void)value;
-			for (k = 0; k < c->n && strcmp(c->names[k], yyjson_get_str(key)) != 0; k++)
-				;
-			if (k == c->n && c->n < GRID_COLUMNS_MAX)
-				c->names[c->n++] = yyjson_get_str(key);
+			column_add(c, yyjson_get_str(key));
 		}
 	}
 }
 
-/* "local_port" is LOCAL PORT. */
+/* "bytesIn" is BYTES IN. */
 static void header_add(struct grid *g, const char *name)
 {
 	char text[128];
+	size_t n = 0;
 
-	snprintf(text, sizeof(text), "%s", name);
-	for (char *p = text; *p != '\0'; p++)
-		*p = (char)(*p == '_' ? ' ' : *p >= 'a' && *p <= 'z' ? *p - 'a' + 'A' : *p);
+	for (; *name != '\0' && n < sizeof(text) - 2; name++) {
+		if (*name >= 'A' && *name <= 'Z')
+			text[n++] = ' ';
+		text[n++] = (char)(*name >= 'a' && *name <= 'z' ? *name - 'a' + 'A' : *name);
+	}
+	text[n] = '\0';
 	grid_add(g, text);
 }
 
@@ -84,14 +125,16 @@ static void cell_add(struct grid *g, yyjson_val *value)
 	free(text);
 }
 
-static void print(const struct options *o, yyjson_val *items)
+static void print(const struct options *o, const char *op, yyjson_val *items)
 {
+	static const struct view everything = {0};
+	const struct view *view = o->output == OUTPUT_WIDE ? &everything : view_find(op);
 	struct columns c = {0};
 	size_t i, n;
 	yyjson_val *item;
 	struct grid g;
 
-	columns_find(&c, items);
+	columns_find(&c, view, items);
 	if (c.n == 0)
 		return;
 	grid_init(&g, c.n);
@@ -102,7 +145,8 @@ static void print(const struct options *o, yyjson_val *items)
 	}
 	yyjson_arr_foreach(items, i, n, item)
 		for (size_t k = 0; k < c.n; k++)
-			cell_add(&g, doc_get(item, c.names[k]));
+			if (view->skip_zero == NULL || doc_int(item, view->skip_zero, 1) != 0)
+				cell_add(&g, doc_get(item, c.names[k]));
 	grid_print(&g, stdout);
 	grid_fini(&g);
 }
@@ -119,6 +163,8 @@ int walk_run_command(const struct command *self, const struct options *o)
 		return usage_error(self, "unexpected argument \"%s\"", o->arguments[0]);
 	if (o->client.server != NULL)
 		return usage_error(self, "only works on the box itself (with --run)");
+	if (o->output == OUTPUT_YAML || o->output == OUTPUT_NAME)
+		return usage_error(self, "-o: only json and wide");
 	reply = ask(o, self->name, &n);
 	if (reply == NULL)
 		return CTL_NO_ANSWER;
@@ -133,8 +179,10 @@ int walk_run_command(const struct command *self, const struct options *o)
 		puts(text);
 		free(text);
 	} else {
-		print(o, doc_get(root, "items"));
+		print(o, self->name, doc_get(root, "items"));
 	}
+	if (doc_bool(root, "incomplete", false))
+		fprintf(stderr, "sluicectl: incomplete: a worker did not answer in time\n");
 	yyjson_doc_free(doc);
 	free(reply);
 	return code;

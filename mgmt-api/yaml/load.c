@@ -299,7 +299,12 @@ static yyjson_mut_val *key_of(yyjson_mut_doc *doc, const struct scalar *s, const
 		snprintf(number, sizeof(number), "%llu", (unsigned long long)s->natural);
 		return yyjson_mut_strcpy(doc, number);
 	case SCALAR_FLOAT:
-		snprintf(number, sizeof(number), "%.7g", s->real);
+		/* The shortest text of the 32-bit number: what the Go library makes of such a key. */
+		for (int precision = 1; precision <= 9; precision++) {
+			snprintf(number, sizeof(number), "%.*g", precision, s->real);
+			if (strtof(number, NULL) == (float)s->real)
+				break;
+		}
 		return yyjson_mut_strcpy(doc, number);
 	case SCALAR_STRING:
 	case SCALAR_NULL:

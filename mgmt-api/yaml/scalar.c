@@ -3,7 +3,8 @@
  *
  * The order matters and is that of the Go library: words first (so ".inf" is no number), then dates (which stay
  * strings), then integers of any base with underscores removed, then decimal fractions. Base 60 numbers (1:30) are
- * strings there, and so here. "0899" is no octal number and so the fraction 899.
+ * strings there, and so here. "0899" is no octal number and so
+ * decimal, as is every fraction that is whole.
  */
 #include "mgmt-api/yaml/scalar.h"
 
@@ -12,6 +13,8 @@
 #include <string.h>
 
 enum { NUMBER_TEXT_MAX = 400 }; /* longer plain scalars that look like numbers are strings to us */
+
+#define WHOLE_MAX 9e18
 
 static const struct word {
 	const char *text;
@@ -211,6 +214,9 @@ static struct scalar number(const char *text)
 	value = strtod(text, NULL);
 	if (errno == ERANGE && (value > 1 || value < -1))
 		return (struct scalar){.type = SCALAR_STRING}; /* strconv.ParseFloat refuses it: it stays a string */
+	/* On its way through JSON a whole number loses its fraction: "1e3" and "80.0" may stand where integers must. */
+	if (value > -WHOLE_MAX && value < WHOLE_MAX && value == (double)(int64_t)value)
+		return (struct scalar){.type = SCALAR_INT, .integer = (int64_t)value};
 	return (struct scalar){.type = SCALAR_FLOAT, .real = value};
 }
 
