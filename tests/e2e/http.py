@@ -276,7 +276,7 @@ def everything_ends_clean(lab):
         stats = lab.stats()
         return stats["exchanges_opened"] == stats["exchanges_closed"] and stats
     stats = retry(15, quiet, "all exchanges closed")
-    expect(stats["worker_ring_full" if "worker_ring_full" in stats else "access_lost"] == 0, "lost")
+    expect(stats["drop_worker_ring_full"] == 0 and stats["access_lost"] == 0, "lost")
     lab.alive()
 
 
