@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/fault.h"
 #include "http/h1.h"
 
 static void fire(struct timer *t, uint64_t now_ns);
@@ -117,7 +118,7 @@ void h1_break(struct h1_conn *c, enum err why)
 
 void h1_credit(struct h1_conn *c, uint32_t credit)
 {
-	if (credit && c->tls)
+	if (credit && c->tls && !FAULT(credit_lost))
 		tls_credit(c->tls, credit);
 }
 

@@ -11,6 +11,7 @@
  * framing queued so far. That never says too much, lags by the framing in flight, and is exact when all is
  * acknowledged.
  */
+#include "base/fault.h"
 #include "http/h1.h"
 
 enum { CHUNK_LINE_MAX = 24 };
@@ -137,7 +138,7 @@ static enum err chunk_line(struct h1_conn *c, uint32_t len)
 
 	*--at = '\n';
 	*--at = '\r';
-	for (uint32_t n = len; n; n >>= 4)
+	for (uint32_t n = len - (FAULT(chunk_size) && len > 1000 ? 1u : 0); n; n >>= 4)
 		*--at = "0123456789abcdef"[n & 15];
 	if (c->chunk_open) {
 		*--at = '\n';
@@ -190,8 +191,11 @@ static bool send_body(struct http_stream *s, struct slice body)
 		return true;
 	}
 	s->want_writable = true;
-	if (!room_for(c, body.len))
+	if (!room_for(c, body.len)) {
+		if (FAULT(double_free))
+			slice_free(&body);
 		return false;
+	}
 	if (c->tx == TX_CHUNKED && !begin_chunk(c, body.len))
 		return false;
 	if (!tls_send(c->tls, body))

@@ -21,6 +21,7 @@
 
 #include "balance/balance.h"
 #include "base/check.h"
+#include "base/fault.h"
 #include "proxy/exchange.h"
 #include "route/route.h"
 
@@ -281,8 +282,10 @@ static const struct table_backend *choose(struct way *w, const struct table_rule
 
 static bool copy_rule(struct way *w, const struct table_rule *r)
 {
-	const char *name = arena_text(w->arena, table_text(w->t, r->name), r->name.len);
+	const char *name = table_text(w->t, r->name);
 
+	if (!FAULT(table_kept))
+		name = arena_text(w->arena, name, r->name.len);
 	w->x->rule = (struct text){.at = name, .len = name != NULL ? r->name.len : 0};
 	w->x->request_timeout_ms = r->request_timeout_ms;
 	w->x->backend_timeout_ms = r->backend_timeout_ms;

@@ -14,6 +14,7 @@
 #include <rte_memcpy.h>
 #include <rte_tcp.h>
 
+#include "base/fault.h"
 #include "tcp/conn.h"
 #include "tcp/segment.h"
 
@@ -97,6 +98,8 @@ static struct rte_mbuf *reference(struct tcp *t, struct rte_mbuf *of, uint32_t o
 	if (!r)
 		return NULL;
 	rte_pktmbuf_attach(r, of);
+	if (FAULT(reference_uncounted))
+		rte_mbuf_refcnt_update(of, -1);
 	r->data_off = (uint16_t)off;
 	r->data_len = (uint16_t)n;
 	r->pkt_len = n;

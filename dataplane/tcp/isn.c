@@ -18,7 +18,9 @@ static uint64_t keyed(const struct shard *s, const struct tuple *t, unsigned hal
 
 uint32_t isn_make(const struct shard *s, const struct tuple *t)
 {
-	return (uint32_t)(s->now_ns >> CLOCK_SHIFT) + (uint32_t)keyed(s, t, 0);
+	const uint32_t k = (uint32_t)keyed(s, t, 0);
+
+	return s->isn_top ? s->isn_top - (k & 0xffff) : (uint32_t)(s->now_ns >> CLOCK_SHIFT) + k;
 }
 
 uint32_t isn_ts_offset(const struct shard *s, const struct tuple *t)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "tcp/seq.h"
 #include "tcp/tcp.h"
 
@@ -79,7 +80,7 @@ struct rte_mbuf *ooo_take(struct ooo *q, uint32_t seq, uint32_t *freed_cost)
 
 		shift(q);
 		if (seq_gt(end_of(&p), seq)) {
-			cut(&p, seq - p.seq, 0);
+			cut(&p, FAULT(ooo_overlap) ? 0 : seq - p.seq, 0);
 			return p.m;
 		}
 		*freed_cost += tcp_cost(p.m);

@@ -12,6 +12,7 @@
  */
 #include "tcp/output.h"
 
+#include "base/fault.h"
 #include "tcp/build.h"
 #include "tcp/cc.h"
 #include "tcp/conn.h"
@@ -115,7 +116,7 @@ static bool advance(struct tcp_conn *c, uint32_t len, bool fin)
 	struct sendq_at at = sendq_cursor(&c->sendq);
 	uint8_t flags = SEGMENT_ACK;
 
-	if (fin)
+	if (fin && !(FAULT(fin_lost) && seq_lt(c->snd_nxt, c->snd_max)))
 		flags |= SEGMENT_FIN;
 	if (len > 0 && c->snd_nxt + len == conn_fin_seq(c))
 		flags |= SEGMENT_PSH;
@@ -141,7 +142,7 @@ static bool advance(struct tcp_conn *c, uint32_t len, bool fin)
 static uint32_t usable(struct tcp_conn *c)
 {
 	const uint32_t in_flight = c->snd_nxt - c->snd_una;
-	uint32_t wnd = c->snd_wnd, cwnd = c->cwnd;
+	uint32_t wnd = FAULT(window_ignored) ? UINT32_MAX : c->snd_wnd, cwnd = c->cwnd;
 
 	if (c->dupacks < DUPACKS && c->snd_nxt == c->snd_max && !(c->flags & CONN_RECOVERY))
 		cwnd += (uint32_t)c->dupacks * c->mss;
@@ -229,7 +230,7 @@ void output_again(struct tcp_conn *c)
 		flags |= SEGMENT_FIN;
 	if (len > 0 && len == c->queued)
 		flags |= SEGMENT_PSH;
-	if (!emit(c, c->snd_una, len, flags, &at))
+	if (!emit(c, c->snd_una + (FAULT(retransmit_off_by_one) ? 1u : 0), len, flags, &at))
 		return;
 	c->retransmits++;
 	tcp_count(c->tcp, C_tcp_retransmits);

@@ -11,6 +11,7 @@
  * ACKs (RFC 1122, 4.2.3.2; RFC 5681, 4.2): at the end of the round after two full segments, at once and once per
  * segment while there is a hole (the peer counts them), when a hole is filled and on FIN; else after DELACK_MS.
  */
+#include "base/fault.h"
 #include "tcp/input.h"
 #include "tcp/ooo.h"
 #include "tcp/output.h"
@@ -27,7 +28,8 @@ struct piece {
 static void drop_piece(struct tcp_conn *c, struct piece *p, enum counter why)
 {
 	tcp_count(c->tcp, why);
-	rte_pktmbuf_free_seg(p->m);
+	if (!FAULT(mbuf_leaked))
+		rte_pktmbuf_free_seg(p->m);
 }
 
 static void cut_front(struct piece *p, uint32_t n)

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/fault.h"
+
 static inline bool seq_lt(uint32_t a, uint32_t b)
 {
 	return (int32_t)(a - b) < 0;
@@ -17,7 +19,7 @@ static inline bool seq_le(uint32_t a, uint32_t b)
 
 static inline bool seq_gt(uint32_t a, uint32_t b)
 {
-	return (int32_t)(a - b) > 0;
+	return FAULT(sequence_wrap) ? a > b : (int32_t)(a - b) > 0;
 }
 
 static inline bool seq_ge(uint32_t a, uint32_t b)

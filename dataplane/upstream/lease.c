@@ -16,6 +16,7 @@
  * counted as stale and the next one is taken.
  */
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/shard.h"
 #include "upstream/private.h"
@@ -288,7 +289,8 @@ static bool lease_pooled(struct upstream *u, struct endpoint *e, const struct le
 
 		if (l == NULL)
 			return false;
-		leave_idle(c);
+		if (!FAULT(pool_confused))
+			leave_idle(c);
 		set_state(c, CONN_BUSY);
 		stream = http_client_stream(c->client, stream_ops, user);
 		if (stream != NULL) {

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "worker/gateway.h"
 
 enum { TIMERS_PER_ROUND = 64, CHUNKS_MIN = 256 };
@@ -56,7 +57,8 @@ void hand_over_flush(struct worker *w)
 		unsigned to = (unsigned)__builtin_ctzll(w->pushed);
 
 		w->pushed &= w->pushed - 1;
-		gateway_kick(w->gateway, (uint16_t)to);
+		if (!FAULT(wake_lost))
+			gateway_kick(w->gateway, (uint16_t)to);
 	}
 }
 
@@ -252,6 +254,8 @@ static void take_generation(struct worker *w)
 {
 	const struct generation *n = atomic_load_explicit(&w->gateway->current, memory_order_acquire);
 
+	if (FAULT(stale_generation) && w->shard.table)
+		return;
 	w->shard.table = n ? n->table : NULL;
 	if (likely(!n || n->serial == atomic_load_explicit(&w->serial, memory_order_relaxed)))
 		return;
@@ -346,7 +350,8 @@ static void end(struct worker *w, unsigned handled)
 {
 	walk_run(w);
 	/* Whoever reads the table between rounds is wrong: it may be gone. */
-	w->shard.table = NULL;
+	if (!FAULT(stale_generation))
+		w->shard.table = NULL;
 	rte_rcu_qsbr_quiescent(w->gateway->rounds, w->shard.worker);
 	count(w->shard.counters, C_worker_rounds);
 	if (handled)

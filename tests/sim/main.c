@@ -41,6 +41,7 @@ static void draw(struct sim *s, struct world_options *o)
 	o->faults.hold_ns = rng_below(r, 2) ? rng_below(r, 50000000) : 0;
 	o->workers = (uint16_t)(1 + rng_below(r, WORLD_WORKERS));
 	o->tls_suspend_rounds = rng_below(r, 3) ? 0 : (uint16_t)rng_below(r, 20);
+	o->isn_top = rng_below(r, 3) ? 0 : UINT32_MAX;
 	o->bounded_sleep_ns = 1000 + rng_below(r, 1000000);
 }
 
@@ -52,9 +53,17 @@ static void traffic(struct sim *s, struct world *w)
 	world_init(w, s, &o);
 	w->clients.conns_wanted = 2 + rng_below(&s->rng, 12);
 	w->clients.requests_each = 1 + rng_below(&s->rng, 6);
+	if (!rng_below(&s->rng, 6)) {
+		/* Few clients with large bodies: send buffers fill, windows close. */
+		w->clients.conns_wanted = 1 + rng_below(&s->rng, 3);
+		w->clients.requests_each = 1;
+		w->clients.body_max = 800000;
+	}
 	w->clients.target = rng_below(&s->rng, 2) ? "198.18.0.10" : "2001:2::10";
 	w->clients.target_port = 80;
 	w->servers1.think_max_ns = w->servers2.think_max_ns = rng_below(&s->rng, 3) ? rng_below(&s->rng, 20000000) : 0;
+	if (rng_below(&s->rng, 2))
+		world_keep_publishing(w, (1 + rng_below(&s->rng, 50)) * NS_PER_MS);
 	app_connect(&w->clients);
 	world_run(w, clients_done, 600 * NS_PER_S);
 	world_check_clean(w);

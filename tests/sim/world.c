@@ -61,6 +61,22 @@ bool world_publish(struct world *w, uint64_t variant)
 	return true;
 }
 
+static void run_publisher(struct actor *a)
+{
+	struct world *w = container_of(a, struct world, publisher);
+
+	gateway_reclaim(w->gateway);
+	world_publish(w, w->published);
+	actor_at(a, a->sim->now_ns + 1 + rng_u64(&a->sim->rng) % w->publish_every_ns);
+}
+
+void world_keep_publishing(struct world *w, uint64_t every_ns)
+{
+	w->publish_every_ns = every_ns;
+	w->publisher = (struct actor){.sim = w->sim, .name = "publisher", .run = run_publisher, .due_ns = UINT64_MAX};
+	actor_at(&w->publisher, w->sim->now_ns + 1 + rng_u64(&w->sim->rng) % every_ns);
+}
+
 /* ---- workers ---- */
 
 static void run_worker(struct actor *a)
@@ -152,6 +168,9 @@ void world_init(struct world *w, struct sim *s, const struct world_options *o)
 	app_client_init(&w->clients, &w->client, rng_u64(&s->rng));
 	app_server_init(&w->servers1, &w->server1, rng_u64(&s->rng));
 	app_server_init(&w->servers2, &w->server2, rng_u64(&s->rng));
+	w->client.shard.isn_top = w->server1.shard.isn_top = w->server2.shard.isn_top = o->isn_top;
+	for (uint16_t i = 0; i < w->workers_n; i++)
+		worker_shard(w->workers[i].worker)->isn_top = o->isn_top;
 	CHECK(world_publish(w, 0));
 }
 
@@ -243,6 +262,20 @@ static bool clean(struct world *w, char *why, size_t n)
 	       pair_equal(w, C_http_client_conns_opened, C_http_client_conns_closed, "upstream connections", why, n);
 }
 
+/* Segments that came behind the offered window, but for the probes that are meant to. */
+static uint64_t beyond_window(const struct world *w)
+{
+	const struct counters *hosts[] = {&w->client.counters, &w->server1.counters, &w->server2.counters};
+	uint64_t dropped = world_count(w, DROP_tcp_window), probes = world_count(w, C_tcp_zero_window_probes);
+
+	for (unsigned i = 0; i < 3; i++) {
+		dropped += hosts[i]->cell[DROP_tcp_window];
+		probes += hosts[i]->cell[C_tcp_zero_window_probes];
+	}
+	/* The link may double a probe. */
+	return dropped > 2 * probes ? dropped : 0;
+}
+
 static bool is_clean(struct world *w)
 {
 	char why[256];
@@ -258,10 +291,14 @@ void world_check_clean(struct world *w)
 
 	app_close(&w->servers1);
 	app_close(&w->servers2);
+	if (w->publish_every_ns)
+		actor_reschedule(&w->publisher, UINT64_MAX);
 	while (!s->failed && !is_clean(w) && s->now_ns < deadline && sim_step(s))
 		;
 	if (!s->failed && !clean(w, why, sizeof(why)))
 		sim_fail(s, "not clean at the end: %s", why);
+	if (!s->failed && beyond_window(w))
+		sim_fail(s, "%" PRIu64 " segments were sent beyond the window", beyond_window(w));
 	if (!s->failed && world_count(w, C_exchanges_cut))
 		sim_fail(s, "%" PRIu64 " exchanges were cut", world_count(w, C_exchanges_cut));
 }

@@ -19,6 +19,7 @@ struct world_options {
 	uint16_t workers;
 	struct link_faults faults;
 	uint16_t tls_suspend_rounds;
+	uint32_t isn_top;              /* see struct shard */
 	uint64_t bounded_sleep_ns;     /* how late a parked worker may notice a frame */
 };
 
@@ -44,6 +45,8 @@ struct world {
 	struct host client, server1, server2;
 	struct app clients, servers1, servers2;
 	uint64_t published, freed;     /* generations */
+	struct actor publisher;        /* a new generation now and then, when publish_every_ns is not 0 */
+	uint64_t publish_every_ns;
 };
 
 void world_init(struct world *w, struct sim *s, const struct world_options *o);
@@ -51,6 +54,9 @@ void world_fini(struct world *w);
 
 /* Publishes a copy of the standard table with weights that depend on `variant`; false: refused for now (4 alive). */
 bool world_publish(struct world *w, uint64_t variant);
+
+/* Publishes again and again, at random times that are every_ns apart at most; world_check_clean() ends it. */
+void world_keep_publishing(struct world *w, uint64_t every_ns);
 
 /* Runs until done(w) or the virtual deadline; a deadline that passes is a failure ("stalled"). */
 void world_run(struct world *w, bool (*done)(struct world *), uint64_t deadline_ns);
