@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "worker/housekeeping.h"
+#include "worker/profile.h"
 #include "worker/stack.h"
 
 enum { DRAIN_MS = 10000, MODE_DIR = 0750 };
@@ -31,13 +32,15 @@ static const char usage[] =
 	"  --access-log FILE   default: standard output\n"
 	"  --drain-ms N        how long exchanges may go on after SIGTERM (default 10000)\n"
 	"  --no-huge           do not use hugepages even if there are some\n"
+	"  --profile FILE      sample where the workers' CPU time goes, write it at the end\n"
 	"  --file-prefix NAME  EAL's, when several run on one machine\n";
 
 static const struct option long_options[] = {
 	{"run", required_argument, NULL, 'r'},       {"state", required_argument, NULL, 's'},
 	{"access-log", required_argument, NULL, 'a'}, {"drain-ms", required_argument, NULL, 'd'},
 	{"no-huge", no_argument, NULL, 'n'},         {"file-prefix", required_argument, NULL, 'f'},
-	{"help", no_argument, NULL, 'h'},            {NULL, 0, NULL, 0},
+	{"profile", required_argument, NULL, 'p'},   {"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
 };
 
 static void read_options(int argc, char **argv, struct housekeeping_options *o)
@@ -56,6 +59,7 @@ static void read_options(int argc, char **argv, struct housekeeping_options *o)
 				goto wrong;
 			break;
 		case 'n': o->machine.no_huge = true; break;
+		case 'p': profile_open(optarg); break;
 		case 'f': o->machine.file_prefix = optarg; break;
 		case 'h':
 			fputs(usage, stdout);

@@ -28,6 +28,7 @@
 #include "base/shard.h"
 #include "worker/block.h"
 #include "worker/desk.h"
+#include "worker/profile.h"
 #include "worker/requests.h"
 #include "worker/scribe.h"
 #include "worker/stack.h"
@@ -381,6 +382,7 @@ static void drain(struct house *h, unsigned deadline_ms)
 static void end(struct house *h)
 {
 	threads_stop(h->threads);
+	profile_write();
 	write_logs(h);
 	save(h);
 	gateway_free(h->gateway);

@@ -29,6 +29,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/shard.h"
+#include "worker/profile.h"
 
 #define SPIN_NS         (50 * NS_PER_US)
 #define SPIN_CROWDED_NS (20 * NS_PER_US)
@@ -141,6 +142,7 @@ static int run(void *arg)
 	t->nap_ns = NAP_MIN_NS;
 	/* The default slack of 50 us would be added to every nap. */
 	prctl(PR_SET_TIMERSLACK, 1);
+	profile_thread();
 	atomic_store(&t->running, true);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
 		unsigned handled = worker_round(t->worker, now_ns, wall_us(t, now_ns));
