@@ -11,9 +11,9 @@
  *       annotations replaced). delete: objects name kind, namespace and name; uid and resourceVersion, if given, are
  *       preconditions. "subresource":"status" with update replaces only status.
  *       get and list are only needed for Secrets (sealed in the store): all else the API reads from the store itself.
- *       -> {"code":200|201, "resourceVersion":"123", "results":[{"code":201,"result":"created"|"configured"|"unchanged"|
- *           "deleted", "object":{..}}], "warnings":["..."]}
- *       or {"code":422, "failed":<index of the object>, "status":{metav1.Status with details.causes}} and nothing changed.
+ *       -> {"code":200|201, "resourceVersion":"123", "warnings":["..."],
+ *           "results":[{"code":201, "result":"created"|"configured"|"unchanged"|"deleted", "object":{..}}]}
+ *       or {"code":422, "failed":<index of the object>, "status":{metav1.Status with details.causes}}: nothing changed.
  *   {"verb":"ready"} -> {"code":200, "resourceVersion":"123", "published":"120", "dataplane":true}
  *
  * The local socket is trusted by its file mode: a request that comes with "local":true needs no token (control checks

@@ -59,22 +59,36 @@ size_t text_characters(const char *text, size_t n)
 	return characters;
 }
 
-/* Both return the length to go back to. A path that is too long is cut: it is only shown to people. */
+/* A path that is too long is cut: it is only shown to people. */
+static void append(struct walker *w, const char *text)
+{
+	size_t n = strnlen(text, sizeof(w->path) - 1 - w->n);
+
+	memcpy(w->path + w->n, text, n);
+	w->n += n;
+	w->path[w->n] = 0;
+}
+
+/* Both return the length to go back to. */
 static size_t enter_field(struct walker *w, const char *name)
 {
 	size_t before = w->n;
-	int n = snprintf(w->path + w->n, sizeof(w->path) - w->n, "%s%s", w->n ? "." : "", name);
 
-	w->n = w->n + (size_t)n < sizeof(w->path) ? w->n + (size_t)n : sizeof(w->path) - 1;
+	if (before)
+		append(w, ".");
+	append(w, name);
 	return before;
 }
 
 static size_t enter_item(struct walker *w, const char *key, size_t index)
 {
-	size_t before = w->n, left = sizeof(w->path) - w->n;
-	int n = key ? snprintf(w->path + w->n, left, "[%s]", key) : snprintf(w->path + w->n, left, "[%zu]", index);
+	size_t before = w->n;
+	char number[24];
 
-	w->n = w->n + (size_t)n < sizeof(w->path) ? w->n + (size_t)n : sizeof(w->path) - 1;
+	snprintf(number, sizeof(number), "%zu", index);
+	append(w, "[");
+	append(w, key ? key : number);
+	append(w, "]");
 	return before;
 }
 
