@@ -196,7 +196,9 @@ static void sweep(struct timer *t, uint64_t now_ns)
 			fail_idle(x);
 		}
 	}
-	timer_arm(&p->shard->wheel, &p->sweep, now_ns + SWEEP_EVERY_NS, sweep);
+	/* A worker without exchanges has nothing to wake up for. */
+	if (pool_used(&p->exchanges) > 0)
+		timer_arm(&p->shard->wheel, &p->sweep, now_ns + SWEEP_EVERY_NS, sweep);
 }
 
 /* ---- the request ---- */
@@ -572,7 +574,6 @@ struct proxy *proxy_new(struct shard *s, struct upstream *u)
 	p->date_s = UINT64_MAX;
 	pool_init(&p->exchanges, "exchanges", sizeof(struct exchange), LIMIT_exchanges);
 	pool_init(&p->blocks, "body blocks", sizeof(struct body_block), LIMIT_body_blocks);
-	timer_arm(&s->wheel, &p->sweep, s->now_ns + SWEEP_EVERY_NS, sweep);
 	return p;
 }
 
@@ -628,6 +629,8 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 	body_init(&x->to_up, p->shard, &p->blocks, s, NULL);
 	body_init(&x->to_down, p->shard, &p->blocks, NULL, s);
 	http_set_stream_user(s, &down_ops, x);
+	if (!timer_armed(&p->sweep))
+		timer_arm(&p->shard->wheel, &p->sweep, p->shard->now_ns + SWEEP_EVERY_NS, sweep);
 	count(p->shard->counters, C_exchanges_opened);
 }
 

@@ -138,7 +138,7 @@ struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const 
 
 	if (n == 0)
 		return index;
-	while (slots_n * 2 < n * 3 + 2) /* at most two thirds full */
+	while (slots_n * 2 < n * 3) /* at most two thirds full */
 		slots_n *= 2;
 	slots = calloc(slots_n, sizeof(*slots));
 	CHECK(slots != NULL);

@@ -149,10 +149,18 @@ static inline uint32_t find_wildcard(const struct table *t, struct table_hash x,
 	return TABLE_NONE;
 }
 
+/* An index with one item, the catch-all: the common case of a listener without hostnames needs no hashing. */
+static inline bool only(const struct table *t, struct table_hash x, uint32_t catch_all)
+{
+	const struct table_slot *s = TABLE_LIST(t, x, struct table_slot);
+
+	return x.slots_n == 2 && s[s[0].hash == 0].value == catch_all;
+}
+
 static inline uint32_t find_host(const struct table *t, struct table_hash x, bool listeners, uint32_t catch_all,
                                  const char *host, size_t len)
 {
-	if (x.slots_n != 0 && len > 0 && host[0] != '*') {
+	if (x.slots_n != 0 && len > 0 && host[0] != '*' && !only(t, x, catch_all)) {
 		uint32_t i = find_exact(t, x, listeners, host, len);
 
 		if (i != TABLE_NONE)

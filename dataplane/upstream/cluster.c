@@ -349,7 +349,6 @@ struct upstream *upstream_new(struct shard *s, struct http *h)
 	u->cluster_buckets = boot_memory(LIMIT_upstream_clusters, sizeof(struct cluster *));
 	u->endpoint_buckets = boot_memory(LIMIT_upstream_endpoints, sizeof(struct endpoint *));
 	TAILQ_INIT(&u->idle);
-	upstream_reaper_start(u);
 	return u;
 }
 

@@ -83,6 +83,22 @@ void endpoint_close_idle(struct upstream *u, struct endpoint *e)
 	}
 }
 
+static void reap(struct timer *t, uint64_t now_ns)
+{
+	struct upstream *u = container_of(t, struct upstream, reaper);
+	struct conn *c = NULL;
+
+	/* The list is in the order of idle_since_ns; a burst is spread over the ticks that follow. */
+	for (unsigned i = 0; i < 64; i++) {
+		c = TAILQ_LAST(&u->idle, conn_list);
+		if (c == NULL || now_ns - c->idle_since_ns < IDLE_MAX_NS)
+			break;
+		close_conn(c);
+	}
+	if (c != NULL)
+		timer_arm(&u->shard->wheel, &u->reaper, now_ns + REAP_EVERY_NS, reap);
+}
+
 static void become_idle(struct conn *c)
 {
 	struct upstream *u = c->upstream;
@@ -100,26 +116,8 @@ static void become_idle(struct conn *c)
 	e->idle_n++;
 	TAILQ_INSERT_HEAD(&e->idle, c, of_endpoint);
 	TAILQ_INSERT_HEAD(&u->idle, c, of_all);
-}
-
-static void reap(struct timer *t, uint64_t now_ns)
-{
-	struct upstream *u = container_of(t, struct upstream, reaper);
-	struct conn *c;
-
-	/* The list is in the order of idle_since_ns; a burst is spread over the ticks that follow. */
-	for (unsigned i = 0; i < 64; i++) {
-		c = TAILQ_LAST(&u->idle, conn_list);
-		if (c == NULL || now_ns - c->idle_since_ns < IDLE_MAX_NS)
-			break;
-		close_conn(c);
-	}
-	timer_arm(&u->shard->wheel, &u->reaper, now_ns + REAP_EVERY_NS, reap);
-}
-
-void upstream_reaper_start(struct upstream *u)
-{
-	timer_arm(&u->shard->wheel, &u->reaper, u->shard->now_ns + REAP_EVERY_NS, reap);
+	if (!timer_armed(&u->reaper))
+		timer_arm(&u->shard->wheel, &u->reaper, u->shard->now_ns + REAP_EVERY_NS, reap);
 }
 
 /* ---- leases ---- */

@@ -106,6 +106,5 @@ void upstream_sweep_start(struct upstream *u);
 
 /* lease.c */
 void endpoint_close_idle(struct upstream *u, struct endpoint *e);
-void upstream_reaper_start(struct upstream *u);
 
 #endif
