@@ -14,7 +14,8 @@
  *       -> {"code":200|201, "resourceVersion":"123", "warnings":["..."],
  *           "results":[{"code":201, "result":"created"|"configured"|"unchanged"|"deleted", "object":{..}}]}
  *       or {"code":422, "failed":<index of the object>, "status":{metav1.Status with details.causes}}: nothing changed.
- *   {"verb":"ready"} -> {"code":200, "resourceVersion":"123", "published":"120", "dataplane":true}
+ *   {"verb":"ready"} -> {"code":200, "resourceVersion":"123", "published":"120", "dataplane":true, "reason":"..."}
+ *       "reason" only when the data plane refused the newest generation: it then serves the one of "published".
  *
  * The local socket is trusted by its file mode: a request that comes with "local":true needs no token (control checks
  * the peer's credentials, SO_PEERCRED: root or its own user).

@@ -473,6 +473,8 @@ static void run(struct transaction *t, yyjson_mut_val *root)
 		add_version(t, root, "resourceVersion", version);
 		add_version(t, root, "published", t->c->readiness.published);
 		yyjson_mut_obj_add_bool(t->reply, root, "dataplane", t->c->readiness.dataplane);
+		if (t->c->readiness.refusal[0])
+			yyjson_mut_obj_add_strcpy(t->reply, root, "reason", t->c->readiness.refusal);
 		return;
 	case VERB_GET:
 		if (may(t, user.role))

@@ -14,6 +14,7 @@
 struct readiness {
 	uint64_t published;     /* the newest version that the data plane is known to serve; 0: none */
 	bool dataplane;         /* it answers */
+	char refusal[192];      /* why it does not serve the newest generation; "": it does, or does not answer */
 };
 
 struct request_context {

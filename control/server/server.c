@@ -155,6 +155,8 @@ static struct request_context context(struct server *s, const char *now)
 
 		c.readiness.published = v.state == PUBLISH_LIVE ? v.resource_version : v.live_version;
 		c.readiness.dataplane = v.state == PUBLISH_LIVE || v.state == PUBLISH_REFUSED;
+		if (v.state == PUBLISH_REFUSED)
+			memcpy(c.readiness.refusal, v.reason, sizeof(c.readiness.refusal));
 	}
 	return c;
 }

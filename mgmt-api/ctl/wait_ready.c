@@ -2,6 +2,8 @@
  * wait-ready: returns when what was stored before it was called is published and accepted by the data plane, and every
  * Gateway that a controller of ours has accepted is programmed in its present generation. For scripts: silent but for
  * the reason why it gives up.
+ *
+ * What is refused as it is could still be an old status on its way to be rewritten: it is believed after two seconds.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +12,7 @@
 
 #include "mgmt-api/ctl/ctl.h"
 
-enum { POLL_MS = 50 };
+enum { POLL_MS = 50, NEVER_MS = 2000 };
 
 enum verdict { READY, NOT_YET, NEVER };
 
@@ -87,7 +89,9 @@ static enum verdict gateway_ready(yyjson_val *gateway, char why[static 512])
 	snprintf(why, 512, "Gateway %s/%s is not programmed: %s%s%s", doc_str(metadata, "namespace"),
 		 doc_str(metadata, "name"), doc_str(programmed, "reason"),
 		 doc_str(programmed, "message")[0] == '\0' ? "" : ": ", doc_str(programmed, "message"));
-	/* Refused as it is: waiting would not help. */
+	/* Refused as it is: waiting does not help. */
+	if (strcmp(status, "False") == 0 && current && strcmp(doc_str(programmed, "reason"), "Pending") != 0)
+		return NEVER;
 	if (strcmp(doc_str(accepted, "status"), "False") == 0 &&
 	    doc_int(accepted, "observedGeneration", -1) == generation) {
 		snprintf(why, 512, "Gateway %s/%s is not accepted: %s: %s", doc_str(metadata, "namespace"),
@@ -133,6 +137,7 @@ int wait_ready_run(const struct command *self, const struct options *o)
 	enum verdict v = NOT_YET;
 	char why[512] = "nothing was asked";
 	struct client *client;
+	int64_t never_since_ms = 0;
 	uint64_t wanted = 0;
 
 	if (o->arguments_n > 0)
@@ -144,7 +149,11 @@ int wait_ready_run(const struct command *self, const struct options *o)
 		v = published(client, &wanted, why);
 		if (v == READY)
 			v = gateways_ready(client, why);
-		if (v != NOT_YET || now_ms() >= deadline_ms)
+		if (v != NEVER)
+			never_since_ms = 0;
+		else if (never_since_ms == 0)
+			never_since_ms = now_ms();
+		if (v == READY || now_ms() >= deadline_ms || (v == NEVER && now_ms() - never_since_ms >= NEVER_MS))
 			break;
 		nanosleep(&pause, NULL);
 	}

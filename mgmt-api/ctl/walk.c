@@ -27,15 +27,15 @@ static const struct view {
 	const char *skip_zero;                  /* items whose member of this name is 0 are left out */
 } views[] = {
 	{"flows",
-	 {"local", "remote", "state", "side", "worker", "srttUs", "cwnd", "inFlight", "bytesIn", "bytesOut", "retransmits",
-	  "ageMs"},
+	 {"local", "remote", "state", "side", "worker", "srttUs", "cwnd", "inFlight", "bytesIn", "bytesOut",
+	  "retransmits", "ageMs"},
 	 NULL},
 	{"neigh", {NULL}, NULL},
 	{"drops", {"name", "value", "help"}, "value"},
 	{"stats", {"name", "value", "help"}, "value"},
 	{"workers",
-	 {"worker", "usefulPerMille", "asleepPerMille", "packetsIn", "packetsOut", "handedOver", "connections", "exchanges",
-	  "requests", "generation", "hangs", "hung"},
+	 {"worker", "usefulPerMille", "asleepPerMille", "packetsIn", "packetsOut", "handedOver", "connections",
+	  "exchanges", "requests", "generation", "hangs", "hung"},
 	 NULL},
 };
 

@@ -5,10 +5,8 @@
  * nodes, which a JSON value cannot have. Events give the place of every node for free.
  *
  * A frame of a mapping remembers the key whose value is awaited and all keys so far. What a merge key (<<) brings is
- * kept aside until the mapping ends, because keys that the mapping gives itself win, wherever they stand.
- *
- * An anchor is known from the start of its node but usable only from its end: an alias inside its own anchor would be a
- * circle. Aliases copy; the copies are counted.
+ * kept aside until the mapping ends, because keys that the mapping gives itself win, wherever they stand. Aliases copy;
+ * the copies are counted.
  */
 #include "mgmt-api/yaml/load.h"
 
@@ -19,13 +17,14 @@
 #include <yaml.h>
 
 #include "base/check.h"
+#include "mgmt-api/yaml/anchors.h"
 #include "mgmt-api/yaml/json.h"
 #include "mgmt-api/yaml/keyset.h"
 #include "mgmt-api/yaml/scalar.h"
 
 #define TAG "tag:yaml.org,2002:"
 
-enum { ANCHORS_MAX = 10000, MERGES_MAX = 16 };
+enum { MERGES_MAX = 16 };
 
 struct frame {
 	yyjson_mut_val *container;
@@ -38,11 +37,6 @@ struct frame {
 	bool merging;               /* the awaited value belongs to a merge key */
 };
 
-struct anchor {
-	char *name;
-	yyjson_mut_val *value;      /* null while its node is open */
-};
-
 struct loader {
 	yaml_parser_t parser;
 	struct yaml_documents *out;
@@ -52,8 +46,7 @@ struct loader {
 	uint32_t depth;
 	uint32_t nodes;
 	uint32_t copies;
-	struct anchor *anchors;
-	uint32_t anchors_n;
+	struct anchors anchors;
 	uint32_t root_line;
 	yyjson_mut_val *root;
 	struct frame frames[YAML_DEPTH_MAX];
@@ -90,43 +83,13 @@ static struct frame *top(struct loader *l)
 	return l->depth == 0 ? NULL : &l->frames[l->depth - 1];
 }
 
-/* Anchors: a new one hides an older one of the same name. */
-
 static bool anchor_open(struct loader *l, const yaml_char_t *name, const yaml_mark_t *at, uint32_t *number)
 {
-	struct anchor *bigger;
+	enum err e = anchors_open(&l->anchors, (const char *)name, number);
 
-	*number = 0;
-	if (name == NULL)
-		return true;
-	if (l->anchors_n == ANCHORS_MAX)
-		return fail(l, ERR_LIMIT, at, "more than %d anchors in a document", ANCHORS_MAX);
-	if ((l->anchors_n & (l->anchors_n - 1)) == 0) {
-		bigger = realloc(l->anchors, (l->anchors_n == 0 ? 1 : l->anchors_n * 2) * sizeof(*bigger));
-		if (bigger == NULL)
-			return no_memory(l);
-		l->anchors = bigger;
-	}
-	l->anchors[l->anchors_n] = (struct anchor){.name = strdup((const char *)name)};
-	if (l->anchors[l->anchors_n].name == NULL)
-		return no_memory(l);
-	*number = ++l->anchors_n;
-	return true;
-}
-
-static void anchor_close(struct loader *l, uint32_t number, yyjson_mut_val *value)
-{
-	if (number != 0)
-		l->anchors[number - 1].value = value;
-}
-
-static void anchors_forget(struct loader *l)
-{
-	for (uint32_t i = 0; i < l->anchors_n; i++)
-		free(l->anchors[i].name);
-	free(l->anchors);
-	l->anchors = NULL;
-	l->anchors_n = 0;
+	if (e == ERR_LIMIT)
+		return fail(l, e, at, "more than %d anchors in a document", ANCHORS_MAX);
+	return e == OK || no_memory(l);
 }
 
 /* How many values, and how many levels? Stops early when either leaves its limit. */
@@ -392,7 +355,7 @@ static bool on_scalar(struct loader *l, const yaml_event_t *e)
 	value = value_of(l->out->doc, &s, text, bytes);
 	if (value == NULL)
 		return no_memory(l);
-	anchor_close(l, anchor, value);
+	anchors_close(&l->anchors, anchor, value);
 	return awaits_key(l) ? scalar_key(l, e, &s) : place(l, value, &e->start_mark);
 }
 
@@ -439,7 +402,7 @@ static bool close_collection(struct loader *l, const yaml_mark_t *at)
 	l->depth--;
 	if (!good)
 		return false;
-	anchor_close(l, f->anchor, f->container);
+	anchors_close(&l->anchors, f->anchor, f->container);
 	good = place(l, f->container, at);
 	l->root_line = line;
 	return good;
@@ -449,13 +412,9 @@ static bool on_alias(struct loader *l, const yaml_event_t *e)
 {
 	const char *name = (const char *)e->data.alias.anchor;
 	yyjson_mut_val *value;
-	uint32_t i = l->anchors_n;
 
-	while (i > 0 && strcmp(l->anchors[i - 1].name, name) != 0)
-		i--;
-	if (i == 0)
+	if (anchors_find(&l->anchors, name, &value) != OK)
 		return fail(l, ERR_INVALID, &e->start_mark, "no anchor \"%.100s\" before this alias", name);
-	value = l->anchors[i - 1].value;
 	if (value == NULL)
 		return fail(l, ERR_INVALID, &e->start_mark, "the alias \"%.100s\" contains itself", name);
 	if ((value = copy(l, value, &e->start_mark)) == NULL)
@@ -473,7 +432,7 @@ static bool document_keep(struct loader *l)
 	struct yaml_documents *out = l->out;
 	struct yaml_document *bigger;
 
-	anchors_forget(l);
+	anchors_forget(&l->anchors);
 	if (l->root == NULL || yyjson_mut_is_null(l->root))
 		return true;
 	if (out->n == YAML_DOCUMENTS_MAX)
@@ -571,7 +530,7 @@ static void run(struct loader *l, const char *text, size_t bytes)
 	}
 	while (l->depth > 0)
 		keyset_fini(&l->frames[--l->depth].keys);
-	anchors_forget(l);
+	anchors_forget(&l->anchors);
 }
 
 static enum err load_yaml(const char *text, size_t bytes, struct yaml_documents *out, struct yaml_error *error)

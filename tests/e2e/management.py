@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -215,8 +216,8 @@ class Box:
 
     def forget(self):
         """Takes away what a case has made, in one transaction."""
-        items = self.get("httproutes,gateways,backends,services,endpointslices,secrets,configmaps,referencegrants,machines,"
-                         "gatewayclasses,namespaces", "-A")["items"]
+        items = self.get("httproutes,gateways,backends,services,endpointslices,secrets,configmaps,referencegrants,"
+                         "machines,gatewayclasses,namespaces", "-A")["items"]
         ours = [i for i in items if (i["kind"], i["metadata"]["name"]) not in
                 (("GatewayClass", "sluice"), ("Namespace", "default"))]
         if ours:
@@ -276,15 +277,16 @@ def every_kind_is_stored_and_read_back(box):
 
 @clean_case
 def words_for_kinds(box):
-    for word in ("httproute", "httproutes", "HTTPRoute", "HttpRoutes.gateway.networking.k8s.io", "gtw", "gc", "svc", "ns",
-                 "machine", "Backend"):
+    for word in ("httproute", "httproutes", "HTTPRoute", "HttpRoutes.gateway.networking.k8s.io", "gtw", "gc", "svc",
+                 "ns", "machine", "Backend"):
         box.ctl("get", word, "-A")
     run = box.ctl("get", "httproutes.apps", check=False)
-    expect_equal((run.returncode, run.stderr), (1, 'error: the server doesn\'t have a resource type "httproutes.apps"\n'),
-                 "wrong group")
+    expect_equal((run.returncode, run.stderr),
+                 (1, 'error: the server doesn\'t have a resource type "httproutes.apps"\n'), "wrong group")
     box.apply(route("many"))
     out = box.ctl("get", "gc,httproutes").stdout
-    expect("gatewayclass.gateway.networking.k8s.io/sluice" in out and "httproute.gateway.networking.k8s.io/many" in out, out)
+    for name in ("gatewayclass.gateway.networking.k8s.io/sluice", "httproute.gateway.networking.k8s.io/many"):
+        expect(name in out, out)
     expect_equal(box.ctl("get", "httproutes", "-l", "rev=0", "-o", "name").stdout,
                  "httproute.gateway.networking.k8s.io/many\n", "selector")
     expect_equal(box.ctl("get", "httproutes", "-l", "rev=1", "-o", "name").stdout, "", "selector")
@@ -339,17 +341,17 @@ def bad_input_is_refused_and_changes_nothing(box):
 @clean_case
 def directories_and_lists(box):
     with tempfile.TemporaryDirectory() as d:
-        for name, text in (("b.yaml", route("b")), ("a.yml", route("a")), ("c.json", json.dumps(
-                {"apiVersion": "v1", "kind": "List", "items": list(filter(None, yaml.safe_load_all(route("c") + route("d"))))})),
-                ("README", "not: yaml: at all")):
+        items = [o for o in yaml.safe_load_all(route("c") + route("d")) if o]
+        for name, text in (("b.yaml", route("b")), ("a.yml", route("a")), ("README", "not: yaml: at all"),
+                           ("c.json", json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))):
             with open(os.path.join(d, name), "w", encoding="ascii") as f:
                 f.write(text)
         out = box.ctl("apply", "-f", d).stdout
         expect_equal(re.findall(r"/(\w+) created", out), ["a", "b", "c", "d"], out)
         with open(os.path.join(d, "c.json"), "w", encoding="ascii") as f:
             f.write('{"apiVersion": "v1", "kind": "List", "items": [\n' + json.dumps(yaml.safe_load(route("c")[:-4])) +
-                    ',\n{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "e"},\n'
-                    ' "spec": {"rulez": []}}]}')
+                    ',\n{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": '
+                    '{"name": "e"},\n "spec": {"rulez": []}}]}')
         run = box.ctl("apply", "-f", d, check=False)
         expect(f"{d}/c.json:4:11: HTTPRoute default/e: spec.rulez" in run.stderr, run.stderr)
         out = box.ctl("delete", "-f", d, "--ignore-not-found").stdout
@@ -389,8 +391,8 @@ def errors_in_kubernetes_words(box):
     code, got = box.curl(path + "/one", "-X", "PUT", *send, json.dumps(
         dict(current, metadata=dict(current["metadata"], resourceVersion="1"))))
     expect_equal((code, got["reason"]), (409, "Conflict"), got)
-    expect("the object has been modified; please apply your changes to the latest version and try again" in got["message"],
-           got)
+    expect("the object has been modified; please apply your changes to the latest version and try again"
+           in got["message"], got)
     code, got = box.curl(path + "/one", "-X", "PUT", *send, json.dumps(current))
     expect_equal((code, got["metadata"]["resourceVersion"]), (200, current["metadata"]["resourceVersion"]), "no-op")
 
@@ -398,12 +400,11 @@ def errors_in_kubernetes_words(box):
     code, got = box.curl(path + "/one", "-X", "PUT", *send, json.dumps(current))
     expect_equal((code, got["reason"]), (422, "Invalid"), got)
     expect_equal(got["details"]["causes"][0]["field"], "spec.rules[0].matches[0].path.type", got)
-    code, got = box.curl(path + "?fieldValidation=Strict", *send, body.replace('"spec": {', '"spec": {"x": 1, ').replace(
-        '"one"', '"two"'))
+    unknown = body.replace('"spec": {', '"spec": {"x": 1, ').replace('"one"', '"two"')
+    code, got = box.curl(path + "?fieldValidation=Strict", *send, unknown)
     expect_equal((code, got["reason"]), (400, "BadRequest"), got)
     expect('unknown field "spec.x"' in got["message"], got)
-    code, got = box.curl(path + "?fieldValidation=Warn", "-D", os.path.join(box.dir, "headers"), *send, body.replace(
-        '"spec": {', '"spec": {"x": 1, ').replace('"one"', '"two"'))
+    code, got = box.curl(path + "?fieldValidation=Warn", "-D", os.path.join(box.dir, "headers"), *send, unknown)
     expect_equal(code, 201, got)
     expect("x" not in got["spec"], got)
     with open(os.path.join(box.dir, "headers"), encoding="ascii") as f:
@@ -422,7 +423,8 @@ def https_needs_the_token(box):
     for token in ("", "wrong", "x" * 300):
         code, got = box.curl("/apis", token=token)
         expect_equal((code, got["reason"]), (401, "Unauthorized"), got)
-    code, got = box.curl("/sluice/v1/apply", "-H", "Content-Type: application/yaml", "--data-binary", route("x"), token="")
+    code, got = box.curl("/sluice/v1/apply", "-H", "Content-Type: application/yaml", "--data-binary", route("x"),
+                         token="")
     expect_equal(code, 401, got)
     run = subprocess.run(["curl", "-sS", f"https://127.0.0.1:{box.port}/version"], stderr=subprocess.PIPE, text=True,
                          check=False)
@@ -486,8 +488,7 @@ def kubectl_works(box):
     for name in ("gatewayclasses", "httproutes", "machines", "secrets", "backends"):
         expect(re.search(f"^{name} ", out, re.M), out)
     out = box.kubectl("create", "-f", "-", text=route("k1") + route("k2", label="7")).stdout
-    expect_equal(out, "httproute.gateway.networking.k8s.io/k1 created\nhttproute.gateway.networking.k8s.io/k2 created\n",
-                 "create")
+    expect_equal(re.findall(r"^httproute.gateway.networking.k8s.io/(\w+) created$", out, re.M), ["k1", "k2"], out)
     run = box.kubectl("create", "-f", "-", text=route("k1"), check=False)
     expect('Error from server (AlreadyExists)' in run.stderr, run.stderr)
     run = box.kubectl("create", "-f", "-", text=route("k3").replace("rules:", "rulez:"), check=False)
@@ -589,11 +590,112 @@ def the_api_without_control(box):
 def not_ready_without_a_data_plane(box):
     run = box.ctl("wait-ready", "--timeout", "1", check=False)
     expect_equal(run.returncode, 4, run.stderr)
+    expect("the machine has no ports" in run.stderr, run.stderr)
+    box.apply(EVERY_KIND)
+    run = box.ctl("wait-ready", "--timeout", "1", check=False)
+    expect_equal(run.returncode, 4, run.stderr)
     expect("data plane not connected" in run.stderr, run.stderr)
     expect_equal(box.curl("/readyz")[0], 503, "readyz")
     run = box.ctl("flows", check=False, timeout=90)
     expect_equal(run.returncode, 4, run.stderr)
     expect("is the data plane running?" in run.stderr, run.stderr)
+
+
+class FakeDataPlane:
+    """Speaks the frames of dataplane.sock (base/frame.h) and says what it is told to say."""
+
+    def __init__(self, run):
+        self.refusal, self.served, self.walks = None, {"resourceVersion": "0", "content": "0" * 16}, {}
+        self.path = os.path.join(run, "dataplane.sock")
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.bind(self.path)
+        self.listening.listen()
+        self.listening.settimeout(0.1)
+        self.stopping = False
+        self.thread = threading.Thread(target=self.accept)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stopping = True
+        self.thread.join()
+        self.listening.close()
+        os.unlink(self.path)
+
+    def accept(self):
+        while not self.stopping:
+            with contextlib.suppress(TimeoutError):
+                connection = self.listening.accept()[0]
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def serve(self, connection):
+        connection.settimeout(None)
+        while not self.stopping:
+            data, descriptors, _, _ = socket.recv_fds(connection, 1 << 20, 4)
+            if not data:
+                return
+            for d in descriptors:
+                os.close(d)
+            reply = json.dumps(self.answer(json.loads(data[4:]))).encode()
+            connection.sendall(struct.pack("<I", len(reply)) + reply)
+
+    def answer(self, request):
+        if request["op"] == "generation":
+            return {"ok": True, "alive": 1, **self.served}
+        if request["op"] == "publish":
+            if self.refusal:
+                return {"ok": False, "reason": self.refusal}
+            self.served["resourceVersion"] = request["resourceVersion"]
+            return {"ok": True}
+        return {"ok": True, "items": self.walks.get(request["op"], [])}
+
+
+@clean_case
+def ready_means_served(box):
+    with FakeDataPlane(box.run) as data_plane:
+        data_plane.refusal = "no room for it"
+        box.apply(EVERY_KIND)
+        run = box.ctl("wait-ready", "--timeout", "3", check=False)
+        expect_equal(run.returncode, 4, run.stderr)
+        expect("no room for it" in run.stderr, run.stderr)
+        expect_equal(retry(5, lambda: box.curl("/readyz")[0], "an answer"), 503, "readyz")
+        data_plane.refusal = None
+        box.ctl("wait-ready", "--timeout", "10")
+        expect_equal(box.curl("/readyz"), (200, "ok"), "readyz")
+        gateway = box.get("gateway", "edge", "-n", "shop")
+        expect_equal({c["type"]: c["status"] for c in gateway["status"]["conditions"]}["Programmed"], "True", gateway)
+        # A Gateway that is refused as it is: no use to wait.
+        box.apply(EVERY_KIND.replace("  gatewayClassName: eg\n", "  gatewayClassName: eg\n"
+                                     "  addresses: [{type: IPAddress, value: 192.0.2.1}]\n"))
+        start = time.monotonic()
+        run = box.ctl("wait-ready", "--timeout", "30", check=False)
+        expect_equal(run.returncode, 1, run.stderr)
+        expect("Gateway shop/edge is not programmed: AddressNotUsable: " in run.stderr, run.stderr)
+        expect(time.monotonic() - start < 10, "it waited for what cannot come")
+
+
+@clean_case
+def walks(box):
+    with FakeDataPlane(box.run) as data_plane:
+        data_plane.walks = {
+            "neigh": [{"address": "198.18.0.2", "mac": "02:00:00:00:00:01", "ageMs": 12},
+                      {"address": "2001:2::2", "mac": "", "ageMs": 1234, "gateway": True}],
+            "drops": [{"name": "drop_a", "kind": "drop", "help": "why", "workers": [1, 2], "value": 3},
+                      {"name": "drop_b", "kind": "drop", "help": "never", "workers": [0, 0], "value": 0}],
+        }
+        expect_equal(box.ctl("neigh").stdout, "ADDRESS      MAC                 AGE MS   GATEWAY\n"
+                     "198.18.0.2   02:00:00:00:00:01       12\n"
+                     "2001:2::2                          1234   true\n", "neigh")
+        expect_equal(box.ctl("drops").stdout, "NAME     VALUE   HELP\ndrop_a       3   why\n", "drops")
+        wide = box.ctl("drops", "-o", "wide").stdout
+        expect("drop_b" in wide and "[1,2]" in wide, wide)
+        expect_equal(json.loads(box.ctl("drops", "-o", "json").stdout), data_plane.walks["drops"], "json")
+        expect_equal(re.split(r"\s{3,}", box.ctl("flows").stdout.strip()),
+                     ["LOCAL", "REMOTE", "STATE", "SIDE", "WORKER", "SRTT US", "CWND", "IN FLIGHT", "BYTES IN",
+                      "BYTES OUT", "RETRANSMITS", "AGE MS"], "no flows")
+        expect_equal(box.ctl("flows", "-o", "yaml", check=False).returncode, 2, "yaml")
 
 
 @clean_case
