@@ -149,7 +149,6 @@ uint16_t neigh_make(struct ip *ip, uint8_t iface, const struct addr *a)
 	n = &t->entry[i];
 	t->n++;
 	t->owned[i].ip = ip;
-	t->owned[i].queued = 0;
 	__atomic_store_n(&t->used[i], 0, __ATOMIC_RELAXED);
 	write_identity(n, iface, a);
 	link_newest(t, i);
@@ -158,18 +157,32 @@ uint16_t neigh_make(struct ip *ip, uint8_t iface, const struct addr *a)
 	return i;
 }
 
+struct rte_mbuf *neigh_dequeue(struct neigh_table *t, uint16_t i)
+{
+	struct neigh_owned *o = &t->owned[i];
+	struct rte_mbuf *m;
+
+	if (o->queued == 0)
+		return NULL;
+	m = o->queue[o->head];
+	o->head = (uint8_t)((o->head + 1) % LIMIT_neighbour_queue);
+	o->queued--;
+	t->queued--;
+	return m;
+}
+
 void neigh_free(struct ip *ip, uint16_t i)
 {
 	struct neigh_table *t = &ip->link->neighs;
 	struct neigh *n = &t->entry[i];
 	struct neigh_owned *o = &t->owned[i];
 	uint16_t *at = &t->bucket[bucket_of(t, n->iface, &n->addr)];
+	struct rte_mbuf *m;
 
 	CHECK(i != 0 && t->n > 0);
 	timer_cancel(&ip->shard->wheel, &o->timer);
-	for (unsigned q = 0; q < o->queued; q++)
-		ip_drop(ip, o->queue[q], DROP_neigh_queue_full);
-	o->queued = 0;
+	while ((m = neigh_dequeue(t, i)) != NULL)
+		ip_drop(ip, m, DROP_neigh_queue_full);
 	while (*at != i) {
 		CHECK(*at != 0);
 		at = &t->entry[*at].next;

@@ -25,6 +25,7 @@
 
 enum { NEIGH_BUCKETS = 8192 };
 _Static_assert(LIMIT_neighbours < 65536, "indices are 16 bits");
+_Static_assert(LIMIT_neighbour_queue < 256, "places are 8 bits");
 
 enum neigh_state {
 	NEIGH_NONE,
@@ -53,9 +54,9 @@ _Static_assert(sizeof(struct neigh) == 64, "one cache line per neighbour");
 struct neigh_owned {         /* the link owner's */
 	struct timer timer;
 	struct ip *ip;
-	struct rte_mbuf *queue[LIMIT_neighbour_queue]; /* oldest first */
+	struct rte_mbuf *queue[LIMIT_neighbour_queue]; /* a ring; oldest at `head` */
 	uint16_t newer, older;   /* in the order of use; gateways are not in it */
-	uint8_t queued;
+	uint8_t head, queued;
 	uint8_t solicits;
 };
 
@@ -67,6 +68,7 @@ struct neigh_table {
 	/* the link owner's */
 	struct neigh_owned owned[LIMIT_neighbours + 1];
 	uint32_t n;
+	uint32_t queued;         /* packets in all queues */
 	uint16_t made;           /* entries 1..made have been in use: those behind are untouched memory */
 	uint16_t free;           /* chained by next */
 	uint16_t newest, oldest;
@@ -114,6 +116,7 @@ static inline enum neigh_state neigh_state(const struct neigh_table *t, uint32_t
 /* A new entry in state NONE; evicts; 0: all are gateways. */
 uint16_t neigh_make(struct ip *ip, uint8_t iface, const struct addr *a);
 void neigh_free(struct ip *ip, uint16_t i);
+struct rte_mbuf *neigh_dequeue(struct neigh_table *t, uint16_t i);       /* the oldest waiting packet, or null */
 void neigh_touch(struct neigh_table *t, uint16_t i);                     /* most recently used */
 void neigh_pin(struct neigh_table *t, uint16_t i, bool gateway);
 void neigh_publish(struct neigh_table *t, uint16_t i, uint64_t mac_word);

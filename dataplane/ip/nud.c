@@ -127,13 +127,12 @@ static void start(struct ip *ip, uint16_t i)
 static void fail(struct ip *ip, uint16_t i)
 {
 	struct neigh_table *t = &ip->link->neighs;
-	struct neigh_owned *o = &t->owned[i];
+	struct rte_mbuf *m;
 
 	count(ip->shard->counters, C_neigh_failed);
 	neigh_publish(t, i, 0);
-	for (unsigned q = 0; q < o->queued; q++)
-		ip_drop(ip, o->queue[q], DROP_neigh_failed);
-	o->queued = 0;
+	while ((m = neigh_dequeue(t, i)) != NULL)
+		ip_drop(ip, m, DROP_neigh_failed);
 	neigh_set_state(ip, i, NEIGH_FAILED);
 }
 
@@ -225,25 +224,30 @@ static uint16_t make(struct ip *ip, uint8_t iface, const struct addr *a)
 
 static void enqueue(struct ip *ip, uint16_t i, struct rte_mbuf *m)
 {
-	struct neigh_owned *o = &ip->link->neighs.owned[i];
+	struct neigh_table *t = &ip->link->neighs;
+	struct neigh_owned *o = &t->owned[i];
 
+	if (t->queued >= LIMIT_neighbours_queued) {
+		/* Silent neighbours by the hundred must not hold the pool of headers. */
+		count(ip->shard->counters, C_limit_neighbours_queued);
+		ip_drop(ip, m, DROP_neigh_queue_full);
+		return;
+	}
 	if (o->queued == LIMIT_neighbour_queue) {
 		count(ip->shard->counters, C_limit_neighbour_queue);
-		ip_drop(ip, o->queue[0], DROP_neigh_queue_full);
-		memmove(o->queue, o->queue + 1, (LIMIT_neighbour_queue - 1) * sizeof(o->queue[0]));
-		o->queued--;
+		ip_drop(ip, neigh_dequeue(t, i), DROP_neigh_queue_full);
 	}
-	o->queue[o->queued++] = m;
+	o->queue[(o->head + o->queued++) % LIMIT_neighbour_queue] = m;
+	t->queued++;
 }
 
 static void flush(struct ip *ip, uint16_t i)
 {
 	struct neigh_table *t = &ip->link->neighs;
-	struct neigh_owned *o = &t->owned[i];
+	struct rte_mbuf *m;
 
-	for (unsigned q = 0; q < o->queued; q++)
-		eth_output(ip, o->queue[q], t->entry[i].iface, mac_of(t, i), ip_ether_type(o->queue[q]));
-	o->queued = 0;
+	while ((m = neigh_dequeue(t, i)) != NULL)
+		eth_output(ip, m, t->entry[i].iface, mac_of(t, i), ip_ether_type(m));
 }
 
 void neigh_send(struct ip *ip, struct rte_mbuf *m)

@@ -467,7 +467,7 @@ HERE void open_shard(uint16_t w)
 
 	snprintf(name, sizeof(name), "w%u", w);
 	if (!net.pools_ready)
-		assert_int_equal(packet_pools_init(&s->pools, name, -1, 4), OK);
+		assert_int_equal(packet_pools_init(&s->pools, name, -1, 10), OK);
 	net.cells[w] = (struct counters){0};
 	s->counters = &net.cells[w];
 	s->worker = w;

@@ -123,14 +123,35 @@ static void test_queue(void **state)
 	net_quiet(1);
 	path = (struct ip_path){0};
 	for (int i = 0; i < LIMIT_neighbour_queue + 3; i++)
-		send_to("198.18.0.2", (char[2]){(char)('a' + i), 0});
+		send_to("198.18.0.2", (char[2]){(char)('0' + i), 0});
 	assert_int_equal(counted(DROP_neigh_queue_full), 3);
 	forget_sent();
 	arp_answer(&f, PORT0_MAC, CLIENT_MAC, "198.18.0.2", "198.18.0.1");
 	receive(0, &f);
 	assert_int_equal(net.sent_n, LIMIT_neighbour_queue);
-	assert_int_equal(net.sent[0].f.b[54], 'd'); /* the oldest went */
-	assert_int_equal(net.sent[LIMIT_neighbour_queue - 1].f.b[54], 'a' + LIMIT_neighbour_queue + 2);
+	for (int i = 0; i < LIMIT_neighbour_queue; i++)
+		assert_int_equal(net.sent[i].f.b[54], '0' + i + 3); /* the oldest went, the others in order */
+	net_close();
+}
+
+/* All that waits for anybody is limited, too. */
+static void test_all_queues(void **state)
+{
+	char text[32];
+
+	(void)state;
+	net_quiet(1);
+	for (int i = 0; i < 40; i++) {
+		for (int n = 0; n < LIMIT_neighbour_queue; n++) {
+			snprintf(text, sizeof(text), "198.18.0.%d", 20 + i);
+			path = (struct ip_path){0};
+			send_to(text, "x");
+		}
+	}
+	assert_int_equal(counted(DROP_neigh_rate), 0);
+	assert_int_equal(counted(DROP_neigh_queue_full), 40 * LIMIT_neighbour_queue - LIMIT_neighbours_queued);
+	advance(10000);
+	assert_int_equal(counted(DROP_neigh_failed), LIMIT_neighbours_queued);
 	net_close();
 }
 
@@ -473,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_nd_resolution),
 		cmocka_unit_test(test_silence),
 		cmocka_unit_test(test_queue),
+		cmocka_unit_test(test_all_queues),
 		cmocka_unit_test(test_verification),
 		cmocka_unit_test(test_unused_is_forgotten),
 		cmocka_unit_test(test_arp_news),

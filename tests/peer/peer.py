@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Kernel TCP on both sides of the gateway, through wires that are not perfect. PEER_FLOWS (50), PEER_KIB (64).
+
+    sluice-client --veth-- relay (sluice-relay) --veth-- Sluice --veth-- relay --veth-- sluice-backend
+
+Each case is a kind of wire, the same on both sides; 50 flows download and 50 upload over IPv4, as many over IPv6, all
+at once, every byte checked by hash at both ends. The fate of the n-th frame follows from PEER_SEED (printed).
+"""
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "e2e"))
+from harness import LAB, ROOT, VIP4, VIP6, Lab, case, expect, expect_equal, main, retry  # noqa: E402
+
+HERE = os.path.join(ROOT, "tests/peer")
+RELAY = os.path.join(ROOT, "build/release/peer/relay")
+FLOWS = int(os.environ.get("PEER_FLOWS", "50"))
+BYTES = int(os.environ.get("PEER_KIB", "64")) * 1024
+SEED = int(os.environ.get("PEER_SEED", "1"))
+SECONDS = int(os.environ.get("PEER_SECONDS", "120"))
+SIDES = {"client": ["198.18.0.2/24", "2001:2::2/64"],
+         "backend": ["198.18.1.11/24", "198.18.1.12/24", "2001:2:0:1::11/64", "2001:2:0:1::12/64"]}
+
+ROUTE = """
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {name: peer, namespace: default}
+spec:
+  endpoints:
+    - ip: {address: 198.18.1.11, port: 9000}
+    - ip: {address: "2001:2:0:1::11", port: 9000}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: peer, namespace: default}
+spec:
+  parentRefs: [{name: lab}]
+  rules:
+    - matches: [{path: {type: PathPrefix, value: /peer}}]
+      backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: peer}]
+"""
+
+
+def ip(netns, *arguments):
+    subprocess.run(["ip", "-n", netns, *arguments], check=True)
+
+
+def insert_relay(side):
+    """The kernel end of the lab's veth moves to sluice-relay; the namespace gets a new one that ends there, too.
+
+    It has the old one's MAC address: the gateway already knows its neighbours.
+    """
+    netns, inner, outer = f"sluice-{side}", f"{side}-gw", f"{side}-peer"
+    link = subprocess.run(["ip", "-n", netns, "-j", "link", "show", "data0"], check=True, stdout=subprocess.PIPE)
+    mac = json.loads(link.stdout)[0]["address"]
+    ip(netns, "link", "set", "data0", "netns", "sluice-relay", "name", inner)
+    ip("sluice-relay", "link", "add", outer, "type", "veth", "peer", "name", "data0", "address", mac,
+       "netns", netns)
+    for name in (inner, outer):
+        subprocess.run(["ip", "netns", "exec", "sluice-relay", "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1"],
+                       check=True)
+        subprocess.run(["ip", "netns", "exec", "sluice-relay", "ethtool", "-K", name, "tx", "off", "rx", "off", "tso", "off",
+                        "gso", "off", "gro", "off"], check=True, stdout=subprocess.DEVNULL)
+        ip("sluice-relay", "link", "set", name, "up")
+    subprocess.run(["ip", "netns", "exec", netns, "sysctl", "-qw", "net.ipv6.conf.data0.accept_dad=0",
+                    "net.ipv6.conf.data0.accept_ra=0"], check=True)
+    subprocess.run(["ip", "netns", "exec", netns, "ethtool", "-K", "data0", "tx", "off", "rx", "off", "tso", "off", "gso",
+                    "off", "gro", "off"], check=True, stdout=subprocess.DEVNULL)
+    ip(netns, "link", "set", "data0", "up")
+    for address in SIDES[side]:
+        ip(netns, "addr", "add", address, "dev", "data0", *(["nodad"] if ":" in address else []))
+    if side == "backend":
+        ip(netns, "route", "add", "default", "via", "198.18.1.1")
+        ip(netns, "-6", "route", "add", "default", "via", "2001:2:0:1::1")
+
+
+class PeerLab(Lab):
+    """The lab with a relay on each wire and a backend whose bytes can be checked."""
+
+    def __enter__(self):
+        super().__enter__()
+        self.relays = []
+        open("/run/netns/sluice-relay", "w", encoding="ascii").close()
+        subprocess.run(["unshare", "--net=/run/netns/sluice-relay", "true"], check=True)
+        for side in SIDES:
+            insert_relay(side)
+        self.backend = self.spawn("sluice-backend", "python3", os.path.join(HERE, "backend.py"), "9000", "198.18.1.11",
+                                  "2001:2:0:1::11", stdout=subprocess.PIPE, text=True)
+        expect_equal(self.backend.stdout.readline().strip(), "ready", "backend")
+        self.apply(ROUTE)
+        return self
+
+    def __exit__(self, *why):
+        self.stop_relays()
+        super().__exit__(*why)
+        subprocess.run(["umount", "-l", "/run/netns/sluice-relay"], check=False)
+
+    def start_relays(self, settings):
+        for number, side in enumerate(SIDES):
+            relay = self.spawn("sluice-relay", RELAY, str(SEED * 10 + number), f"{side}-peer", f"{side}-gw", *settings,
+                               stdout=subprocess.PIPE, text=True)
+            expect_equal(relay.stdout.readline().strip(), "ready", "relay")
+            self.relays.append(relay)
+
+    def stop_relays(self):
+        """Ends the relays; what they counted, summed over sides and directions."""
+        total = {}
+        for relay in self.relays:
+            relay.terminate()
+            out = relay.communicate(timeout=10)[0]
+            for counts in json.loads(out).values():
+                for name, value in counts.items():
+                    total[name] = total.get(name, 0) + value
+        self.relays.clear()
+        return total
+
+
+def difference(after, before):
+    return {name: value - before.get(name, 0) for name, value in after.items()}
+
+
+def run(lab, *settings, requests=2):
+    """All flows over wires with these settings; returns the flows' report, the relays' counts and the gateway's."""
+    lab.start_relays(settings)
+    retry(20, lambda: lab.client("curl", "-s", "--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}",
+                                 f"http://{VIP4}/peer/2/1", check=False) == "200", "a first answer")
+    before = lab.stats()
+    out = lab.client("python3", os.path.join(HERE, "flows.py"), "/peer", str(FLOWS), str(BYTES), str(requests),
+                     str(SECONDS), VIP4, VIP6, timeout=SECONDS + 60)
+    report = json.loads(out)
+    time.sleep(0.5)
+    counted = difference(lab.stats(), before)
+    wire = lab.stop_relays()
+    text = (f"seed {SEED}: {report['seconds']} s, {report['mbit_per_s']} Mbit/s, {wire['received']} frames, "
+            f"{wire['lost']} lost, {wire['reordered']} reordered, {wire['duplicated']} duplicated, "
+            f"{wire['corrupted']} corrupted, {wire['missed']} missed; gateway: {counted['tcp_retransmits']} sent again, "
+            f"{counted['tcp_fast_retransmits']} fast recoveries, {counted['tcp_rto']} timeouts; dropped: " +
+            (", ".join(f"{value} {name[5:]}" for name, value in counted.items() if value and name.startswith("drop_"))
+             or "nothing"))
+    expect_equal(report["failures"], 0, f"failed flows ({report['first']}; {text})")
+    expect_equal(report["done"], {"download": 2 * FLOWS, "upload": 2 * FLOWS}, "flows that were done")
+    expect_equal(wire["oversize"] + wire["send_errors"], 0, "frames that the relay could not carry")
+    lab.alive()
+    return text, wire, counted
+
+
+@case
+def clean_with_delay(lab):
+    text, _, counted = run(lab, "delay_us=2000", "queue=60000")
+    for name in ("drop_tcp_checksum", "drop_ip4_checksum", "drop_worker_ring_full", "drop_port_tx_full"):
+        expect_equal(counted[name], 0, f"{name} on a clean wire")
+    return text
+
+
+@case
+def slow_line(lab):
+    """20 Mbit/s and a queue of 100 frames: what is lost is lost by congestion."""
+    text, wire, _ = run(lab, "delay_us=2000", "rate_mbit=20", "queue=100", requests=1)
+    expect(wire["queue_full"] > 0, "the queue never was full")
+    return text
+
+
+@case
+def loss(lab):
+    text, wire, counted = run(lab, "loss=0.02", "delay_us=1000", "queue=60000")
+    expect(wire["lost"] > 0 and counted["tcp_retransmits"] > 0, "nothing was lost")
+    return text
+
+
+@case
+def reordering(lab):
+    text, wire, counted = run(lab, "reorder=0.05", "reorder_us=3000", "delay_us=1000", "jitter_us=200", "queue=60000")
+    expect(wire["reordered"] > 0 and counted["tcp_ooo_queued"] > 0, "nothing was reordered")
+    return text
+
+
+@case
+def duplication(lab):
+    text, wire, counted = run(lab, "duplicate=0.05", "delay_us=1000", "queue=60000")
+    expect(wire["duplicated"] > 0 and counted["drop_tcp_duplicate"] > 0, "nothing was duplicated")
+    return text
+
+
+@case
+def corruption(lab):
+    text, wire, counted = run(lab, "corrupt=0.02", "delay_us=1000", "queue=60000")
+    seen = sum(counted[name] for name in ("drop_tcp_checksum", "drop_ip4_checksum"))
+    expect(wire["corrupted"] > 0 and seen > 0, "nothing was corrupted")
+    return text + f"; {seen} wrong checksums seen"
+
+
+@case
+def everything(lab):
+    text, _, _ = run(lab, "loss=0.02", "reorder=0.02", "duplicate=0.01", "corrupt=0.01", "delay_us=1000",
+                     "jitter_us=500", "rate_mbit=200", "queue=2000", requests=1)
+    return text
+
+
+@case
+def nothing_is_left(lab):
+    """After all that, what was opened is closed again (but for pooled and lingering connections)."""
+    def settled():
+        stats = lab.stats()
+        return stats["exchanges_opened"] == stats["exchanges_closed"] and \
+            stats["http_server_conns_opened"] == stats["http_server_conns_closed"]
+    lab.start_relays(["delay_us=500"])
+    retry(90, settled, "the end of all exchanges and client connections")
+
+
+main(lambda: PeerLab(workers=int(os.environ.get("WORKERS", "2")), flavour=os.environ.get("FLAVOUR", "release")))
