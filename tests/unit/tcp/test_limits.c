@@ -1,0 +1,270 @@
+/* What is bounded, and what happens at the bound: ports, half-open connections, TIME_WAIT, send queue chunks. */
+#include "../test.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/wire/codec.c"
+#include "tests/wire/ip_double.c"
+#include "tests/wire/stand.c"
+
+#include "tcp/conn.h"
+#include "tcp/ports.h"
+
+static struct packet_pools pools;
+static struct stand *s;
+
+static int setup(void **state)
+{
+	(void)state;
+	s = aligned_alloc(64, sizeof(*s));
+	stand_open(s, &pools, 1000 * NS_PER_S, 3);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char why[128];
+	const bool clean = stand_close(s, why, sizeof(why));
+
+	(void)state;
+	free(s);
+	if (!clean)
+		print_error("%s\n", why);
+	return clean ? 0 : 1;
+}
+
+static struct addr remote(unsigned i)
+{
+	return addr_v4(__builtin_bswap32(0xc6120100 + i));
+}
+
+static void forget_sent(void)
+{
+	s->sent_n = 0;
+	s->event_n = 0;
+	s->wrong = NULL;
+}
+
+static void nothing(void *user)
+{
+	(void)user;
+}
+
+static void nothing_closed(void *user, enum err why)
+{
+	(void)user;
+	(void)why;
+}
+
+static const struct tcp_user_ops silent = {.on_open = nothing, .on_closed = nothing_closed};
+
+static enum err connect_to(unsigned i, struct tcp_conn **c)
+{
+	const struct tcp_connect how = {.remote = remote(i), .remote_port = 80, .ops = &silent};
+
+	return tcp_connect(s->tcp, &how, c);
+}
+
+/* All ports of one destination, each once, each ours; then NO_PORTS at once; another destination is not touched. */
+static void ports_of_worker(uint16_t worker, uint16_t workers)
+{
+	static struct tcp_conn *c[PORTS_LAST - PORTS_FIRST + 2];
+	bool *seen = calloc(65536, 1);
+	unsigned n = 0;
+	enum err e;
+
+	s->shard.worker = worker;
+	s->shard.workers = workers;
+	while ((e = connect_to(1, &c[n])) == OK) {
+		const struct tuple *t = tcp_tuple(c[n++]);
+
+		assert_in_range(t->local_port, PORTS_FIRST, PORTS_LAST);
+		assert_false(seen[t->local_port]);
+		assert_int_equal(tuple_owner(t, workers), worker);
+		seen[t->local_port] = true;
+	}
+	assert_int_equal(e, ERR_NO_PORTS);
+	assert_true(n >= (PORTS_LAST - PORTS_FIRST) / workers * 9 / 10);
+	assert_int_equal(connect_to(1, &c[n]), ERR_NO_PORTS);
+	/* One that becomes free is found, and no other. */
+	const uint16_t port = tcp_tuple(c[5])->local_port;
+	tcp_abort(c[5], ERR_CONN_ABORTED);
+	assert_int_equal(connect_to(1, &c[5]), OK);
+	assert_int_equal(tcp_tuple(c[5])->local_port, port);
+	assert_int_equal(connect_to(1, &c[n]), ERR_NO_PORTS);
+	assert_int_equal(connect_to(2, &c[n]), OK);
+	tcp_abort(c[n], ERR_CONN_ABORTED);
+	for (unsigned i = 0; i < n; i++)
+		tcp_abort(c[i], ERR_CONN_ABORTED);
+	assert_int_equal(connect_to(1, &c[0]), OK);
+	tcp_abort(c[0], ERR_CONN_ABORTED);
+	forget_sent();
+	s->shard.worker = 0;
+	s->shard.workers = 1;
+	free(seen);
+}
+
+static void test_ports(void **state)
+{
+	(void)state;
+	ports_of_worker(0, 1);
+	ports_of_worker(2, 4);
+}
+
+static void test_ports_are_random(void **state)
+{
+	unsigned in_row = 0;
+	uint16_t last = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 200; i++) {
+		struct tcp_conn *c;
+
+		assert_int_equal(connect_to(1, &c), OK);
+		in_row += tcp_tuple(c)->local_port == last + 1;
+		last = tcp_tuple(c)->local_port;
+	}
+	assert_true(in_row < 10);
+	forget_sent();
+}
+
+static void peer_sends(unsigned i, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	const struct wire_segment g = {.source = 1234, .destination = 80, .seq = seq, .ack = ack, .flags = flags,
+	                               .window = 1000, .has_mss = flags & FLAG_S, .mss = 1460};
+	const struct tuple t = {.local = addr_v4(__builtin_bswap32(0xc612000a)), .remote = remote(i), .local_port = 80,
+	                        .remote_port = 1234, .protocol = IPPROTO_TCP};
+	uint8_t bytes[100];
+	const size_t n = wire_encode(&g, &t.remote, &t.local, bytes, sizeof(bytes));
+
+	stand_input(s, &t, bytes, n);
+	stand_flush(s);
+}
+
+/* The sequence number of the segment that was sent last. */
+static uint32_t sent_seq(void)
+{
+	struct wire_segment g;
+
+	assert_true(s->sent_n > 0);
+	assert_null(wire_decode(&g, s->sent[(s->sent_first + s->sent_n - 1) % SENT_MAX].bytes,
+	                        s->sent[(s->sent_first + s->sent_n - 1) % SENT_MAX].n));
+	forget_sent();
+	return g.seq;
+}
+
+static void test_backlog(void **state)
+{
+	(void)state;
+	s->listens = true;
+	for (unsigned i = 0; i < LIMIT_tcp_syn_backlog; i++) {
+		peer_sends(i, FLAG_S, 100, 0);
+		assert_int_equal(s->sent_n, 1);
+		forget_sent();
+	}
+	peer_sends(LIMIT_tcp_syn_backlog, FLAG_S, 100, 0);
+	assert_int_equal(s->sent_n, 0);
+	assert_int_equal(s->counters.cell[DROP_tcp_backlog], 1);
+	assert_int_equal(tcp_conns(s->tcp), LIMIT_tcp_syn_backlog);
+	/* One gives up, the next one fits. */
+	peer_sends(7, FLAG_R, 101, 0);
+	peer_sends(LIMIT_tcp_syn_backlog, FLAG_S, 100, 0);
+	assert_int_equal(s->sent_n, 1);
+	forget_sent();
+}
+
+static void to_time_wait(unsigned i)
+{
+	uint32_t iss;
+
+	peer_sends(i, FLAG_S, 100, 0);
+	iss = sent_seq();
+	peer_sends(i, FLAG_A, 101, iss + 1);
+	tcp_shutdown(s->conn);
+	stand_flush(s);
+	peer_sends(i, FLAG_F | FLAG_A, 101, iss + 2);
+	forget_sent();
+}
+
+static void test_time_wait_is_bounded(void **state)
+{
+	const unsigned more = 10;
+
+	(void)state;
+	s->listens = true;
+	for (unsigned i = 0; i < LIMIT_tcp_time_wait + more; i++)
+		to_time_wait(i);
+	assert_int_equal(tcp_conns(s->tcp), LIMIT_tcp_time_wait);
+	assert_int_equal(s->counters.cell[C_limit_tcp_time_wait], more);
+	/* The oldest are forgotten: their peer gets a RST, the others' an ACK. */
+	peer_sends(0, FLAG_F | FLAG_A, 101, 7777);
+	assert_int_equal(sent_seq(), 7777);
+	peer_sends(more, FLAG_F | FLAG_A, 101, 7777);
+	assert_int_not_equal(sent_seq(), 7777);
+	stand_tick(s, 61 * NS_PER_S);
+	for (unsigned i = 0; i < 200; i++)
+		stand_tick(s, NS_PER_MS);
+	assert_int_equal(tcp_conns(s->tcp), 0);
+}
+
+/* A writer that is refused while it has nothing in flight is called again when there is room. */
+static void test_starved_writer(void **state)
+{
+	uint32_t iss;
+
+	(void)state;
+	s->listens = true;
+	peer_sends(0, FLAG_S, 100, 0);
+	iss = sent_seq();
+	peer_sends(0, FLAG_A, 101, iss + 1);
+	const uint32_t chunks = s->tcp->chunks.free_n;
+	struct sendq_chunk **all = calloc(chunks, sizeof(*all));
+
+	for (uint32_t i = 0; i < chunks; i++)
+		all[i] = pool_get(&s->tcp->chunks);
+	forget_sent();
+	stand_send(s, 10, 10);
+	assert_string_equal(s->event[0], "send refused");
+	assert_int_equal(s->tcp->starved_n, 1);
+	stand_flush(s);
+	assert_int_equal(s->tcp->starved_n, 1);
+	for (uint32_t i = 0; i < chunks; i++)
+		pool_put(&s->tcp->chunks, all[i]);
+	stand_flush(s);
+	assert_int_equal(s->tcp->starved_n, 0);
+	forget_sent();
+	stand_send(s, 10, 10);
+	stand_flush(s);
+	assert_int_equal(s->sent_n, 1);
+	free(all);
+	forget_sent();
+}
+
+/* What an idle connection costs, its places in the table included. */
+static void test_idle_memory(void **state)
+{
+	const size_t table = sizeof(struct table_slot) * (s->tcp->table.mask + 1) / LIMIT_tcp_conns;
+
+	(void)state;
+	assert_true(sizeof(struct tcp_conn) + table <= 384);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_ports, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ports_are_random, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_time_wait_is_bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_starved_writer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_idle_memory, setup, teardown),
+	};
+	int failed;
+
+	stand_boot(&pools);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	packet_pools_fini(&pools);
+	return failed;
+}
