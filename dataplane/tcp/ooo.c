@@ -8,17 +8,17 @@
 #include "tcp/tcp.h"
 
 /* The number of pieces that begin at or before seq. */
-static uint32_t rank(const struct ooo *q, uint32_t seq)
+static uint32_t rank(const struct ooo_piece *piece, uint32_t n, uint32_t seq)
 {
-	uint32_t low = 0, high = q->n;
+	uint32_t low = 0, high = n;
 
 	/* Most segments come in order behind the hole. */
-	if (q->n > 0 && seq_ge(seq, q->piece[q->n - 1].seq))
-		return q->n;
+	if (n > 0 && seq_ge(seq, piece[n - 1].seq))
+		return n;
 	while (low < high) {
 		const uint32_t middle = (low + high) / 2;
 
-		if (seq_le(q->piece[middle].seq, seq))
+		if (seq_le(piece[middle].seq, seq))
 			low = middle + 1;
 		else
 			high = middle;
@@ -41,44 +41,53 @@ static void cut(struct ooo_piece *p, uint32_t front, uint32_t back)
 		CHECK(rte_pktmbuf_trim(p->m, (uint16_t)back) == 0);
 }
 
+/* Makes room for a piece before the i-th. */
+static struct ooo_piece *insert(struct ooo *q, uint32_t i)
+{
+	struct ooo_piece *piece;
+
+	if (q->first + q->n == LIMIT_tcp_ooo_segments) {
+		memmove(&q->piece[0], &q->piece[q->first], q->n * sizeof(q->piece[0]));
+		q->first = 0;
+	}
+	piece = &q->piece[q->first + i];
+	memmove(piece + 1, piece, (q->n - i) * sizeof(*piece));
+	q->n++;
+	return piece;
+}
+
 enum ooo_answer ooo_put(struct ooo *q, uint32_t seq, uint32_t len, struct rte_mbuf *m)
 {
+	const struct ooo_piece *piece = &q->piece[q->first];
 	struct ooo_piece fresh = {.seq = seq, .len = len, .m = m};
-	uint32_t i = rank(q, seq), front = 0, back = 0;
+	uint32_t i = rank(piece, q->n, seq), front = 0, back = 0;
 
 	/* Past the pieces that cover its beginning ... */
-	while (i > 0 && seq_gt(end_of(&q->piece[i - 1]), seq + front)) {
-		front = end_of(&q->piece[i - 1]) - seq;
+	while (i > 0 && seq_gt(end_of(&piece[i - 1]), seq + front)) {
+		front = end_of(&piece[i - 1]) - seq;
 		if (front >= len)
 			return OOO_DUPLICATE;
-		if (i == q->n || seq_gt(q->piece[i].seq, seq + front))
+		if (i == q->n || seq_gt(piece[i].seq, seq + front))
 			break;
 		i++;
 	}
 	/* ... and up to the next one. */
-	if (i < q->n && seq_lt(q->piece[i].seq, seq + len))
-		back = seq + len - q->piece[i].seq;
+	if (i < q->n && seq_lt(piece[i].seq, seq + len))
+		back = seq + len - piece[i].seq;
 	if (q->n == LIMIT_tcp_ooo_segments)
 		return OOO_FULL;
 	cut(&fresh, front, back);
-	memmove(&q->piece[i + 1], &q->piece[i], (q->n - i) * sizeof(q->piece[0]));
-	q->piece[i] = fresh;
-	q->n++;
+	*insert(q, i) = fresh;
 	return OOO_KEPT;
-}
-
-static void shift(struct ooo *q)
-{
-	q->n--;
-	memmove(&q->piece[0], &q->piece[1], q->n * sizeof(q->piece[0]));
 }
 
 struct rte_mbuf *ooo_take(struct ooo *q, uint32_t seq, uint32_t *freed_cost)
 {
-	while (q->n > 0 && seq_le(q->piece[0].seq, seq)) {
-		struct ooo_piece p = q->piece[0];
+	while (q->n > 0 && seq_le(q->piece[q->first].seq, seq)) {
+		struct ooo_piece p = q->piece[q->first];
 
-		shift(q);
+		q->first++;
+		q->n--;
 		if (seq_gt(end_of(&p), seq)) {
 			cut(&p, FAULT(ooo_overlap) ? 0 : seq - p.seq, 0);
 			return p.m;
@@ -95,7 +104,7 @@ uint32_t ooo_drop_last(struct ooo *q)
 	uint32_t cost;
 
 	CHECK(q->n > 0);
-	p = &q->piece[--q->n];
+	p = &q->piece[q->first + --q->n];
 	cost = tcp_cost(p->m);
 	rte_pktmbuf_free_seg(p->m);
 	return cost;
@@ -104,7 +113,7 @@ uint32_t ooo_drop_last(struct ooo *q)
 void ooo_free(struct pool *ooos, struct ooo **q)
 {
 	for (uint32_t i = 0; i < (*q)->n; i++)
-		rte_pktmbuf_free_seg((*q)->piece[i].m);
+		rte_pktmbuf_free_seg((*q)->piece[(*q)->first + i].m);
 	pool_put(ooos, *q);
 	*q = NULL;
 }

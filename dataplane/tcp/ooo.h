@@ -22,9 +22,10 @@ struct ooo_piece {
 };
 
 struct ooo {
-	uint32_t n;
-	uint32_t fin_seq;
+	uint16_t n;
+	uint16_t first;          /* the pieces are piece[first] to piece[first + n - 1]: taking one moves no other */
 	bool fin;                /* a FIN came, at fin_seq */
+	uint32_t fin_seq;
 	struct ooo_piece piece[LIMIT_tcp_ooo_segments];
 };
 
@@ -46,6 +47,12 @@ uint32_t ooo_drop_last(struct ooo *q);
 static inline bool ooo_empty(const struct ooo *q)
 {
 	return q->n == 0 && !q->fin;
+}
+
+static inline void ooo_init(struct ooo *q)
+{
+	q->n = q->first = 0;
+	q->fin = false;
 }
 
 void ooo_free(struct pool *ooos, struct ooo **q);

@@ -132,8 +132,7 @@ static bool have_ooo(struct tcp_conn *c)
 		tcp_count(c->tcp, C_limit_tcp_ooo_queues);
 		return false;
 	}
-	c->ooo->n = 0;
-	c->ooo->fin = false;
+	ooo_init(c->ooo);
 	return true;
 }
 

@@ -46,9 +46,11 @@ static const struct {
 	{"over the end", {{10, 5, OOO_KEPT}, {12, 8, OOO_KEPT}}, {{10, 5}, {15, 5}}},
 	{"over the beginning", {{10, 5, OOO_KEPT}, {5, 8, OOO_KEPT}}, {{5, 5}, {10, 5}}},
 	{"around: only what lies before is kept", {{10, 5, OOO_KEPT}, {5, 20, OOO_KEPT}}, {{5, 5}, {10, 5}}},
-	{"the gap between two", {{10, 5, OOO_KEPT}, {20, 5, OOO_KEPT}, {12, 12, OOO_KEPT}}, {{10, 5}, {15, 5}, {20, 5}}},
+	{"the gap between two",
+	 {{10, 5, OOO_KEPT}, {20, 5, OOO_KEPT}, {12, 12, OOO_KEPT}}, {{10, 5}, {15, 5}, {20, 5}}},
 	{"covered by two", {{10, 5, OOO_KEPT}, {15, 5, OOO_KEPT}, {12, 6, OOO_DUPLICATE}}, {{10, 5}, {15, 5}}},
-	{"behind two that touch", {{10, 5, OOO_KEPT}, {15, 5, OOO_KEPT}, {12, 10, OOO_KEPT}}, {{10, 5}, {15, 5}, {20, 2}}},
+	{"behind two that touch",
+	 {{10, 5, OOO_KEPT}, {15, 5, OOO_KEPT}, {12, 10, OOO_KEPT}}, {{10, 5}, {15, 5}, {20, 2}}},
 	{"over the wrap", {{UINT32_MAX - 1, 4, OOO_KEPT}, {1, 4, OOO_KEPT}}, {{UINT32_MAX - 1, 4}, {2, 3}}},
 };
 
@@ -59,8 +61,7 @@ static void test_cases(void **state)
 		struct ooo *q = pool_get(&ooos);
 		unsigned n = 0;
 
-		q->n = 0;
-		q->fin = false;
+		ooo_init(q);
 		for (const struct put *p = cases[i].put; p < cases[i].put + 6 && p->len; p++) {
 			struct rte_mbuf *m = payload(p->len, 0);
 			const enum ooo_answer got = ooo_put(q, p->seq, p->len, m);
@@ -71,8 +72,8 @@ static void test_cases(void **state)
 				rte_pktmbuf_free(m);
 		}
 		for (; n < 6 && cases[i].want[n].len; n++)
-			if (n >= q->n || q->piece[n].seq != cases[i].want[n].seq || q->piece[n].len != cases[i].want[n].len ||
-			    q->piece[n].m->data_len != q->piece[n].len)
+			if (n >= q->n || q->piece[q->first + n].seq != cases[i].want[n].seq ||
+			    q->piece[q->first + n].len != cases[i].want[n].len || q->piece[q->first + n].m->data_len != q->piece[q->first + n].len)
 				fail_msg("%s: piece %u", cases[i].name, n);
 		if (n != q->n)
 			fail_msg("%s: %u pieces", cases[i].name, q->n);
@@ -92,12 +93,12 @@ static void check(const struct ooo *q, const struct model *m, uint32_t base)
 
 	memset(covered, -1, sizeof(covered));
 	for (uint32_t i = 0; i < q->n; i++) {
-		const uint32_t at = q->piece[i].seq - base;
-		const uint8_t *bytes = rte_pktmbuf_mtod(q->piece[i].m, const uint8_t *);
+		const uint32_t at = q->piece[q->first + i].seq - base;
+		const uint8_t *bytes = rte_pktmbuf_mtod(q->piece[q->first + i].m, const uint8_t *);
 
 		assert_true(i == 0 || at >= end);
-		end = at + q->piece[i].len;
-		for (uint32_t k = 0; k < q->piece[i].len; k++)
+		end = at + q->piece[q->first + i].len;
+		for (uint32_t k = 0; k < q->piece[q->first + i].len; k++)
 			covered[at + k] = bytes[k];
 	}
 	/* What the queue has is what came first. It may lack bytes: those behind a first gap that was filled. */
@@ -132,8 +133,7 @@ static void test_random(void **state)
 		rng_init(&r, seed);
 		const uint32_t base = seed % 3 == 0 ? UINT32_MAX - rng_below(&r, SPAN) : rng_below(&r, UINT32_MAX);
 		memset(&model, -1, sizeof(model));
-		q->n = 0;
-		q->fin = false;
+		ooo_init(q);
 		for (int put = 0; put < 60; put++) {
 			const uint32_t at = rng_below(&r, SPAN - 1), most = SPAN - at < 90 ? SPAN - at : 90;
 			const uint32_t len = 1 + rng_below(&r, most);
@@ -144,9 +144,9 @@ static void test_random(void **state)
 				rte_pktmbuf_free(m);
 			else
 				for (uint32_t i = 0; i < q->n; i++)
-					for (uint32_t k = 0; k < q->piece[i].len && q->piece[i].m == m; k++)
-						if (model.first[q->piece[i].seq - base + k] < 0)
-							model.first[q->piece[i].seq - base + k] = put;
+					for (uint32_t k = 0; k < q->piece[q->first + i].len && q->piece[q->first + i].m == m; k++)
+						if (model.first[q->piece[q->first + i].seq - base + k] < 0)
+							model.first[q->piece[q->first + i].seq - base + k] = put;
 			check(q, &model, base);
 		}
 		if (seed % 2)
@@ -162,8 +162,7 @@ static void test_full(void **state)
 	struct rte_mbuf *m;
 
 	(void)state;
-	q->n = 0;
-	q->fin = false;
+	ooo_init(q);
 	for (uint32_t i = 0; i < LIMIT_tcp_ooo_segments; i++)
 		assert_int_equal(ooo_put(q, 1000 + 2 * i, 1, payload(1, 0)), OOO_KEPT);
 	m = payload(1, 0);

@@ -1,4 +1,4 @@
-/* The connection table against a plain list: put, find, remove, wrap around, chains over holes, both kinds of object. */
+/* The connection table against a plain list: put, find, remove, wrap around, chains over holes, both kinds of object */
 #include "../test.h"
 
 #include <stdlib.h>
