@@ -391,7 +391,7 @@ bool worker_waiting(const struct worker *w)
 bool worker_sleepable(struct worker *w, uint64_t *until_ns)
 {
 	*until_ns = wheel_next_ns(&w->shard.wheel);
-	return *until_ns > w->shard.now_ns && !worker_waiting(w);
+	return *until_ns > w->shard.now_ns && !tls_waiting(w->tls) && !worker_waiting(w);
 }
 
 bool worker_park(struct worker *w)
@@ -401,7 +401,7 @@ bool worker_park(struct worker *w)
 	atomic_store_explicit(&me->asleep, 1, memory_order_relaxed);
 	/* The other half of gateway_kick(): either it sees the flag, or we see what it has put. */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (worker_waiting(w) || wheel_next_ns(&w->shard.wheel) <= w->shard.now_ns) {
+	if (worker_waiting(w) || tls_waiting(w->tls) || wheel_next_ns(&w->shard.wheel) <= w->shard.now_ns) {
 		atomic_store_explicit(&me->asleep, 0, memory_order_relaxed);
 		return false;
 	}
