@@ -1,6 +1,7 @@
 /* Tokens are remembered only as SHA-256 digests, compared in constant time. */
 #include "mgmt-api/api/auth.h"
 
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <openssl/sha.h>
 #include <pthread.h>
@@ -19,12 +20,19 @@ struct entry {
 	char name[128];
 };
 
+enum { SOURCE_BYTES = 8 };
+
+struct source_failures {
+	unsigned char key[SOURCE_BYTES];
+	int64_t second;
+	unsigned failures;      /* in that second */
+};
+
 struct auth {
 	pthread_mutex_t mutex;
 	char control_path[104];
 	struct entry entries[AUTH_CACHE_ENTRIES];
-	int64_t second;
-	unsigned failures;      /* in that second */
+	struct source_failures sources[AUTH_SOURCES];
 };
 
 static int64_t now_ms(void)
@@ -88,26 +96,50 @@ static void cache_add(struct auth *auth, const unsigned char digest[static SHA25
 	pthread_mutex_unlock(&auth->mutex);
 }
 
-/* Counts one more attempt that the cache did not know; false when there are too many failures in this second. */
-static bool failures_allow(struct auth *auth)
+static void source_key(const struct sockaddr *peer, unsigned char key[static SOURCE_BYTES])
 {
+	memset(key, 0, SOURCE_BYTES);
+	if (peer != NULL && peer->sa_family == AF_INET)
+		memcpy(key, &((const struct sockaddr_in *)peer)->sin_addr, 4);
+	else if (peer != NULL && peer->sa_family == AF_INET6)
+		memcpy(key, &((const struct sockaddr_in6 *)peer)->sin6_addr, SOURCE_BYTES);
+}
+
+/* The source's count of this second; a new source takes the place of the one that failed longest ago. */
+static struct source_failures *source_find(struct auth *auth, const unsigned char key[static SOURCE_BYTES])
+{
+	struct source_failures *s = auth->sources, *oldest = s;
 	int64_t second = now_ms() / 1000;
+
+	for (; s < auth->sources + AUTH_SOURCES && memcmp(s->key, key, SOURCE_BYTES) != 0; s++)
+		if (s->second < oldest->second)
+			oldest = s;
+	if (s == auth->sources + AUTH_SOURCES) {
+		s = oldest;
+		*s = (struct source_failures){0};
+		memcpy(s->key, key, SOURCE_BYTES);
+	}
+	if (s->second != second) {
+		s->second = second;
+		s->failures = 0;
+	}
+	return s;
+}
+
+static bool failures_allow(struct auth *auth, const unsigned char key[static SOURCE_BYTES])
+{
 	bool allowed;
 
 	pthread_mutex_lock(&auth->mutex);
-	if (auth->second != second) {
-		auth->second = second;
-		auth->failures = 0;
-	}
-	allowed = auth->failures < AUTH_FAILURES_PER_S;
+	allowed = source_find(auth, key)->failures < AUTH_FAILURES_PER_S;
 	pthread_mutex_unlock(&auth->mutex);
 	return allowed;
 }
 
-static void failures_count(struct auth *auth)
+static void failures_count(struct auth *auth, const unsigned char key[static SOURCE_BYTES])
 {
 	pthread_mutex_lock(&auth->mutex);
-	auth->failures++;
+	source_find(auth, key)->failures++;
 	pthread_mutex_unlock(&auth->mutex);
 }
 
@@ -129,9 +161,10 @@ static bool ask(struct auth *auth, struct user *user, struct refusal *f)
 	return known;
 }
 
-bool auth_check(struct auth *auth, const char *authorization, struct user *user, struct refusal *f)
+bool auth_check(struct auth *auth, const char *authorization, const struct sockaddr *peer, struct user *user,
+		struct refusal *f)
 {
-	unsigned char digest[SHA256_DIGEST_LENGTH];
+	unsigned char digest[SHA256_DIGEST_LENGTH], source[SOURCE_BYTES];
 	size_t n;
 
 	*user = (struct user){0};
@@ -146,7 +179,8 @@ bool auth_check(struct auth *auth, const char *authorization, struct user *user,
 	SHA256((const unsigned char *)authorization, n, digest);
 	if (cache_find(auth, digest, user))
 		return true;
-	if (!failures_allow(auth)) {
+	source_key(peer, source);
+	if (!failures_allow(auth, source)) {
 		refusal_set(f, REFUSAL_TOO_MANY, "too many failed logins, please try again later");
 		return false;
 	}
@@ -155,6 +189,6 @@ bool auth_check(struct auth *auth, const char *authorization, struct user *user,
 		return true;
 	}
 	if (f->type == REFUSAL_UNAUTHORIZED)
-		failures_count(auth);
+		failures_count(auth, source);
 	return false;
 }

@@ -165,6 +165,8 @@ static bool open_to_all(const struct path *p)
 
 static bool admit(struct MHD_Connection *c, struct call *call, struct refusal *f)
 {
+	const union MHD_ConnectionInfo *peer;
+
 	if (call->server->local) {
 		call->user.local = peer_trusted(c);
 		strcpy(call->user.name, "local");
@@ -172,8 +174,11 @@ static bool admit(struct MHD_Connection *c, struct call *call, struct refusal *f
 			refusal_set(f, REFUSAL_FORBIDDEN, "only root may use the local socket");
 		return call->user.local;
 	}
-	return open_to_all(&call->request.path) ||
-	       auth_check(call->server->api->auth, header(c, "Authorization"), &call->user, f);
+	if (open_to_all(&call->request.path))
+		return true;
+	peer = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	return auth_check(call->server->api->auth, header(c, "Authorization"), peer == NULL ? NULL : peer->client_addr,
+			  &call->user, f);
 }
 
 static enum MHD_Result on_headers(struct server *s, struct MHD_Connection *c, const char *url, const char *method,

@@ -2,6 +2,8 @@
  * The API in this process, asked by libcurl over its Unix socket and over HTTPS, with a store that a child filled and a
  * control that is a thread: it notes what it was asked and answers what the case says.
  */
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -897,25 +899,47 @@ static void test_token_when_control_is_away(void **state)
 	free(got.body);
 }
 
+static bool guess(struct auth *auth, int i, const struct sockaddr *peer, enum refusal_type *why)
+{
+	struct refusal f = {0};
+	struct user user;
+	char token[32];
+	bool good;
+
+	snprintf(token, sizeof(token), "Bearer guess-%d", i);
+	good = auth_check(auth, token, peer, &user, &f);
+	*why = f.type;
+	return good;
+}
+
+/* Who guesses is stopped, others are not: another address, another /64, and whoever is known. */
 static void test_too_many_failures(void **state)
 {
+	struct sockaddr_in four = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc6120002)}, other = four;
+	struct sockaddr_in6 six = {.sin6_family = AF_INET6}, same = six, far = six;
 	const char *unknown[] = {UNKNOWN};
-	bool limited = false;
+	enum refusal_type why = REFUSAL_NONE;
 	struct got got;
-	char token[32];
+	int tries;
 
 	(void)state;
+	other.sin_addr.s_addr = htonl(0xc6120003);
+	inet_pton(AF_INET6, "2001:db8:0:1::1", &six.sin6_addr);
+	inet_pton(AF_INET6, "2001:db8:0:1:ffff::2", &same.sin6_addr);
+	inet_pton(AF_INET6, "2001:db8:0:2::1", &far.sin6_addr);
 	fake_expect(unknown, 1);
-	for (int i = 0; i < 20 * AUTH_FAILURES_PER_S && !limited; i++) {
-		struct user user;
-		struct refusal f;
-
-		snprintf(token, sizeof(token), "Bearer guess-%d", i);
-		assert_false(auth_check(api.auth, token, &user, &f));
-		limited = f.type == REFUSAL_TOO_MANY;
-	}
-	assert_true(limited);
-	/* Who is known is let in all the same. */
+	for (tries = 0; tries < 20 * AUTH_FAILURES_PER_S && why != REFUSAL_TOO_MANY; tries++)
+		assert_false(guess(api.auth, tries, (struct sockaddr *)&four, &why));
+	assert_int_equal(why, REFUSAL_TOO_MANY);
+	assert_true(tries > AUTH_FAILURES_PER_S);
+	assert_false(guess(api.auth, 1, (struct sockaddr *)&other, &why));
+	assert_int_equal(why, REFUSAL_UNAUTHORIZED);
+	why = REFUSAL_NONE;
+	for (tries = 0; tries < 20 * AUTH_FAILURES_PER_S && why != REFUSAL_TOO_MANY; tries++)
+		assert_false(guess(api.auth, tries, (struct sockaddr *)(tries % 2 ? &six : &same), &why));
+	assert_int_equal(why, REFUSAL_TOO_MANY);
+	assert_false(guess(api.auth, 1, (struct sockaddr *)&far, &why));
+	assert_int_equal(why, REFUSAL_UNAUTHORIZED);
 	assert_int_equal(ask(&(struct ask){.method = "GET", GATEWAYS, .token = "right"}, &got), CURLE_OK);
 	assert_int_equal(got.code, 200);
 	free(got.body);
