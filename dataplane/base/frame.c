@@ -177,7 +177,9 @@ static enum err receive(int fd, char *to, size_t n, int *passed, int64_t deadlin
 	while (have < n) {
 		_Alignas(struct cmsghdr) char space[CMSG_SPACE(4 * sizeof(int))];
 		struct iovec v = {to + have, n - have};
-		struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)};
+		struct msghdr m = {
+			.msg_iov = &v, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space),
+		};
 		ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
 		if (got > 0) {

@@ -26,7 +26,8 @@ enum { FRAME_BYTES_MAX = 64 << 20 };
 
 int frame_listen(const char *path, unsigned mode);          /* a listening socket, or -1 (errno) */
 int frame_connect(const char *path, unsigned timeout_ms);   /* or -1 */
-enum err frame_send(int fd, const void *bytes, size_t n, int pass_fd, unsigned timeout_ms) MUST_CHECK; /* pass_fd -1: none */
+/* pass_fd -1: none. */
+enum err frame_send(int fd, const void *bytes, size_t n, int pass_fd, unsigned timeout_ms) MUST_CHECK;
 /* *bytes is malloc'ed and ended by a NUL that is not counted. *passed is -1 when no descriptor came. Errors: IO,
  * SHUTDOWN (orderly end before a frame), LIMIT (longer than max), CONN_TIMEOUT. */
 enum err frame_recv(int fd, size_t max, char **bytes, size_t *n, int *passed, unsigned timeout_ms) MUST_CHECK;

@@ -26,7 +26,8 @@
 enum { POOL_MIN = 255 };
 
 static_assert(sizeof(struct packet_meta) % RTE_MBUF_PRIV_ALIGN == 0, "private area of mbufs");
-static_assert((int)PACKET_HEADER_ROOM >= (int)PACKET_HEADROOM + 60 + (int)PACKET_COPY_MAX, "TCP header and copied payload");
+static_assert((int)PACKET_HEADER_ROOM >= (int)PACKET_HEADROOM + 60 + (int)PACKET_COPY_MAX,
+              "TCP header and copied payload");
 
 #ifdef SLUICE_ASAN
 

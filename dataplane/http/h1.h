@@ -153,10 +153,12 @@ static inline struct h1_conn *h1_of(const struct http_stream *s)
 enum err h1_scan(struct h1_scan *scan, const char *text, uint32_t len) MUST_CHECK;
 
 /* h1_parse.c: the section is whole (scan->end bytes) and stays where it is as long as the message is used. */
-enum err h1_parse_request(struct http_message *m, struct arena *a, const char *at, const struct h1_scan *scan) MUST_CHECK;
+enum err h1_parse_request(struct http_message *m, struct arena *a, const char *at,
+                          const struct h1_scan *scan) MUST_CHECK;
 enum err h1_parse_response(struct http_message *m, struct arena *a, const char *at, const struct h1_scan *scan,
                            bool head_request) MUST_CHECK;
-enum err h1_parse_trailers(struct http_message *m, struct arena *a, const char *at, const struct h1_scan *scan) MUST_CHECK;
+enum err h1_parse_trailers(struct http_message *m, struct arena *a, const char *at,
+                           const struct h1_scan *scan) MUST_CHECK;
 
 /*
  * h1_chunk.c: looks at text and says how much of it is framing (*framing, at the front) and how much of what follows is

@@ -278,7 +278,7 @@ static void on_trailers(struct h1_conn *c, struct input *in)
 		s->held[1] = under;
 		e = h1_parse_trailers(&s->trailers, &s->arena, at, &c->scan);
 		if (c->big) {
-			/* The stream keeps the head's buffer in this place: trailers of that size are not worth another. */
+			/* The stream keeps the head's buffer here: trailers of that size are not worth another. */
 			h1_gather_clear(c);
 			e = e ? e : ERR_HTTP_HEADERS_TOO_LARGE;
 		}

@@ -38,7 +38,7 @@ struct text {
 
 enum http_field_flag {
 	HTTP_FIELD_HOP = 1,      /* hop-by-hop (RFC 9110, 7.6.1) */
-	HTTP_FIELD_FRAMING = 2,  /* says how the message is delimited or the connection used: written by this layer alone */
+	HTTP_FIELD_FRAMING = 2,  /* how the message is delimited or the connection used: written by this layer alone */
 	HTTP_FIELD_KEPT = 4,     /* not removed when Connection names it: the gateway or its users rely on it */
 };
 
@@ -91,7 +91,8 @@ struct http_message {
 struct http_field *http_find(const struct http_message *m, enum http_field_id id);      /* the first, or null */
 struct http_field *http_find_name(const struct http_message *m, struct text lower_name);
 enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK;
-enum err http_set(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK; /* replaces all */
+/* Replaces all of that name. */
+enum err http_set(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK;
 void http_remove(struct http_message *m, struct text name);
 /* Removes hop-by-hop fields (RFC 9110, 7.6.1): the fixed ones and those that Connection names, but for names that no
  * sender may take away (Host and the like). To be called before the gateway adds fields of its own. */
@@ -146,7 +147,7 @@ void http_drain(struct http *h);
 /* Upstream connections. */
 struct http_client_ops {
 	void (*on_open)(void *user);
-	void (*on_idle)(void *user);                      /* the last stream ended and the connection can be used again */
+	void (*on_idle)(void *user);                      /* the last stream ended, the connection can be used again */
 	void (*on_closed)(void *user, enum err why);      /* gone, must be forgotten; streams were told first */
 };
 enum err http_connect(struct http *h, const struct tcp_connect *how, const struct http_client_ops *ops, void *user,

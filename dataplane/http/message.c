@@ -18,7 +18,8 @@ enum { SLOTS = 1024, FIELDS_FIRST = 16, FIELDS_MAX = ARENA_PIECE_MAX / sizeof(st
 static_assert(sizeof(struct http_field) == 28, "144 fields are one piece of an arena");
 
 #define LOW(c) ((unsigned)(unsigned char)(c) | 0x20u)
-#define SLOT(n, len) ((LOW((n)[0]) * 7 + LOW((n)[(len) - 1]) * 41 + LOW((n)[(len) / 2]) * 163 + (unsigned)(len) * 29) % SLOTS)
+#define SLOT(n, len) \
+	((LOW((n)[0]) * 7 + LOW((n)[(len) - 1]) * 41 + LOW((n)[(len) / 2]) * 163 + (unsigned)(len) * 29) % SLOTS)
 
 static const struct {
 	const char *name;
@@ -173,7 +174,9 @@ enum err http_add(struct http_message *m, struct arena *a, struct text name, str
 		if (e)
 			return e;
 	}
-	m->fields[m->fields_n++] = (struct http_field){.name = name, .value = value, .id = (uint16_t)http_field_id(name)};
+	m->fields[m->fields_n++] = (struct http_field){
+		.name = name, .value = value, .id = (uint16_t)http_field_id(name),
+	};
 	return OK;
 }
 
@@ -249,7 +252,8 @@ void http_remove_hop_by_hop(struct http_message *m)
 enum http_method http_method(struct text name)
 {
 	static const struct text names[] = {
-		[HTTP_GET] = TEXT("GET"), [HTTP_HEAD] = TEXT("HEAD"), [HTTP_POST] = TEXT("POST"), [HTTP_PUT] = TEXT("PUT"),
+		[HTTP_GET] = TEXT("GET"), [HTTP_HEAD] = TEXT("HEAD"), [HTTP_POST] = TEXT("POST"),
+		[HTTP_PUT] = TEXT("PUT"),
 		[HTTP_DELETE] = TEXT("DELETE"), [HTTP_CONNECT] = TEXT("CONNECT"), [HTTP_OPTIONS] = TEXT("OPTIONS"),
 		[HTTP_TRACE] = TEXT("TRACE"), [HTTP_PATCH] = TEXT("PATCH"),
 	};

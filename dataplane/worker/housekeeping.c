@@ -101,7 +101,8 @@ static void save(struct house *h)
 	if (!h->unsaved)
 		return;
 	if (block_save(h->o->state_dir, h->unsaved))
-		fprintf(stderr, "dataplane: %s: the generation cannot be saved: %s\n", h->o->state_dir, strerror(errno));
+		fprintf(stderr, "dataplane: %s: the generation cannot be saved: %s\n", h->o->state_dir,
+		        strerror(errno));
 	h->unsaved = NULL;
 }
 
@@ -126,7 +127,8 @@ static enum err save_for_restart(struct house *h, const struct table *t, char wh
 	if (h->failed && t->content == h->failed_content)
 		memcpy(why, h->why, BLOCK_WHY_MAX);
 	else if ((e = block_save(h->o->state_dir, t)))
-		snprintf(why, BLOCK_WHY_MAX, "a restart is needed, but the generation cannot be saved: %s", strerror(errno));
+		snprintf(why, BLOCK_WHY_MAX, "a restart is needed, but the generation cannot be saved: %s",
+		         strerror(errno));
 	else
 		h->restart = true;
 	return e;

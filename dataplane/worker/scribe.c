@@ -33,7 +33,8 @@ struct scribe *scribe_new(const char *path)
 
 	if (!s)
 		return NULL;
-	s->fd = strcmp(path, "-") == 0 ? dup(STDOUT_FILENO) : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+	s->fd = strcmp(path, "-") == 0 ? dup(STDOUT_FILENO)
+	                               : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
 	if (s->fd < 0) {
 		free(s);
 		return NULL;

@@ -300,7 +300,8 @@ static void take_frames(struct worker *w, uint8_t iface, struct rte_mbuf **m, un
 	for (unsigned i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 	for (unsigned i = 0; i < n; i++) {
-		*packet_meta(m[i]) = (struct packet_meta){.kind = PACKET_INPUT, .iface = iface, .rx_ns = w->shard.now_ns};
+		*packet_meta(m[i]) =
+			(struct packet_meta){.kind = PACKET_INPUT, .iface = iface, .rx_ns = w->shard.now_ns};
 		bytes += m[i]->pkt_len;
 		ip_input(w->ip, m[i], iface);
 	}
@@ -380,9 +381,12 @@ bool worker_waiting(const struct worker *w)
 {
 	const struct generation *n = atomic_load_explicit(&w->gateway->current, memory_order_acquire);
 
-	for (uint16_t from = 0; from < w->shard.workers; from++)
-		if (w->gateway->rings[w->shard.worker][from] && !rte_ring_empty(w->gateway->rings[w->shard.worker][from]))
+	for (uint16_t from = 0; from < w->shard.workers; from++) {
+		const struct rte_ring *ring = w->gateway->rings[w->shard.worker][from];
+
+		if (ring && !rte_ring_empty(ring))
 			return true;
+	}
 	return (n && n->serial != atomic_load_explicit(&w->serial, memory_order_relaxed)) ||
 	       (!w->draining && atomic_load_explicit(&w->drain, memory_order_relaxed)) ||
 	       atomic_load_explicit(&w->walk_state, memory_order_relaxed) == WALK_ASKED;

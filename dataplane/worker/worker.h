@@ -52,19 +52,19 @@ struct worker *gateway_worker(struct gateway *g, uint16_t index);
 /* Generations (worker/generation.c). The block must stay mapped until the callback says it is free. */
 enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_free)(void *arg, const struct table *t),
                          void *arg) MUST_CHECK;                     /* LIMIT when LIMIT_generations are alive */
-void gateway_reclaim(struct gateway *g);                            /* housekeeping: frees what no round uses any more */
+void gateway_reclaim(struct gateway *g);                            /* housekeeping: frees what no round uses */
 unsigned gateway_generations(const struct gateway *g);              /* alive */
 void gateway_kick(struct gateway *g, uint16_t worker);
-const struct table *gateway_table(const struct gateway *g);         /* the current one, or null; publisher's thread only */
+const struct table *gateway_table(const struct gateway *g);         /* or null; publisher's thread only */
 uint64_t gateway_serial(const struct gateway *g);                   /* how many were published */
 
 /* One round; returns how many packets, timers and messages it handled (0: idle). */
 unsigned worker_round(struct worker *w, uint64_t now_ns, uint64_t wall_us);
 bool worker_sleepable(struct worker *w, uint64_t *until_ns);
-bool worker_waiting(const struct worker *w);                        /* other workers or housekeeping left it something */
+bool worker_waiting(const struct worker *w);                        /* others left it something */
 bool worker_park(struct worker *w);                                 /* false: something came, do not sleep */
 void worker_unpark(struct worker *w);
-void worker_drain(struct worker *w);                                /* close idle connections, others after their response */
+void worker_drain(struct worker *w);                                /* close connections, busy ones when answered */
 
 /*
  * Walks (worker/walk.c): housekeeping asks for some entries from a cursor on, the worker fills them in at the end of
@@ -85,7 +85,7 @@ struct worker_walk {
 };
 
 bool worker_ask(struct worker *w, enum worker_walk_kind kind, uint32_t at); /* false: the last is not answered yet */
-const struct worker_walk *worker_answer(struct worker *w);                  /* null: not yet; valid until the next ask */
+const struct worker_walk *worker_answer(struct worker *w);          /* null: not yet; valid until the next ask */
 
 struct shard *worker_shard(struct worker *w);
 struct port_tx *worker_tx(struct worker *w, uint8_t port);          /* tests: its transmit side of a port */
