@@ -40,6 +40,7 @@ enum {
 
 /* Descriptors to wait for, per device and queue; -1: none. Written when a device is opened. */
 static int rx_fds[RTE_MAX_ETHPORTS][QUEUES_MAX];
+static uint64_t sockets_missed[RTE_MAX_ETHPORTS]; /* housekeeping's */
 
 static enum err complain(const char *device, const char *what, int why)
 {
@@ -67,6 +68,27 @@ static int link_up(struct port *p)
 	struct rte_eth_link link = {0};
 
 	return rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
+}
+
+/* Packet sockets count what found no room in the ring, and begin anew with every look; the driver does not look. */
+static void look_at_sockets(struct port *p)
+{
+	for (uint16_t q = 0; q < p->queues; q++) {
+		struct tpacket_stats s;
+		socklen_t n = sizeof(s);
+
+		if (rx_fds[p->id][q] >= 0 && getsockopt(rx_fds[p->id][q], SOL_PACKET, PACKET_STATISTICS, &s, &n) == 0)
+			sockets_missed[p->id] += s.tp_drops;
+	}
+}
+
+static uint64_t missed(struct port *p)
+{
+	struct rte_eth_stats s;
+
+	look_at_sockets(p);
+	return sockets_missed[p->id] +
+	       (rte_eth_stats_get(p->id, &s) == 0 ? s.imissed + s.ierrors + s.rx_nombuf : 0);
 }
 
 static int rx_fd(struct port *p, uint16_t queue)
@@ -239,6 +261,7 @@ enum err ethdev_open(const struct ethdev_want *want, struct port *port)
 	port->tx_burst = tx_burst;
 	port->link_up = link_up;
 	port->rx_fd = rx_fd;
+	port->missed = missed;
 	for (unsigned q = 0; q < QUEUES_MAX; q++)
 		rx_fds[port->id][q] = -1;
 	e = set_up(want, port, &device);

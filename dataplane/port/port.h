@@ -42,6 +42,8 @@ struct port {
 	int (*link_up)(struct port *p);
 	/* A descriptor that becomes readable when frames arrive (level triggered), or -1: then sleeps are short. */
 	int (*rx_fd)(struct port *p, uint16_t queue);
+	/* Frames that the port itself dropped before anybody saw them; may be null. Housekeeping only. */
+	uint64_t (*missed)(struct port *p);
 };
 
 /* The transmit side of one worker on one port: gathers frames, sends bursts, counts what the port refused. */

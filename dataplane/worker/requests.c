@@ -34,16 +34,38 @@ static void add_counter(const struct requests_view *v, struct writer *w, unsigne
 	yyjson_mut_obj_add_uint(w->d, item, "value", sum);
 }
 
+/* What ports dropped belongs to no worker: an item with a list per port instead. */
+static void add_missed(const struct requests_view *v, struct writer *w)
+{
+	yyjson_mut_val *item = yyjson_mut_arr_add_obj(w->d, w->items), *each;
+	uint64_t sum = 0;
+
+	yyjson_mut_obj_add_str(w->d, item, "name", "drop_port_rx_missed");
+	yyjson_mut_obj_add_str(w->d, item, "kind", "drop");
+	yyjson_mut_obj_add_str(w->d, item, "help", "frames that the ports dropped before a worker saw them");
+	each = yyjson_mut_obj_add_arr(w->d, item, "ports");
+	for (uint16_t p = 0; p < v->machine->ports_n; p++) {
+		struct port *port = v->machine->port_list[p];
+		uint64_t value = port->missed ? port->missed(port) : 0;
+
+		sum += value;
+		yyjson_mut_arr_add_uint(w->d, each, value);
+	}
+	yyjson_mut_obj_add_uint(w->d, item, "value", sum);
+}
+
 static void answer_stats(const struct requests_view *v, struct writer *w, yyjson_mut_val *root)
 {
 	(void)root;
 	for (unsigned id = 0; id < COUNTERS; id++)
 		add_counter(v, w, id);
+	add_missed(v, w);
 }
 
 static void answer_drops(const struct requests_view *v, struct writer *w, yyjson_mut_val *root)
 {
 	(void)root;
+	add_missed(v, w);
 	for (unsigned id = 0; id < COUNTERS; id++)
 		if (counter_descriptions[id].kind == COUNTER_DROP)
 			add_counter(v, w, id);

@@ -161,6 +161,7 @@ static void test_ethdev(void **state)
 	assert_int_equal(p.mtu, 1500);
 	assert_int_equal(p.rx_fd(&p, 0), -1);
 	assert_true(p.link_up(&p));
+	assert_int_equal(p.missed(&p), 0);
 	assert_int_equal(p.offloads & PORT_RSS, 0);
 	assert_int_equal(p.tx_burst(&p, 0, &m, 1), 1);
 	m = NULL;
