@@ -127,6 +127,11 @@ static bool string(yaml_emitter_t *emitter, yyjson_val *value)
 	return scalar(emitter, text, bytes, style);
 }
 
+static bool whole(double value)
+{
+	return value > -9e18 && value < 9e18 && value == (double)(int64_t)value;
+}
+
 static bool number(yaml_emitter_t *emitter, yyjson_val *value)
 {
 	char text[64];
@@ -136,8 +141,9 @@ static bool number(yaml_emitter_t *emitter, yyjson_val *value)
 		n = snprintf(text, sizeof(text), "%llu", (unsigned long long)yyjson_get_uint(value));
 	else if (yyjson_is_sint(value))
 		n = snprintf(text, sizeof(text), "%lld", (long long)yyjson_get_sint(value));
-	else if (yyjson_get_real(value) == 0)
-		n = snprintf(text, sizeof(text), "0"); /* -0 too: it would be read back as an integer */
+	else if (whole(yyjson_get_real(value)))
+		/* It is read back as an integer, so it is printed as one. */
+		n = snprintf(text, sizeof(text), "%lld", (long long)yyjson_get_real(value));
 	else {
 		/* The shortest text that gives the same number back. */
 		for (int precision = 1; precision <= 17; precision++) {
