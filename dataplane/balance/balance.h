@@ -37,8 +37,18 @@ struct balancer {
 
 extern const struct balancer *const balancer_list[BALANCERS];
 
-/* Weighted choice among the backends of a rule: an index, drawn by weight, so that each worker holds the weights by
- * itself and nothing is kept between requests. draw is below the sum of the weights, which is positive. */
+/*
+ * Weighted choice among the backends of a rule: the index that `draw` (below the sum of the weights) falls to. Draws
+ * come from balance_draw(): steps of the golden ratio around the circle, which cover it evenly, any arithmetic
+ * subsequence of them too. So each worker holds the weights of every rule by itself, closely (within a request or two
+ * of hundreds, where random numbers would be off by dozens), with one word of state for all rules.
+ */
+static inline uint32_t balance_draw(uint32_t *cursor, uint32_t weights_sum)
+{
+	*cursor += UINT32_C(2654435769); /* 2^32 / golden ratio */
+	return (uint32_t)(((uint64_t)*cursor * weights_sum) >> 32);
+}
+
 uint32_t balance_weighted(const uint32_t *weights, size_t stride, uint32_t n, uint32_t draw);
 
 #endif

@@ -572,6 +572,7 @@ struct proxy *proxy_new(struct shard *s, struct upstream *u)
 	p->shard = s;
 	p->upstream = u;
 	p->date_s = UINT64_MAX;
+	p->draws = (uint32_t)rng_u64(&s->rng);
 	pool_init(&p->exchanges, "exchanges", sizeof(struct exchange), LIMIT_exchanges);
 	pool_init(&p->blocks, "body blocks", sizeof(struct body_block), LIMIT_body_blocks);
 	return p;

@@ -80,6 +80,7 @@ struct proxy {
 	struct pool blocks;          /* of body queues */
 	struct timer sweep;          /* exchanges without progress */
 	uint32_t sweep_at;
+	uint32_t draws;              /* cursor of balance_draw() */
 	uint64_t date_s;             /* the second that `date` is of */
 	char date[32];               /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 	struct peer peers[PEERS];

@@ -277,7 +277,7 @@ static const struct table_backend *choose(struct way *w, const struct table_rule
 	if (r->backends.n == 1)
 		return b;
 	return b + balance_weighted(&b->weight, sizeof(*b), r->backends.n,
-	                            rng_below(&w->x->proxy->shard->rng, r->weight_sum));
+	                            balance_draw(&w->x->proxy->draws, r->weight_sum));
 }
 
 static bool copy_rule(struct way *w, const struct table_rule *r)

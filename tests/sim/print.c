@@ -24,7 +24,7 @@ static void print_tcp(struct sim *s, const char *port, const char *what, const c
 void link_print(struct sim *s, const char *port, const char *what, const uint8_t *d, uint32_t n)
 {
 	char from[ADDR_TEXT_MAX], to[ADDR_TEXT_MAX];
-	const uint16_t type = n >= 14 ? (uint16_t)(d[12] << 8 | d[13]) : 0;
+	const uint16_t type = n >= 14 ? (uint16_t)((unsigned)d[12] << 8 | d[13]) : 0;
 
 	if (!s->trace)
 		return;

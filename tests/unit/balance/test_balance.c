@@ -66,20 +66,27 @@ static void test_bounded(void **state)
 
 static void test_weighted(void **state)
 {
-	static const uint32_t weights[] = {3, 0, 1, 6};
+	static const uint32_t weights[] = {3, 0, 1, 6}, equal[] = {1, 1};
 	static const uint32_t want[] = {0, 0, 0, 2, 3, 3, 3, 3, 3, 3};
 	uint32_t drawn[4] = {0};
-	struct rng rng;
-
 	(void)state;
 	for (uint32_t draw = 0; draw < 10; draw++)
 		assert_int_equal(balance_weighted(weights, sizeof(weights[0]), 4, draw), want[draw]);
-	rng_init(&rng, 3);
-	for (int i = 0; i < 100000; i++)
-		drawn[balance_weighted(weights, sizeof(weights[0]), 4, rng_below(&rng, 10))]++;
-	assert_int_equal(drawn[1], 0);
-	assert_in_range(drawn[0], 29000, 31000);
-	assert_in_range(drawn[2], 9000, 11000);
+	/* Two rules that share the cursor, in turns of 1 and 3 requests: each holds its weights closely. */
+	for (uint32_t start = 0; start < 20; start++) {
+		uint32_t cursor = start * 0x12345679, other[2] = {0};
+
+		memset(drawn, 0, sizeof(drawn));
+		for (int i = 0; i < 500; i++) {
+			drawn[balance_weighted(weights, sizeof(weights[0]), 4, balance_draw(&cursor, 10))]++;
+			for (int k = 0; k < 3; k++)
+				other[balance_weighted(equal, sizeof(equal[0]), 2, balance_draw(&cursor, 2))]++;
+		}
+		assert_int_equal(drawn[1], 0);
+		assert_in_range(drawn[0], 145, 155);
+		assert_in_range(drawn[2], 45, 55);
+		assert_in_range(other[0], 742, 758);
+	}
 }
 
 int main(void)
