@@ -215,6 +215,9 @@ static bool fin(struct tcp_conn *c)
 	c->rcv_nxt++;
 	c->flags |= CONN_ACK_NOW;
 	conn_move(c, CAUSE_fin);
+	/* Whatever claims to lie behind the end goes, and its credit comes back. */
+	while (c->ooo && c->ooo->n > 0)
+		c->rcv_held -= ooo_drop_last(c->ooo);
 	if (c->ooo)
 		ooo_free(&c->tcp->ooos, &c->ooo);
 	if (c->ops) {

@@ -39,7 +39,9 @@ void recovery_dupack(struct tcp_conn *c)
 	if (c->dupacks < UINT8_MAX)
 		c->dupacks++;
 	if (c->flags & CONN_RECOVERY) {
-		c->cwnd += c->mss;
+		/* Bounded: duplicate ACKs can be made up, and no queue is longer. */
+		if (c->cwnd < 2u * LIMIT_tcp_send_buffer)
+			c->cwnd += c->mss;
 	} else if (c->dupacks == DUPACKS && seq_gt(c->snd_una, c->recover)) {
 		enter(c);
 	}
@@ -66,9 +68,14 @@ static void partial(struct tcp_conn *c, uint32_t bytes)
 	c->flags |= CONN_PARTIAL;
 }
 
+enum { RECOVER_FAR = 1 << 30 };
+
 void recovery_acked(struct tcp_conn *c, uint32_t bytes)
 {
 	c->dupacks = 0;
+	/* The mark of a loss long ago comes along, or after 2^31 bytes it would lie ahead of us. */
+	if ((int32_t)(c->snd_una - c->recover) > RECOVER_FAR)
+		c->recover = c->snd_una - RECOVER_FAR;
 	if (!(c->flags & CONN_RECOVERY))
 		cc_of(c)->acked(c, bytes);
 	else if (seq_ge(c->snd_una, c->recover))

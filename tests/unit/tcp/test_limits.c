@@ -242,6 +242,33 @@ static void test_starved_writer(void **state)
 	forget_sent();
 }
 
+/* NewReno's mark is of the last loss. Two gigabytes later it must not look like one that lies ahead. */
+static void test_loss_after_gigabytes(void **state)
+{
+	uint32_t iss;
+
+	(void)state;
+	s->listens = true;
+	peer_sends(0, FLAG_S, 100, 0);
+	iss = sent_seq();
+	peer_sends(0, FLAG_A, 101, iss + 1);
+	for (uint32_t sent = 0; sent < 5; sent++) {
+		/* As if half a gigabyte had gone by between these. */
+		s->conn->recover -= UINT32_C(1) << 29;
+		forget_sent();
+		stand_send(s, 100, 100);
+		stand_flush(s);
+		peer_sends(0, FLAG_A, 101, iss + 1 + 100 * (sent + 1));
+	}
+	forget_sent();
+	stand_send(s, 900, 900);
+	stand_flush(s);
+	for (unsigned i = 0; i < DUPACKS; i++)
+		peer_sends(0, FLAG_A, 101, iss + 501);
+	assert_int_equal(s->counters.cell[C_tcp_fast_retransmits], 1);
+	forget_sent();
+}
+
 /* What an idle connection costs, its places in the table included. */
 static void test_idle_memory(void **state)
 {
@@ -259,6 +286,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_time_wait_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_starved_writer, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_loss_after_gigabytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idle_memory, setup, teardown),
 	};
 	int failed;
