@@ -16,7 +16,9 @@ struct writer {
 
 static void add_counter(const struct requests_view *v, struct writer *w, unsigned id)
 {
-	static const char *const kinds[] = {[COUNTER_EVENT] = "event", [COUNTER_DROP] = "drop", [COUNTER_LIMIT] = "limit"};
+	static const char *const kinds[] = {
+		[COUNTER_EVENT] = "event", [COUNTER_DROP] = "drop", [COUNTER_LIMIT] = "limit",
+	};
 	const struct counter_description *c = &counter_descriptions[id];
 	yyjson_mut_val *item = yyjson_mut_arr_add_obj(w->d, w->items), *each;
 	uint64_t sum = 0;
@@ -161,7 +163,8 @@ static void add_neigh(const struct requests_view *v, struct writer *w, const str
 	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
 	yyjson_mut_obj_add_strcpy(w->d, item, "address", addr_print(&n->addr, text));
 	yyjson_mut_obj_add_strcpy(w->d, item, "mac", mac);
-	yyjson_mut_obj_add_strcpy(w->d, item, "port", n->iface < v->machine->ports_n ? v->machine->names[n->iface] : "?");
+	yyjson_mut_obj_add_strcpy(w->d, item, "port",
+	                          n->iface < v->machine->ports_n ? v->machine->names[n->iface] : "?");
 	yyjson_mut_obj_add_str(w->d, item, "state", n->state);
 	yyjson_mut_obj_add_uint(w->d, item, "ageMs", n->age_ms);
 	yyjson_mut_obj_add_bool(w->d, item, "gateway", n->gateway);
