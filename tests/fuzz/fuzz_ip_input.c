@@ -26,7 +26,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
-enum { WORKERS = 2, PORTS = 2, HANDED_MAX = 64, FRAMES_MAX = 200 };
+enum { WORKERS = 2, PORTS = 2, HANDED_MAX = 64, FRAMES_MAX = 200, STEP_MS = 16 };
 
 #define MUST(x) ((x) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x), abort()))
 
@@ -269,11 +269,14 @@ static void generation(uint8_t which)
 	}
 }
 
-static void pass(uint64_t ms)
+/* In steps: a timer that is armed anew counts from the step in which it fired. */
+static void pass(unsigned steps)
 {
-	for (int w = 0; w < WORKERS; w++) {
-		net.shard[w].now_ns += ms * NS_PER_MS;
-		wheel_advance(&net.shard[w].wheel, net.shard[w].now_ns, 10000);
+	for (unsigned i = 0; i < steps; i++) {
+		for (int w = 0; w < WORKERS; w++) {
+			net.shard[w].now_ns += STEP_MS * NS_PER_MS;
+			wheel_advance(&net.shard[w].wheel, net.shard[w].now_ns, 10000);
+		}
 	}
 }
 
@@ -387,7 +390,7 @@ static const uint8_t *record(const uint8_t *at, const uint8_t *end)
 	if (end - at < 4)
 		return end;
 	if (op < 0x80)
-		pass(*at++ * UINT64_C(16));
+		pass(*at++);
 	else if (op < 0xc0)
 		generation(*at++);
 	else {
@@ -426,7 +429,8 @@ static void start(void)
 		net.ip[w] = ip_new(s, net.link, net.tx[w], PORTS, &up);
 	}
 	generation(0xff);
-	pass(700); /* the virtual addresses are active */
+	pass(50); /* the virtual addresses are active */
+	MUST(ip_address_state(net.link, &net.g.addresses[4].addr) == IP_ADDRESS_ACTIVE);
 	settle();
 }
 

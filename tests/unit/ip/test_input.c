@@ -386,7 +386,38 @@ static void test_chains(void **state)
 	}
 }
 
-/* A frame that ends exactly where its last allocated byte is: asan watches the reads. */
+struct room {
+	struct rte_mbuf_ext_shared_info shared;
+	void *bytes;
+};
+
+static void free_room(void *bytes, void *arg)
+{
+	struct room *r = arg;
+
+	(void)bytes;
+	free(r->bytes);
+	free(r);
+}
+
+/* An mbuf whose memory is malloc'ed and exactly the n bytes: asan sees one byte too far. */
+static struct rte_mbuf *exact(const uint8_t *bytes, uint32_t n)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(net.shard[0].pools.rx);
+	struct room *r = malloc(sizeof(*r));
+
+	r->bytes = malloc(n);
+	memcpy(r->bytes, bytes, n);
+	r->shared.free_cb = free_room;
+	r->shared.fcb_opaque = r;
+	rte_mbuf_ext_refcnt_set(&r->shared, 1);
+	rte_pktmbuf_attach_extbuf(m, r->bytes, RTE_BAD_IOVA, (uint16_t)n, &r->shared);
+	m->data_off = 0;
+	rte_pktmbuf_append(m, (uint16_t)n);
+	return m;
+}
+
+/* Cut at every byte: once with lengths that say more, once with lengths and checksums made to fit the cut. */
 static void test_every_cut(void **state)
 {
 	static const enum base bases[] = {TCP4, TCP6, EXT6, UDP4, UDP6, ECHO4, ECHO6, ARP, NS, NA};
@@ -397,16 +428,51 @@ static void test_every_cut(void **state)
 		struct bytes f;
 
 		build(&f, bases[b]);
-		for (uint32_t n = 0; n < f.n; n++) {
-			struct rte_mbuf *m = rte_pktmbuf_alloc(net.shard[0].pools.rx);
+		for (uint32_t n = 1; n < f.n; n++) {
+			struct bytes g = f;
 
-			/* At the very end of the room. */
-			m->data_off = (uint16_t)(m->buf_len - n);
-			memcpy(rte_pktmbuf_append(m, (uint16_t)n), f.b, n);
-			ip_input(net.ip[0], m, 0);
+			ip_input(net.ip[0], exact(f.b, n), 0);
+			assert_int_equal(net.tcp_n + net.udp_n, 0);
+			g.n = n;
+			if (n < (bases[b] == EXT6 ? 62 : 54) || bases[b] == ARP)
+				set16(g.b + (g.b[12] == 8 ? 16 : 18), g.b[12] == 8 ? n - 14 : n - 54);
+			else
+				seal(&g, bases[b]);
+			ip_input(net.ip[0], exact(g.b, n), 0);
+			settle();
+			forget_sent();
+			net.tcp_n = net.udp_n = 0;
 		}
 	}
-	assert_int_equal(net.tcp_n + net.udp_n, 0);
+	net_close();
+}
+
+/* Extension headers that say more than there is: every next header and length, cut at every byte. */
+static void test_every_extension_cut(void **state)
+{
+	static const uint8_t next[] = {0, 43, 44, 60};
+	static const uint8_t options[] = {0, 1, 5, 0x1e, 0x5e, 0x9e, 0xde};
+
+	(void)state;
+	net_lab(1);
+	for (size_t i = 0; i < LENGTH(next) * LENGTH(options); i++) {
+		for (uint32_t n = 54; n < 80; n++) {
+			for (unsigned length = 0; length < 4; length++) {
+				struct bytes f;
+
+				build(&f, EXT6);
+				f.b[20] = next[i % LENGTH(next)];
+				f.b[54] = (uint8_t)(length == 3 ? 60 : TCP);
+				f.b[55] = (uint8_t)length;
+				f.b[56] = options[i / LENGTH(next)];
+				f.b[57] = (uint8_t)(length * 8 + 4);
+				set16(f.b + 18, n - 54);
+				ip_input(net.ip[0], exact(f.b, n), 0);
+				settle();
+				forget_sent();
+			}
+		}
+	}
 	net_close();
 }
 
@@ -420,6 +486,7 @@ int main(void)
 		cmocka_unit_test(test_priority_tag),
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_every_cut),
+		cmocka_unit_test(test_every_extension_cut),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);
