@@ -8,3 +8,10 @@ wire-program: $(B)/wire
 wire:
 	@$(MAKE) FLAVOUR=release wire-program && $(MAKE) FLAVOUR=asan wire-program
 	@tests/tally wire $(foreach f,release asan,"build/$(f)/wire $(filter tests/wire/$(WIRE)%,$(wire_scripts))")
+
+#: make bench-tcp      cycles per segment of the TCP layer alone, in and out
+$(B)/bench-tcp: $(call obj,tests/wire/bench/segments.c tests/wire/codec.c tests/wire/ip_double.c) $(B)/libdataplane.a
+	$(call link,$^,$(libs_dataplane))
+.PHONY: bench-tcp
+bench-tcp: $(B)/bench-tcp
+	@$(B)/bench-tcp
