@@ -2,9 +2,12 @@
  * A whole header section to a message.
  *
  * The section has been scanned (h1_scan.c), so it is contiguous, every line ends with CR LF, and no control bytes are
- * left in it. Then llhttp (strict: no lenient flag is ever set) judges the grammar of the start line and of the fields
- * and says where names and values lie. It is stopped at the empty line: everything that decides where the message ends
- * is judged here, from the fields, because that is where proxies and servers have disagreed (RFC 9112, 6 and 11.2):
+ * left in it. A field line is then token ":" OWS value OWS and nothing else, and is taken apart here, 32 bytes at a
+ * time. llhttp (strict: no lenient flag is ever set) judges the start line and the fields that frame the message; in
+ * builds with slow checks it also judges the whole section, and must not find fault with what we took.
+ *
+ * Everything that decides where the message ends is judged from the fields, because that is where proxies and servers
+ * have disagreed (RFC 9112, 6 and 11.2):
  *
  *   Transfer-Encoding  HTTP/1.1 only, one field, exactly "chunked"; with Content-Length it is an error
  *   Content-Length     one field, digits only, below 2^63
@@ -15,81 +18,107 @@
  *
  * There is no mode in which one of these is let through.
  */
+#include <immintrin.h>
 #include <string.h>
 
 #include "http/h1.h"
 #include "http/llhttp.h"
 
-enum { SPARE_FIELDS = 12, VERSION_LEN = sizeof("HTTP/1.1") - 1, STATUS_MIN = 100, STATUS_MAX = 599 };
-
-struct parse {
-	struct http_message *m;
-	bool in_name;              /* the last thing seen was a name, not a value */
+enum {
+	SPARE_FIELDS = 12, VERSION_LEN = sizeof("HTTP/1.1") - 1, STATUS_LINE_LEN = sizeof("HTTP/1.1 200 ") - 1,
+	STATUS_MIN = 100, STATUS_MAX = 599, STRIDE = 32,
 };
+
+/* ---- bytes ---- */
+
+enum { TOKEN = 1, REG_NAME = 2, IP_LITERAL = 4 };
+
+#define ALPHANUMERIC \
+	['0' ... '9'] = TOKEN | REG_NAME | IP_LITERAL, ['A' ... 'F'] = TOKEN | REG_NAME | IP_LITERAL, \
+	['G' ... 'Z'] = TOKEN | REG_NAME, ['a' ... 'f'] = TOKEN | REG_NAME | IP_LITERAL, ['g' ... 'z'] = TOKEN | REG_NAME
+
+/* RFC 9110, 5.6.2; RFC 3986, 3.2.2, without the comma: it joins merged fields. */
+static const uint8_t classes[256] = {
+	ALPHANUMERIC,
+	['!'] = TOKEN | REG_NAME, ['#'] = TOKEN, ['$'] = TOKEN | REG_NAME, ['%'] = TOKEN | REG_NAME,
+	['&'] = TOKEN | REG_NAME, ['\''] = TOKEN | REG_NAME, ['*'] = TOKEN | REG_NAME, ['+'] = TOKEN | REG_NAME,
+	['-'] = TOKEN | REG_NAME, ['.'] = TOKEN | REG_NAME | IP_LITERAL, ['^'] = TOKEN, ['_'] = TOKEN | REG_NAME,
+	['`'] = TOKEN, ['|'] = TOKEN, ['~'] = TOKEN | REG_NAME, ['('] = REG_NAME, [')'] = REG_NAME, [';'] = REG_NAME,
+	['='] = REG_NAME, [':'] = IP_LITERAL,
+};
+
+/* How many bytes at the front are of the class. */
+static uint32_t span(struct text t, uint8_t class)
+{
+	uint32_t n = 0;
+
+	while (n < t.len && classes[(unsigned char)t.at[n]] & class)
+		n++;
+	return n;
+}
+
+static bool is_token(struct text t)
+{
+	return t.len > 0 && span(t, TOKEN) == t.len;
+}
+
+/*
+ * The same for tokens, 32 bytes at a time: a byte is of the class when the bit for its high half is set in the entry
+ * of its low half (bytes from 0x80 on have no bit).
+ */
+static inline uint32_t token_bits(const char *at)
+{
+	/* For low half l: bit h is set when the byte h << 4 | l is of a token. */
+	static const uint8_t lows[16] = {0xe8, 0xfc, 0xf8, 0xfc, 0xfc, 0xfc, 0xfc, 0xfc, 0xf8, 0xf8, 0xf4, 0x54, 0xd0, 0x54, 0xf4,
+	                                 0x70};
+	static const uint8_t highs[16] = {1, 2, 4, 8, 16, 32, 64, 128};
+	const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)at);
+	const __m256i nibble = _mm256_set1_epi8(0x0f);
+	const __m256i low = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)lows));
+	const __m256i high = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)(const void *)highs));
+	const __m256i of_low = _mm256_shuffle_epi8(low, _mm256_and_si256(v, nibble));
+	const __m256i of_high = _mm256_shuffle_epi8(high, _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
+	const __m256i none = _mm256_cmpeq_epi8(_mm256_and_si256(of_low, of_high), _mm256_setzero_si256());
+
+	return ~(uint32_t)_mm256_movemask_epi8(none);
+}
+
+/* The length of the token at `at`, which ends before `end`. */
+static inline uint32_t token_length(const char *at, const char *end)
+{
+	uint32_t n = 0;
+
+	while (end - at - n >= STRIDE) {
+		const uint32_t others = ~token_bits(at + n);
+
+		if (others)
+			return n + (uint32_t)__builtin_ctz(others);
+		n += STRIDE;
+	}
+	return n + span((struct text){at + n, (uint32_t)(end - at) - n}, TOKEN);
+}
+
+/* The CR that ends the line; there is one. */
+static inline const char *line_end(const char *at, const char *end)
+{
+	while (end - at >= STRIDE) {
+		const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)at);
+		const uint32_t bits = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('\r')));
+
+		if (bits)
+			return at + __builtin_ctz(bits);
+		at += STRIDE;
+	}
+	return memchr(at, '\r', (size_t)(end - at));
+}
+
+/* ---- fields ---- */
 
 /* What the fields say about the message's extent and the connection. */
 struct framing {
 	const struct http_field *length, *coding, *host, *expect;
 	unsigned lengths, codings, hosts;
 	bool close, keep_alive;
-};
-
-static int on_header_field(llhttp_t *p, const char *at, size_t n)
-{
-	struct parse *x = p->data;
-	struct http_message *m = x->m;
-	struct http_field *last = m->fields_n ? &m->fields[m->fields_n - 1] : NULL;
-
-	if (x->in_name && last && at == last->name.at + last->name.len) {
-		last->name.len += (uint32_t)n;
-		last->value.at = at + n;
-		return 0;
-	}
-	if (m->fields_n == m->fields_max)
-		return HPE_USER;
-	m->fields[m->fields_n++] = (struct http_field){.name = {at, (uint32_t)n}, .value = {at + n, 0}};
-	x->in_name = true;
-	return 0;
-}
-
-static int on_header_value(llhttp_t *p, const char *at, size_t n)
-{
-	struct parse *x = p->data;
-	struct http_field *f = &x->m->fields[x->m->fields_n - 1];
-
-	if (x->in_name)
-		f->value = (struct text){at, (uint32_t)n};
-	else
-		f->value.len = (uint32_t)(at + n - f->value.at);
-	x->in_name = false;
-	return 0;
-}
-
-static int on_headers_complete(llhttp_t *p)
-{
-	(void)p;
-	return HPE_PAUSED;
-}
-
-static int on_status(llhttp_t *p, const char *at, size_t n)
-{
-	struct parse *x = p->data;
-
-	x->m->reason = (struct text){at, (uint32_t)n};
-	return 0;
-}
-
-static const llhttp_settings_t request_settings = {
-	.on_header_field = on_header_field,
-	.on_header_value = on_header_value,
-	.on_headers_complete = on_headers_complete,
-};
-
-static const llhttp_settings_t response_settings = {
-	.on_status = on_status,
-	.on_header_field = on_header_field,
-	.on_header_value = on_header_value,
-	.on_headers_complete = on_headers_complete,
 };
 
 static enum err fields_room(struct http_message *m, struct arena *a, const struct h1_scan *scan)
@@ -104,28 +133,6 @@ static enum err fields_room(struct http_message *m, struct arena *a, const struc
 	return m->fields ? OK : ERR_NO_MEMORY;
 }
 
-/* White space around the value is none of it (llhttp leaves the trailing one). */
-static void trim(struct text *t)
-{
-	while (t->len && (t->at[t->len - 1] == ' ' || t->at[t->len - 1] == '\t'))
-		t->len--;
-	while (t->len && (t->at[0] == ' ' || t->at[0] == '\t')) {
-		t->at++;
-		t->len--;
-	}
-}
-
-static void number_fields(struct http_message *m)
-{
-	for (unsigned i = 0; i < m->fields_n; i++) {
-		struct http_field *f = &m->fields[i];
-
-		trim(&f->value);
-		f->id = (uint16_t)http_field_id(f->name);
-		f->received = f->value.at == f->name.at + f->name.len + 2 && f->value.at[-1] == ' ';
-	}
-}
-
 static void connection_options(struct framing *f, struct text value)
 {
 	struct text option;
@@ -136,35 +143,62 @@ static void connection_options(struct framing *f, struct text value)
 	}
 }
 
-static void read_framing(const struct http_message *m, struct framing *out)
+static void note(struct framing *f, const struct http_field *field)
 {
-	*out = (struct framing){0};
-	for (unsigned i = 0; i < m->fields_n; i++) {
-		const struct http_field *f = &m->fields[i];
-
-		switch (f->id) {
-		case HTTP_FIELD_CONTENT_LENGTH:
-			out->length = f;
-			out->lengths++;
-			break;
-		case HTTP_FIELD_TRANSFER_ENCODING:
-			out->coding = f;
-			out->codings++;
-			break;
-		case HTTP_FIELD_HOST:
-			out->host = f;
-			out->hosts++;
-			break;
-		case HTTP_FIELD_EXPECT:
-			out->expect = f;
-			break;
-		case HTTP_FIELD_CONNECTION:
-			connection_options(out, f->value);
-			break;
-		default:
-			break;
-		}
+	switch (field->id) {
+	case HTTP_FIELD_CONTENT_LENGTH:
+		f->length = field;
+		f->lengths++;
+		break;
+	case HTTP_FIELD_TRANSFER_ENCODING:
+		f->coding = field;
+		f->codings++;
+		break;
+	case HTTP_FIELD_HOST:
+		f->host = field;
+		f->hosts++;
+		break;
+	case HTTP_FIELD_EXPECT:
+		f->expect = field;
+		break;
+	case HTTP_FIELD_CONNECTION:
+		connection_options(f, field->value);
+		break;
+	default:
+		break;
 	}
+}
+
+static inline bool blank(char b)
+{
+	return b == ' ' || b == '\t';
+}
+
+/* The field lines from `at` to the empty line, which ends at `end`. */
+static enum err read_fields(struct http_message *m, struct framing *f, const char *at, const char *end)
+{
+	*f = (struct framing){0};
+	for (; end - at > 2;) {
+		const uint32_t name_len = token_length(at, end);
+		const char *from = at + name_len + 1, *cr, *to;
+		struct http_field *field = &m->fields[m->fields_n];
+
+		if (name_len == 0 || at[name_len] != ':')
+			return ERR_HTTP_SYNTAX;
+		CHECK(m->fields_n < m->fields_max);
+		cr = to = line_end(from, end);
+		while (from < to && blank(*from))
+			from++;
+		while (from < to && blank(to[-1]))
+			to--;
+		*field = (struct http_field){.name = {at, name_len}, .value = {from, (uint32_t)(to - from)}};
+		field->id = (uint16_t)http_field_id(field->name);
+		field->received = from == at + name_len + 2 && from[-1] == ' ' && to == cr;
+		m->fields_n++;
+		note(f, field);
+		at = cr + 2;
+	}
+	return OK;
 }
 
 static enum err read_length(struct text value, uint64_t *out)
@@ -182,19 +216,6 @@ static enum err read_length(struct text value, uint64_t *out)
 		return ERR_HTTP_FRAMING;
 	*out = n;
 	return OK;
-}
-
-static bool is_token(struct text t)
-{
-	static const char others[] = "!#$%&'*+-.^_`|~";
-
-	for (uint32_t i = 0; i < t.len; i++) {
-		const char b = t.at[i], low = (char)(b | 0x20);
-
-		if (!((low >= 'a' && low <= 'z') || (b >= '0' && b <= '9') || (b && strchr(others, b))))
-			return false;
-	}
-	return t.len > 0;
 }
 
 /* A list of codings other than the one that we take is well-formed but not implemented; anything else is garbage. */
@@ -250,33 +271,24 @@ static bool port_valid(struct text port)
 	return true;
 }
 
-/* RFC 3986, 3.2.2: reg-name or an IP literal, then a port; no user information, no comma (it joins merged fields). */
+/* RFC 3986, 3.2.2: reg-name or an IP literal, then a port; no user information. */
 static bool authority_valid(struct text a)
 {
-	static const char others[] = "-._~%!$&'()*+;=";
-	uint32_t i = 0;
+	uint32_t n;
 
 	if (a.len && a.at[0] == '[') {
-		for (i = 1; i < a.len && a.at[i] != ']'; i++)
-			if (!((a.at[i] >= '0' && a.at[i] <= '9') || ((a.at[i] | 0x20) >= 'a' && (a.at[i] | 0x20) <= 'f') ||
-			      a.at[i] == ':' || a.at[i] == '.'))
-				return false;
-		if (i == a.len || i == 1)
+		n = 1 + span((struct text){a.at + 1, a.len - 1}, IP_LITERAL);
+		if (n == 1 || n == a.len || a.at[n] != ']')
 			return false;
-		i++;
+		n++;
 	} else {
-		for (; i < a.len && a.at[i] != ':'; i++) {
-			const char b = a.at[i], low = (char)(b | 0x20);
-
-			if (!((low >= 'a' && low <= 'z') || (b >= '0' && b <= '9') || (b && strchr(others, b))))
-				return false;
-		}
-		if (i == 0)
+		n = span(a, REG_NAME);
+		if (n == 0)
 			return false;
 	}
-	if (i == a.len)
+	if (n == a.len)
 		return true;
-	return a.at[i] == ':' && port_valid((struct text){a.at + i + 1, a.len - i - 1});
+	return a.at[n] == ':' && port_valid((struct text){a.at + n + 1, a.len - n - 1});
 }
 
 static bool starts_nocase(struct text t, struct text prefix)
@@ -389,23 +401,18 @@ static enum err read_request_line(struct http_message *m, struct arena *a, const
 	return read_target(m, a, (struct text){space + 1, (uint32_t)(second - space - 1)});
 }
 
-static enum err run_llhttp(struct http_message *m, llhttp_type_t type, const llhttp_settings_t *settings, const char *at,
-                           uint32_t len)
-{
-	struct parse x = {.m = m};
-	llhttp_t p;
-	llhttp_errno_t e;
+/* ---- llhttp ---- */
 
-	llhttp_init(&p, type, settings);
-	p.data = &x;
-	e = llhttp_execute(&p, at, len);
-	if (e == HPE_PAUSED) {
-		if (type == HTTP_RESPONSE) {
-			m->status = p.status_code;
-			m->version = (uint8_t)(p.http_major * 10 + p.http_minor);
-		}
-		return llhttp_get_error_pos(&p) == at + len ? OK : ERR_HTTP_SYNTAX;
-	}
+static int on_headers_complete(llhttp_t *p)
+{
+	(void)p;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {.on_headers_complete = on_headers_complete};
+
+static enum err translate(llhttp_errno_t e)
+{
 	switch (e) {
 	case HPE_INVALID_METHOD:
 		return ERR_HTTP_NOT_IMPLEMENTED;
@@ -415,12 +422,53 @@ static enum err run_llhttp(struct http_message *m, llhttp_type_t type, const llh
 	case HPE_INVALID_CONTENT_LENGTH:
 	case HPE_INVALID_TRANSFER_ENCODING:
 		return ERR_HTTP_FRAMING;
-	case HPE_USER:
-		return ERR_HTTP_HEADERS_TOO_LARGE;
 	default:
 		return ERR_HTTP_SYNTAX;
 	}
 }
+
+static llhttp_errno_t judge_line(llhttp_t *p, const struct http_field *f, const char *end)
+{
+	const char *cr;
+
+	if (!f)
+		return HPE_OK;
+	cr = line_end(f->value.at + f->value.len, end);
+	return llhttp_execute(p, f->name.at, (size_t)(cr + 2 - f->name.at));
+}
+
+/* The whole section: what we took, llhttp must take too. */
+static inline void judge_all(llhttp_type_t type, const char *at, const struct h1_scan *scan)
+{
+#ifndef NDEBUG_SLOW
+	llhttp_t p;
+
+	llhttp_init(&p, type, &settings);
+	CHECK_SLOW(llhttp_execute(&p, at, scan->end) == HPE_PAUSED && llhttp_get_error_pos(&p) == at + scan->end);
+#else
+	(void)type;
+	(void)at;
+	(void)scan;
+#endif
+}
+
+/* The start line and the framing fields. */
+static enum err judge(llhttp_t *p, llhttp_type_t type, const char *at, const struct h1_scan *scan, const struct framing *f)
+{
+	llhttp_errno_t e;
+
+	llhttp_init(p, type, &settings);
+	e = llhttp_execute(p, at, scan->first_line);
+	if (e == HPE_OK)
+		e = judge_line(p, f->length, at + scan->end);
+	if (e == HPE_OK)
+		e = judge_line(p, f->coding, at + scan->end);
+	if (e == HPE_OK)
+		e = llhttp_execute(p, "\r\n", 2);
+	return e == HPE_PAUSED ? OK : translate(e);
+}
+
+/* ---- requests ---- */
 
 static enum err read_expect(struct http_message *m, const struct framing *f)
 {
@@ -436,31 +484,31 @@ static enum err read_expect(struct http_message *m, const struct framing *f)
 enum err h1_parse_request(struct http_message *m, struct arena *a, const char *at, const struct h1_scan *scan)
 {
 	struct framing f;
+	llhttp_t p;
 	enum err e;
 
 	http_message_init(m);
 	e = read_request_line(m, a, at, scan->first_line);
+	if (e == OK)
+		e = fields_room(m, a, scan);
+	if (e == OK)
+		e = read_fields(m, &f, at + scan->first_line, at + scan->end);
 	if (e)
 		return e;
-	e = fields_room(m, a, scan);
-	if (e)
-		return e;
-	e = run_llhttp(m, HTTP_REQUEST, &request_settings, at, scan->end);
-	if (e)
-		return e;
-	if (m->fields_n + 1u != scan->lines)
-		return ERR_HTTP_SYNTAX;
-	number_fields(m);
-	read_framing(m, &f);
 	read_keep_alive(m, &f);
 	e = read_body(m, &f);
-	if (e)
-		return e;
-	e = read_host(m, &f);
-	if (e)
-		return e;
-	return read_expect(m, &f);
+	if (e == OK)
+		e = judge(&p, HTTP_REQUEST, at, scan, &f);
+	if (e == OK)
+		e = read_host(m, &f);
+	if (e == OK)
+		e = read_expect(m, &f);
+	if (e == OK)
+		judge_all(HTTP_REQUEST, at, scan);
+	return e;
 }
+
+/* ---- responses ---- */
 
 /* RFC 9112, 6.3: which responses have no body, and which end with the connection. */
 static void response_body(struct http_message *m, bool head_request)
@@ -477,33 +525,38 @@ enum err h1_parse_response(struct http_message *m, struct arena *a, const char *
                            bool head_request)
 {
 	struct framing f;
+	llhttp_t p;
 	enum err e;
 
 	http_message_init(m);
-	if (scan->first_line < VERSION_LEN + 4 || (at[VERSION_LEN] != ' '))
+	if (scan->first_line < STATUS_LINE_LEN + 1 || at[VERSION_LEN] != ' ')
 		return ERR_HTTP_SYNTAX;
 	e = read_version(m, (struct text){at, VERSION_LEN});
+	if (e == OK)
+		e = fields_room(m, a, scan);
+	if (e == OK)
+		e = read_fields(m, &f, at + scan->first_line, at + scan->end);
 	if (e)
 		return e;
-	e = fields_room(m, a, scan);
+	read_keep_alive(m, &f);
+	e = read_body(m, &f);
+	if (e == OK)
+		e = judge(&p, HTTP_RESPONSE, at, scan, &f);
 	if (e)
 		return e;
-	e = run_llhttp(m, HTTP_RESPONSE, &response_settings, at, scan->end);
-	if (e)
-		return e;
-	if (m->status < STATUS_MIN || m->status > STATUS_MAX || m->fields_n + 1u != scan->lines)
+	m->status = p.status_code;
+	if (m->status < STATUS_MIN || m->status > STATUS_MAX)
 		return ERR_HTTP_SYNTAX;
 	if (m->status == 101)
 		return ERR_HTTP_NOT_IMPLEMENTED;
-	number_fields(m);
-	read_framing(m, &f);
-	read_keep_alive(m, &f);
-	e = read_body(m, &f);
-	if (e)
-		return e;
+	if (scan->first_line > STATUS_LINE_LEN + 2)
+		m->reason = (struct text){at + STATUS_LINE_LEN, scan->first_line - STATUS_LINE_LEN - 2};
 	response_body(m, head_request);
+	judge_all(HTTP_RESPONSE, at, scan);
 	return OK;
 }
+
+/* ---- trailers ---- */
 
 /* Fields that may not come behind the body (RFC 9110, 6.5.1): framing, routing, authentication, how to read it. */
 static bool forbidden_trailer(const struct http_field *f)
@@ -512,27 +565,17 @@ static bool forbidden_trailer(const struct http_field *f)
 	       (http_field_flags(f->id) & (HTTP_FIELD_HOP | HTTP_FIELD_FRAMING | HTTP_FIELD_KEPT));
 }
 
-/*
- * llhttp reads field lines only behind a start line: it is given one, and goes on with the trailers as if they were
- * the head's fields.
- */
 enum err h1_parse_trailers(struct http_message *m, struct arena *a, const char *at, const struct h1_scan *scan)
 {
-	static const char line[] = "GET / HTTP/1.0\r\n";
-	struct parse x = {.m = m};
-	llhttp_t p;
+	struct framing f;
 	enum err e;
 
 	http_message_init(m);
 	e = fields_room(m, a, scan);
+	if (e == OK)
+		e = read_fields(m, &f, at, at + scan->end);
 	if (e)
 		return e;
-	llhttp_init(&p, HTTP_REQUEST, &request_settings);
-	p.data = &x;
-	if (llhttp_execute(&p, line, sizeof(line) - 1) != HPE_OK || llhttp_execute(&p, at, scan->end) != HPE_PAUSED ||
-	    llhttp_get_error_pos(&p) != at + scan->end || m->fields_n != scan->lines)
-		return ERR_HTTP_SYNTAX;
-	number_fields(m);
 	for (unsigned i = 0; i < m->fields_n; i++)
 		if (forbidden_trailer(&m->fields[i]))
 			m->fields[i].removed = true;

@@ -6,8 +6,9 @@
  * LF that does not follow CR, NUL and other control bytes but HTAB, a line that begins with white space (obs-fold) or
  * with a colon (an empty name). A section ends with the first empty line and nowhere else.
  *
- * Control bytes are found 32 at a time; in between nothing is looked at. Every line has two (CR, LF), so the cost is
- * that of the lines, not of the bytes. The scan can stop and go on anywhere: all that it knows is in struct h1_scan.
+ * Bytes are looked at 32 at a time: three bit masks say where CR, LF and the other control bytes are. Every CR must
+ * stand right before a LF and every LF right behind a CR, which is one shift and one comparison for all 32; only line
+ * ends are then visited one by one. The scan can stop and go on anywhere: all that it knows is in struct h1_scan.
  */
 #include <immintrin.h>
 
@@ -15,75 +16,105 @@
 
 enum { STRIDE = 32 };
 
-/* A bit for each of 32 bytes that is a control byte other than HTAB. */
-static inline uint32_t controls(const char *at)
+struct masks {
+	uint32_t cr, lf, other;
+};
+
+static inline struct masks look(const char *at)
 {
 	const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)at);
 	const __m256i low = _mm256_cmpeq_epi8(_mm256_min_epu8(v, _mm256_set1_epi8(0x1f)), v);
-	const __m256i tab = _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\t'));
-	const __m256i del = _mm256_cmpeq_epi8(v, _mm256_set1_epi8(0x7f));
+	const uint32_t control = (uint32_t)_mm256_movemask_epi8(low);
+	const uint32_t del = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8(0x7f)));
+	struct masks m = {0, 0, del};
 
-	return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(_mm256_andnot_si256(tab, low), del));
+	if (control) {
+		const uint32_t tab = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('\t')));
+
+		m.cr = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('\r')));
+		m.lf = (uint32_t)_mm256_movemask_epi8(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('\n')));
+		m.other |= control & ~(tab | m.cr | m.lf);
+	}
+	return m;
 }
 
-static inline uint32_t controls_slow(const char *at, uint32_t n)
+/* Fewer than 32: not a byte behind them may be read. */
+static inline struct masks look_slow(const char *at, uint32_t n)
 {
-	uint32_t bits = 0;
+	struct masks m = {0, 0, 0};
 
 	for (uint32_t i = 0; i < n; i++) {
 		const unsigned char b = (unsigned char)at[i];
 
-		bits |= (uint32_t)((b < 0x20 && b != '\t') || b == 0x7f) << i;
+		m.cr |= (uint32_t)(b == '\r') << i;
+		m.lf |= (uint32_t)(b == '\n') << i;
+		m.other |= (uint32_t)((b < 0x20 && b != '\t' && b != '\r' && b != '\n') || b == 0x7f) << i;
 	}
-	return bits;
+	return m;
 }
 
-/* The line that ends with the LF at i. */
-static enum err line_end(struct h1_scan *s, const char *text, uint32_t i)
+/* The line that ends with the LF at i; a CR stands before it. OK: it is the empty one. */
+static inline enum err line_end(struct h1_scan *s, const char *text, uint32_t i)
 {
-	const uint32_t start = s->line;
-	const char first = text[start];
+	const char first = text[s->line];
+	const uint32_t len = i + 1 - s->line;
 
-	if (i == start || text[i - 1] != '\r')
-		return ERR_HTTP_SYNTAX;
 	s->line = i + 1;
-	if (i == start + 1) {
+	if (len == 2) {
 		s->end = i + 1;
 		return OK;
 	}
 	if (first == ' ' || first == '\t' || first == ':')
 		return ERR_HTTP_SYNTAX;
-	s->lines++;
-	if (s->lines == 1)
+	if (s->lines++ == 0)
 		s->first_line = i + 1;
 	return ERR_AGAIN;
 }
 
-/* The control byte at i. */
-static inline enum err control(struct h1_scan *s, const char *text, uint32_t len, uint32_t i)
+/* 32 bytes from `at` on; `behind_cr`: 1 when the byte before them is a CR. */
+static inline enum err block(struct h1_scan *s, const char *text, uint32_t at, struct masks m, uint32_t behind_cr)
 {
-	if (text[i] == '\n')
-		return line_end(s, text, i);
-	if (text[i] != '\r' || (i + 1 < len && text[i + 1] != '\n'))
-		return ERR_HTTP_SYNTAX;
-	return ERR_AGAIN;
+	const uint32_t odd = m.other | ((m.cr << 1 | behind_cr) ^ m.lf);
+	const uint32_t good = odd & (0 - odd) ? (odd & (0 - odd)) - 1 : UINT32_MAX; /* what lies before the first odd byte */
+
+	for (uint32_t bits = m.lf & good; bits; bits &= bits - 1) {
+		enum err e = line_end(s, text, at + (uint32_t)__builtin_ctz(bits));
+
+		if (e != ERR_AGAIN)
+			return e;
+	}
+	return odd ? ERR_HTTP_SYNTAX : ERR_AGAIN;
+}
+
+/* The last n < 32 bytes: with those before them when there are enough. */
+static inline struct masks look_last(const char *text, uint32_t at, uint32_t n)
+{
+	const uint32_t known = STRIDE - n;
+	struct masks m;
+
+	if (at < known)
+		return look_slow(text + at, n);
+	m = look(text + at - known);
+	return (struct masks){m.cr >> known, m.lf >> known, m.other >> known};
 }
 
 enum err h1_scan(struct h1_scan *s, const char *text, uint32_t len)
 {
-	uint32_t at = s->at;
+	uint32_t at = s->at, behind_cr = at > 0 && text[at - 1] == '\r';
 
-	if (at > 0 && at < len && text[at - 1] == '\r' && text[at] != '\n')
-		return ERR_HTTP_SYNTAX;
 	while (at < len) {
 		const uint32_t n = len - at < STRIDE ? len - at : STRIDE;
+		const struct masks m = n == STRIDE ? look(text + at) : look_last(text, at, n);
+		/* Behind the last byte there is nothing that could be wrong yet. */
+		const uint32_t seen = n == STRIDE ? UINT32_MAX : (UINT32_C(1) << n) - 1;
+		struct masks shown = m;
+		enum err e;
 
-		for (uint32_t bits = n == STRIDE ? controls(text + at) : controls_slow(text + at, n); bits; bits &= bits - 1) {
-			enum err e = control(s, text, len, at + (uint32_t)__builtin_ctz(bits));
-
-			if (e != ERR_AGAIN)
-				return e;
-		}
+		shown.cr &= seen >> 1;
+		e = block(s, text, at, shown, behind_cr);
+		if (e != ERR_AGAIN)
+			return e;
+		behind_cr = m.cr >> (n - 1) & 1;
 		at += n;
 	}
 	s->at = len;

@@ -8,6 +8,7 @@
  * Fields that were received as "name: value CR LF" are copied as whole lines, and neighbours as one piece. Text that
  * was not received is looked at once more: a value with a line end in it would be a new field, or a new message.
  */
+#include <immintrin.h>
 #include <string.h>
 
 #include "http/h1.h"
@@ -137,16 +138,40 @@ static void put_decimal(struct writer *w, uint64_t n)
 	put(w, at, (uint32_t)(digits + sizeof(digits) - at));
 }
 
-static void put_clean(struct writer *w, struct text t)
+static bool clean_slow(const char *at, uint32_t n)
 {
-	unsigned char odd = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (at[i] == '\r' || at[i] == '\n' || at[i] == '\0')
+			return false;
+	return true;
+}
 
-	for (uint32_t i = 0; i < t.len; i++)
-		odd |= (unsigned char)(t.at[i] == '\r' || t.at[i] == '\n' || t.at[i] == '\0');
-	if (odd)
-		w->failed = ERR_INVALID;
-	else
-		put_text(w, t);
+static inline uint32_t line_bytes(const char *at)
+{
+	const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)at);
+	const __m256i line = _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('\r')),
+	                                     _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\n')));
+
+	return (uint32_t)_mm256_movemask_epi8(_mm256_or_si256(line, _mm256_cmpeq_epi8(v, _mm256_setzero_si256())));
+}
+
+/* Is [at, at + n) free of line ends? Up to 31 bytes behind may be read. */
+static inline bool clean(const char *at, uint32_t n)
+{
+	for (; n >= 32; n -= 32, at += 32)
+		if (line_bytes(at))
+			return false;
+	return !(line_bytes(at) & ((UINT32_C(1) << n) - 1));
+}
+
+/* Looked at where it was copied to: there it is our memory, of which more may be read than was written. */
+static inline void put_clean(struct writer *w, struct text t)
+{
+	char *at = w->at;
+
+	put(w, t.at, t.len);
+	if (w->at == at + t.len && w->end - w->at >= 32 ? !clean(at, t.len) : !clean_slow(t.at, t.len))
+		w->failed = w->failed ? w->failed : ERR_INVALID;
 }
 
 static void discard(struct writer *w)

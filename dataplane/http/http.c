@@ -18,7 +18,7 @@ struct http_stream *stream_new(struct http *h, const struct stream_class *class,
 		http_count(h, C_limit_exchanges);
 		return NULL;
 	}
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, offsetof(struct http_stream, message));
 	s->magic = HTTP_STREAM_MAGIC;
 	s->class = class;
 	s->conn = conn;

@@ -101,7 +101,11 @@ void http_message_init(struct http_message *m);                      /* empty; f
 bool text_equal(struct text a, struct text b);
 bool text_equal_nocase(struct text a, struct text b);
 enum http_field_id http_field_id(struct text name);                  /* case-insensitive */
-unsigned http_field_flags(enum http_field_id id);                    /* enum http_field_flag */
+extern const uint8_t http_flags_of_fields[HTTP_FIELDS];
+static inline unsigned http_field_flags(unsigned id)                 /* enum http_field_flag */
+{
+	return http_flags_of_fields[id];
+}
 /* The next element of a comma-separated list, without white space around it; false at the end. */
 bool http_list_next(struct text *rest, struct text *element);
 enum http_method http_method(struct text name);

@@ -24,9 +24,14 @@ static_assert(sizeof(struct http_field) == 28, "144 fields are one piece of an a
 static const struct {
 	const char *name;
 	uint8_t len;
-	uint8_t flags;
 } known[HTTP_FIELDS] = {
-#define FIELD(id, text, field_flags) [HTTP_FIELD_##id] = {text, sizeof(text) - 1, field_flags},
+#define FIELD(id, text, field_flags) [HTTP_FIELD_##id] = {text, sizeof(text) - 1},
+#include "http/fields.def"
+#undef FIELD
+};
+
+const uint8_t http_flags_of_fields[HTTP_FIELDS] = {
+#define FIELD(id, text, field_flags) [HTTP_FIELD_##id] = field_flags,
 #include "http/fields.def"
 #undef FIELD
 };
@@ -82,19 +87,27 @@ bool text_equal_nocase(struct text a, struct text b)
 	return i == a.len || lower8(load(a.at + i, a.len - i)) == lower8(load(b.at + i, a.len - i));
 }
 
-static bool is_known(const char *at, unsigned id)
+#define CASE_BITS UINT64_C(0x2020202020202020)
+
+/* The last piece overlaps the one before it, so that there are no loops over bytes. */
+static inline bool is_known(const char *at, unsigned id)
 {
 	const char *name = known[id].name;
 	const uint32_t len = known[id].len;
-	uint32_t i = 0;
+	uint64_t other;
 
-	for (; i + 8 <= len; i += 8)
-		if ((load(at + i, 8) | 0x2020202020202020) != load(name + i, 8))
-			return false;
-	for (; i < len; i++)
-		if ((at[i] | 0x20) != name[i])
-			return false;
-	return true;
+	if (len >= 8) {
+		other = (load(at + len - 8, 8) | CASE_BITS) ^ load(name + len - 8, 8);
+		for (uint32_t i = 0; i + 8 < len; i += 8)
+			other |= (load(at + i, 8) | CASE_BITS) ^ load(name + i, 8);
+	} else if (len >= 4) {
+		other = ((load(at, 4) | (uint32_t)CASE_BITS) ^ load(name, 4)) |
+		        ((load(at + len - 4, 4) | (uint32_t)CASE_BITS) ^ load(name + len - 4, 4));
+	} else {
+		other = (at[0] | 0x20) != name[0] || (at[len - 1] | 0x20) != name[len - 1] ||
+		        (at[len / 2] | 0x20) != name[len / 2];
+	}
+	return other == 0;
 }
 
 enum http_field_id http_field_id(struct text name)
@@ -107,11 +120,6 @@ enum http_field_id http_field_id(struct text name)
 		return HTTP_FIELD_OTHER;
 	id = slots[SLOT(name.at, name.len)];
 	return id && known[id].len == name.len && is_known(name.at, id) ? (enum http_field_id)id : HTTP_FIELD_OTHER;
-}
-
-unsigned http_field_flags(enum http_field_id id)
-{
-	return known[id].flags;
 }
 
 void http_message_init(struct http_message *m)
@@ -166,7 +174,7 @@ static enum err grow(struct http_message *m, struct arena *a)
 	return OK;
 }
 
-enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value)
+static enum err add(struct http_message *m, struct arena *a, enum http_field_id id, struct text name, struct text value)
 {
 	if (m->fields_n == m->fields_max) {
 		enum err e = grow(m, a);
@@ -174,10 +182,13 @@ enum err http_add(struct http_message *m, struct arena *a, struct text name, str
 		if (e)
 			return e;
 	}
-	m->fields[m->fields_n++] = (struct http_field){
-		.name = name, .value = value, .id = (uint16_t)http_field_id(name),
-	};
+	m->fields[m->fields_n++] = (struct http_field){.name = name, .value = value, .id = (uint16_t)id};
 	return OK;
+}
+
+enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value)
+{
+	return add(m, a, http_field_id(name), name, value);
 }
 
 enum err http_set(struct http_message *m, struct arena *a, struct text name, struct text value)
@@ -196,7 +207,7 @@ enum err http_set(struct http_message *m, struct arena *a, struct text name, str
 			f->value = value;
 		found = true;
 	}
-	return found ? OK : http_add(m, a, name, value);
+	return found ? OK : add(m, a, id, name, value);
 }
 
 void http_remove(struct http_message *m, struct text name)
@@ -232,21 +243,26 @@ bool http_list_next(struct text *rest, struct text *element)
 	return false;
 }
 
+static void remove_named(struct http_message *m, struct text rest)
+{
+	struct text name;
+
+	while (http_list_next(&rest, &name))
+		if (!(http_field_flags(http_field_id(name)) & HTTP_FIELD_KEPT))
+			http_remove(m, name);
+}
+
 void http_remove_hop_by_hop(struct http_message *m)
 {
 	for (unsigned i = 0; i < m->fields_n; i++) {
 		struct http_field *f = &m->fields[i];
-		struct text rest = f->value, name;
 
-		if (f->id != HTTP_FIELD_CONNECTION || f->removed)
+		if (!(http_field_flags(f->id) & HTTP_FIELD_HOP))
 			continue;
-		while (http_list_next(&rest, &name))
-			if (!(known[http_field_id(name)].flags & HTTP_FIELD_KEPT))
-				http_remove(m, name);
+		if (f->id == HTTP_FIELD_CONNECTION && !f->removed && !text_equal_nocase(f->value, TEXT("keep-alive")))
+			remove_named(m, f->value);
+		f->removed = true;
 	}
-	for (unsigned i = 0; i < m->fields_n; i++)
-		if (known[m->fields[i].id].flags & HTTP_FIELD_HOP)
-			m->fields[i].removed = true;
 }
 
 enum http_method http_method(struct text name)
