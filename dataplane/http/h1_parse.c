@@ -35,7 +35,8 @@ enum { TOKEN = 1, REG_NAME = 2, IP_LITERAL = 4 };
 
 #define ALPHANUMERIC \
 	['0' ... '9'] = TOKEN | REG_NAME | IP_LITERAL, ['A' ... 'F'] = TOKEN | REG_NAME | IP_LITERAL, \
-	['G' ... 'Z'] = TOKEN | REG_NAME, ['a' ... 'f'] = TOKEN | REG_NAME | IP_LITERAL, ['g' ... 'z'] = TOKEN | REG_NAME
+	['G' ... 'Z'] = TOKEN | REG_NAME, ['a' ... 'f'] = TOKEN | REG_NAME | IP_LITERAL, \
+	['g' ... 'z'] = TOKEN | REG_NAME
 
 /* RFC 9110, 5.6.2; RFC 3986, 3.2.2, without the comma: it joins merged fields. */
 static const uint8_t classes[256] = {
@@ -69,8 +70,8 @@ static bool is_token(struct text t)
 static inline uint32_t token_bits(const char *at)
 {
 	/* For low half l: bit h is set when the byte h << 4 | l is of a token. */
-	static const uint8_t lows[16] = {0xe8, 0xfc, 0xf8, 0xfc, 0xfc, 0xfc, 0xfc, 0xfc, 0xf8, 0xf8, 0xf4, 0x54, 0xd0, 0x54, 0xf4,
-	                                 0x70};
+	static const uint8_t lows[16] = {0xe8, 0xfc, 0xf8, 0xfc, 0xfc, 0xfc, 0xfc, 0xfc,
+	                                 0xf8, 0xf8, 0xf4, 0x54, 0xd0, 0x54, 0xf4, 0x70};
 	static const uint8_t highs[16] = {1, 2, 4, 8, 16, 32, 64, 128};
 	const __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)at);
 	const __m256i nibble = _mm256_set1_epi8(0x0f);
@@ -453,7 +454,8 @@ static inline void judge_all(llhttp_type_t type, const char *at, const struct h1
 }
 
 /* The start line and the framing fields. */
-static enum err judge(llhttp_t *p, llhttp_type_t type, const char *at, const struct h1_scan *scan, const struct framing *f)
+static enum err judge(llhttp_t *p, llhttp_type_t type, const char *at, const struct h1_scan *scan,
+                      const struct framing *f)
 {
 	llhttp_errno_t e;
 

@@ -75,7 +75,7 @@ static inline enum err line_end(struct h1_scan *s, const char *text, uint32_t i)
 static inline enum err block(struct h1_scan *s, const char *text, uint32_t at, struct masks m, uint32_t behind_cr)
 {
 	const uint32_t odd = m.other | ((m.cr << 1 | behind_cr) ^ m.lf);
-	const uint32_t good = odd & (0 - odd) ? (odd & (0 - odd)) - 1 : UINT32_MAX; /* what lies before the first odd byte */
+	const uint32_t good = odd ? (odd & (0 - odd)) - 1 : UINT32_MAX; /* what lies before the first odd byte */
 
 	for (uint32_t bits = m.lf & good; bits; bits &= bits - 1) {
 		enum err e = line_end(s, text, at + (uint32_t)__builtin_ctz(bits));
