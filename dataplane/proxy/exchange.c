@@ -262,12 +262,14 @@ static void on_down_head(void *user, struct http_message *m)
 	struct exchange *x = user;
 	struct filter_reply r;
 	const char *flags;
+	enum err e;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	x->request = m;
 	x->method = m->method;
-	if (request_prepare(x) != OK) {
-		fail(x, &reason_no_memory);
+	e = request_prepare(x);
+	if (e != OK) {
+		fail(x, e == ERR_HTTP_HEADERS_TOO_LARGE ? &reason_large_head : &reason_no_memory);
 		return;
 	}
 	if (request_route(x, &r, &flags) == STEP_REPLY)
@@ -348,9 +350,8 @@ static bool bodiless(const struct exchange *x, const struct http_message *m)
 
 static void forward_interim(struct exchange *x, struct http_message *m)
 {
-	http_remove_hop_by_hop(m);
-	/* Only a hint: the final response comes anyway. */
-	if (http_send_head(x->down, m, false) != OK)
+	/* Only a hint, the final response comes anyway: one that cannot be passed on is left out. */
+	if (interim_prepare(x, m) != OK || http_send_head(x->down, m, false) != OK)
 		return;
 }
 

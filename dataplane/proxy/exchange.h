@@ -91,11 +91,13 @@ enum err request_prepare(struct exchange *x) MUST_CHECK;        /* hop-by-hop of
 enum step { STEP_LEASE, STEP_REPLY };
 /* Route, filters, backend: copies what is needed out of the tables. STEP_REPLY: *reply says what to answer. */
 enum step request_route(struct exchange *x, struct filter_reply *reply, const char **flags);
+enum err interim_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);
-extern const struct reason reason_timeout, reason_idle_whole, reason_idle_request, reason_no_memory, reason_protocol;
+extern const struct reason reason_large_head, reason_timeout, reason_idle_whole, reason_idle_request;
+extern const struct reason reason_no_memory, reason_protocol;
 /* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;
 const char *proxy_date(struct proxy *p);

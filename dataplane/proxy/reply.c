@@ -10,6 +10,7 @@
 
 #define BEFORE_HEADERS "upstream connect error or disconnect/reset before headers. reset reason: "
 
+const struct reason reason_large_head = {431, "DPE", ""};
 const struct reason reason_timeout = {504, "UT", "upstream request timeout"};
 const struct reason reason_idle_whole = {504, "SI", "stream timeout"};
 const struct reason reason_idle_request = {408, "SI", "stream timeout"};

@@ -21,6 +21,7 @@
 
 #include "balance/balance.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/fault.h"
 #include "proxy/exchange.h"
 #include "route/route.h"
@@ -172,12 +173,31 @@ static enum err add_own(struct exchange *x, struct arena *a, struct text peer, u
 	return e == OK ? http_add(m, a, TEXT("x-request-id"), x->request_id) : e;
 }
 
+/*
+ * Each name in a Connection field costs a look at all fields: 60 KB of names times 100 fields would hold up a worker
+ * for milliseconds. Real messages name a handful.
+ */
+static enum err take_hop_by_hop(struct exchange *x, struct http_message *m)
+{
+	uint32_t bytes = 0;
+
+	for (unsigned i = 0; i < m->fields_n; i++)
+		bytes += m->fields[i].id == HTTP_FIELD_CONNECTION ? m->fields[i].value.len : 0;
+	if (bytes > LIMIT_connection_options) {
+		count(x->proxy->shard->counters, C_limit_connection_options);
+		return ERR_HTTP_HEADERS_TOO_LARGE;
+	}
+	http_remove_hop_by_hop(m);
+	return OK;
+}
+
 enum err request_prepare(struct exchange *x)
 {
 	struct arena *a = http_stream_arena(x->down);
 	struct text peer = peer_text(x->proxy, &x->client.remote), forwarded = {0};
 	char *id = arena_get(a, 36 + peer.len); /* one piece for both texts */
 	unsigned forwarded_n;
+	enum err e;
 
 	if (id == NULL)
 		return ERR_NO_MEMORY;
@@ -185,23 +205,27 @@ enum err request_prepare(struct exchange *x)
 	memcpy(id + 36, peer.at, peer.len);
 	peer.at = id + 36;
 	x->request_id = (struct text){.at = id, .len = 36};
-	http_remove_hop_by_hop(x->request);
+	e = take_hop_by_hop(x, x->request);
+	if (e != OK)
+		return e;
 	forwarded_n = strip(x->request, &forwarded);
 	return add_own(x, a, peer, forwarded_n);
+}
+
+enum err interim_prepare(struct exchange *x, struct http_message *m)
+{
+	return take_hop_by_hop(x, m);
 }
 
 enum err response_prepare(struct exchange *x, struct http_message *m)
 {
 	struct arena *a = http_stream_arena(x->down);
+	enum err e = take_hop_by_hop(x, m);
 
-	http_remove_hop_by_hop(m);
-	if (http_find(m, HTTP_FIELD_DATE) == NULL) {
-		const struct text date = {.at = proxy_date(x->proxy), .len = 29};
-		const enum err e = http_add(m, a, TEXT("date"), date);
-
-		if (e != OK)
-			return e;
-	}
+	if (e == OK && http_find(m, HTTP_FIELD_DATE) == NULL)
+		e = http_add(m, a, TEXT("date"), (struct text){.at = proxy_date(x->proxy), .len = 29});
+	if (e != OK)
+		return e;
 	for (unsigned i = x->responders_n; i-- > 0;) {
 		struct filter_exchange fx = {.arena = a, .request = x->request, .response = m, .client = &x->client};
 

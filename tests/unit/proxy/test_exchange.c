@@ -251,6 +251,26 @@ static void test_request_fields(void **state)
 	double_settle();
 }
 
+/* Many names in Connection would cost a look at all fields each. */
+static void test_connection_options(void **state)
+{
+	static char sent[3000] = "Connection: ";
+	struct http_stream *down;
+
+	(void)state;
+	for (int i = 0; i < 600; i++)
+		strcat(sent, "x,");
+	strcat(sent, "x");
+	down = double_request("GET", "a.example", "/", HTTP_BODY_NONE, 0, sent);
+	assert_int_equal(down->status, 431);
+	double_settle();
+	down = get("/");
+	double_respond(up_stream(), 200, HTTP_BODY_NONE, 0, sent);
+	assert_int_equal(down->status, 502);
+	double_settle();
+	assert_int_equal(counted(C_limit_connection_options), 2);
+}
+
 /* The request id is a version 4 UUID and another one each time. */
 static void test_request_id(void **state)
 {
@@ -987,7 +1007,7 @@ static void test_any_order(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_simple), TEST(test_request_fields), TEST(test_request_id), TEST(test_filters),
+		TEST(test_simple), TEST(test_request_fields), TEST(test_request_id), TEST(test_connection_options), TEST(test_filters),
 		TEST(test_local_replies), TEST(test_no_tables), TEST(test_upstream_failures), TEST(test_head),
 			TEST(test_interim),
 		TEST(test_upload_waits_for_connection), TEST(test_back_pressure), TEST(test_small_pieces),
