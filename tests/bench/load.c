@@ -362,6 +362,16 @@ static void start_eal(const char *sockets)
 	CHECK(rte_eal_init(15, arguments) >= 0);
 }
 
+/* What the generator itself lost: then the figures say nothing about the gateway. */
+static void print_own(const char *name, const struct stack *s)
+{
+	for (unsigned i = 0; i < COUNTERS; i++)
+		if (s->counters.cell[i] && (counter_descriptions[i].kind != COUNTER_EVENT || i == C_tcp_retransmits))
+			printf("generator, %s: %s %" PRIu64 "\n", name, counter_descriptions[i].name, s->counters.cell[i]);
+	if (s->port.missed && s->port.missed((struct port *)(uintptr_t)&s->port))
+		printf("generator, %s: port missed %" PRIu64 "\n", name, s->port.missed((struct port *)(uintptr_t)&s->port));
+}
+
 int main(int argc, char **argv)
 {
 	static const uint32_t flights[] = {1, 8, 32, 256};
@@ -389,6 +399,8 @@ int main(int argc, char **argv)
 	printf("%9s %12s %12s %12s %14s %9s %7s\n", "in flight", "best quarter", "median", "worst", "requests/s", "windows", "thrown");
 	for (unsigned i = 0; i < sizeof(flights) / sizeof(flights[0]); i++)
 		measure(flights[i], seconds, core);
+	print_own("clients", &clients);
+	print_own("backends", &backends);
 	printf("%" PRIu64 " responses checked, %" PRIu64 " wrong\n", responses, wrong);
 	return wrong != 0;
 }
