@@ -154,7 +154,7 @@ static void choose_offloads(const struct rte_eth_dev_info *device, struct rte_et
 		conf->txmode.offloads |= offloads[i].tx;
 		port->offloads |= offloads[i].ours;
 	}
-	/* memif of DPDK 24.11 sends chains, but what arrives is not them: the ring comes out of step after the first. */
+	/* memif of DPDK 24.11 claims chains, but the ring comes out of step after the first. */
 	if (strcmp(device->driver_name, "net_memif") == 0) {
 		port->offloads &= ~(uint32_t)PORT_TX_MULTI_SEGS;
 		conf->txmode.offloads &= ~RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
