@@ -84,6 +84,7 @@ static void hand_over(struct reconciler *r, struct reconciled *found, const stru
 		CHECK(errno == EAGAIN);         /* it is readable already */
 }
 
+/* What admitted objects come to need not fit: that is a verdict like the data plane's own. */
 static void compile(struct reconciler *r, const struct model *m)
 {
 	struct generation g;
@@ -93,9 +94,12 @@ static void compile(struct reconciler *r, const struct model *m)
 		e = publisher_want(r->publisher, g.table, g.bytes);
 		generation_fini(&g);
 	}
-	if (e != OK)
-		fprintf(stderr, "compile: resourceVersion=%llu error=%s\n",
-		        (unsigned long long)snapshot_resource_version(r->snapshot), err_name(e));
+	if (e == OK)
+		return;
+	fprintf(stderr, "compile: resourceVersion=%llu error=%s\n",
+	        (unsigned long long)snapshot_resource_version(r->snapshot), err_name(e));
+	publisher_refuse(r->publisher, m->resource_version,
+	                 e == ERR_LIMIT ? "it is larger than a generation can be" : err_text(e));
 }
 
 static bool same_verdict(const struct publish_verdict *a, const struct publish_verdict *b)

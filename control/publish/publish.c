@@ -37,6 +37,7 @@ struct publisher {
 	int wanted;                  /* the sealed memfd; -1: none */
 	uint64_t wanted_content;
 	bool portless;               /* the wanted one has no ports */
+	bool stale;                  /* the wanted one is not what should be there: that could not be made */
 	int64_t again_at_ms;         /* a refused one is not offered before */
 	int64_t again_after_ms;
 	struct publish_verdict verdict;
@@ -99,7 +100,7 @@ enum err publisher_want(struct publisher *p, const struct table *t, size_t bytes
 {
 	int fd;
 
-	if (p->wanted >= 0 && t->content == p->wanted_content) {
+	if (p->wanted >= 0 && t->content == p->wanted_content && !p->stale) {
 		/* The same content under a newer version: what is there is as good. */
 		p->verdict.resource_version = t->resource_version;
 		if (p->verdict.state == PUBLISH_LIVE)
@@ -118,6 +119,7 @@ enum err publisher_want(struct publisher *p, const struct table *t, size_t bytes
 	p->wanted = fd;
 	p->wanted_content = t->content;
 	p->portless = t->ports.n == 0;
+	p->stale = false;
 	p->verdict.resource_version = t->resource_version;
 	p->verdict.state = PUBLISH_UNREACHABLE;
 	p->verdict.reason[0] = '\0';
@@ -134,6 +136,13 @@ static void conclude(struct publisher *p, enum publish_state state, const char *
 	snprintf(p->verdict.reason, sizeof(p->verdict.reason), "%s", reason);
 	if (state == PUBLISH_LIVE)
 		p->verdict.live_version = p->verdict.resource_version;
+}
+
+void publisher_refuse(struct publisher *p, uint64_t resource_version, const char *reason)
+{
+	p->stale = true;
+	p->verdict.resource_version = resource_version;
+	conclude(p, PUBLISH_REFUSED, reason);
 }
 
 /* One request, one reply; null when the socket failed, and then it is closed. */
@@ -226,7 +235,7 @@ const struct publish_verdict *publisher_push(struct publisher *p, unsigned deadl
 {
 	const int64_t deadline = now_ms() + deadline_ms;
 
-	if (p->wanted < 0)
+	if (p->wanted < 0 || p->stale)
 		return &p->verdict;
 	if (p->portless) {
 		conclude(p, PUBLISH_REFUSED, "the machine has no ports (Machine.spec.ports)");

@@ -24,7 +24,7 @@ enum publish_state {
 	PUBLISH_NONE,         /* nothing was wanted yet */
 	PUBLISH_UNREACHABLE,  /* the data plane is not there (yet) */
 	PUBLISH_LIVE,         /* the wanted content is what it serves */
-	PUBLISH_REFUSED,      /* it said no: reason */
+	PUBLISH_REFUSED,      /* it said no, or there is nothing to offer: reason */
 };
 
 struct publish_verdict {
@@ -41,6 +41,11 @@ void publisher_free(struct publisher *p);
 
 /* Takes a copy of the block. IO: the memfd could not be made (the wanted generation stays what it was). */
 enum err publisher_want(struct publisher *p, const struct table *t, size_t bytes) MUST_CHECK;
+/*
+ * What should be there cannot be made, for this reason (the end of a sentence). What was wanted before is not offered
+ * any more, and the verdict is REFUSED until something else is wanted; what the data plane serves stays.
+ */
+void publisher_refuse(struct publisher *p, uint64_t resource_version, const char *reason);
 const struct publish_verdict *publisher_push(struct publisher *p, unsigned deadline_ms);
 const struct publish_verdict *publisher_verdict(const struct publisher *p);
 

@@ -425,7 +425,7 @@ enum err status_compute(const struct model *m, const struct publish_verdict *v, 
 	s.writer.now = now;
 	if (s.writer.doc == NULL)
 		return ERR_NO_MEMORY;
-	snprintf(s.refused, sizeof(s.refused), "The data plane refused the configuration: %s.", v->reason);
+	snprintf(s.refused, sizeof(s.refused), "The configuration was refused: %s.", v->reason);
 	e = compute(&s);
 	yyjson_mut_doc_free(s.writer.doc);
 	if (e != OK)

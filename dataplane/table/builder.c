@@ -1,8 +1,11 @@
 /*
  * Building a generation. One buffer that doubles, and a set of the texts that are already in it.
  *
- * Used by control and by tests, never by workers: memory comes from malloc, and running out of it, or a block of
- * more than 2 GiB, stops the program (the store of a machine cannot hold that many objects).
+ * Used by control and by tests, never by workers: memory comes from malloc, and running out of it stops the program.
+ *
+ * Admitted objects can ask for a block that is larger than the data plane takes (lists are
+ * not shared between rules). That is no reason to stop: what does not fit is left out, the builder remembers it, and
+ * builder_finish() says so. Callers need not look before.
  */
 #include "table/builder.h"
 
@@ -16,12 +19,11 @@
 #include "base/check.h"
 #include "table/table.h"
 
-#define BUILDER_BYTES_MAX (UINT64_C(1) << 31)
-
 struct builder {
 	char *block;
 	size_t bytes;
 	size_t room;
+	bool full;                 /* something did not fit; stays */
 	struct table_text *texts;  /* a set: open addressing, len 0 is empty, at most half full */
 	size_t texts_n;
 	size_t texts_room;         /* a power of two */
@@ -50,12 +52,14 @@ void builder_free(struct builder *b)
 	free(b);
 }
 
-/* Room for n bytes at an aligned offset; what lies between is 0, so that equal calls give equal bytes. */
+/* Room for n bytes at an aligned offset; what lies between is 0, so that equal calls give equal bytes. When full: 0. */
 static uint32_t append(struct builder *b, const void *bytes, size_t n, size_t align)
 {
 	const size_t at = (b->bytes + align - 1) & ~(align - 1);
 
-	CHECK(at + n <= BUILDER_BYTES_MAX);
+	b->full |= at > TABLE_BYTES_MAX || n > TABLE_BYTES_MAX - at;
+	if (b->full)
+		return 0;
 	if (at + n > b->room) {
 		size_t room = b->room;
 
@@ -79,10 +83,16 @@ uint32_t builder_put(struct builder *b, const void *bytes, size_t n)
 
 struct table_list builder_list(struct builder *b, const void *items, size_t item_bytes, size_t n)
 {
+	struct table_list list = {0};
+
 	if (n == 0)
-		return (struct table_list){0};
-	CHECK(n <= BUILDER_BYTES_MAX / item_bytes);
-	return (struct table_list){.at = builder_put(b, items, item_bytes * n), .n = (uint32_t)n};
+		return list;
+	b->full |= n > TABLE_BYTES_MAX / item_bytes;
+	if (b->full)
+		return list;
+	list.at = builder_put(b, items, item_bytes * n);
+	list.n = b->full ? 0 : (uint32_t)n;
+	return list;
 }
 
 /* The slot of a text: where it is, or where it belongs. */
@@ -123,8 +133,11 @@ struct table_text builder_text(struct builder *b, const char *text, size_t len)
 		grow_texts(b);
 	x = slot_of(b, text, len);
 	if (x->len == 0) {
-		x->at = append(b, text, len, 1);
-		x->len = (uint32_t)len;
+		const uint32_t at = append(b, text, len, 1);
+
+		if (b->full)
+			return (struct table_text){0};
+		*x = (struct table_text){.at = at, .len = (uint32_t)len};
 		b->texts_n++;
 	}
 	return *x;
@@ -151,7 +164,7 @@ struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const 
 		slots[at] = (struct table_slot){.hash = hashes[i], .value = values[i]};
 	}
 	index.at = builder_put(b, slots, slots_n * sizeof(*slots));
-	index.slots_n = (uint32_t)slots_n;
+	index.slots_n = b->full ? 0 : (uint32_t)slots_n;
 	free(slots);
 	return index;
 }
@@ -173,6 +186,8 @@ enum err builder_finish(struct builder *b, const struct table **block, size_t *b
 	struct table *t;
 
 	append(b, NULL, 0, TABLE_ALIGN);
+	if (b->full)
+		return ERR_LIMIT;
 	t = builder_root(b);
 	t->magic = TABLE_MAGIC;
 	t->format = TABLE_FORMAT;

@@ -18,7 +18,10 @@ struct builder;
 struct builder *builder_new(void);
 void builder_free(struct builder *b);
 
-/* Each returns where it put what; aligned to TABLE_ALIGN, but for texts, of which equal ones are put once. */
+/*
+ * Each returns where it put what; aligned to TABLE_ALIGN, but for texts, of which equal ones are put once. What would
+ * make the block larger than TABLE_BYTES_MAX, and all that comes after it, is not put: the answer is 0, or empty.
+ */
 uint32_t builder_put(struct builder *b, const void *bytes, size_t n);
 struct table_list builder_list(struct builder *b, const void *items, size_t item_bytes, size_t n);
 struct table_text builder_text(struct builder *b, const char *text, size_t len);
@@ -26,7 +29,7 @@ struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const 
 void *builder_at(struct builder *b, uint32_t offset);
 struct table *builder_root(struct builder *b);
 
-/* Fills sizes, content and checksum; *block is owned by the builder. */
+/* Fills sizes, content and checksum; *block is owned by the builder. LIMIT: something did not fit. */
 enum err builder_finish(struct builder *b, const struct table **block, size_t *bytes) MUST_CHECK;
 
 #endif

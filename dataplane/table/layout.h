@@ -19,6 +19,7 @@
 
 enum { TABLE_FORMAT = 1, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
 #define TABLE_MAGIC UINT64_C(0x454c424143554c53) /* "SLUCABLE" */
+enum { TABLE_BYTES_MAX = 1 << 30 }; /* the largest block that is built, and that the data plane takes */
 
 struct table_text {  /* bytes */
 	uint32_t at;

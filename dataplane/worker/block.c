@@ -30,7 +30,7 @@ enum err block_open(int memfd, const struct table **t, char why[static BLOCK_WHY
 
 	if (seals < 0 || (seals & SEALS) != SEALS)
 		return refuse(why, ERR_INVALID, "the block is not sealed against writing, shrinking and growing");
-	if (fstat(memfd, &st) < 0 || st.st_size < (off_t)sizeof(struct table) || st.st_size > BLOCK_BYTES_MAX)
+	if (fstat(memfd, &st) < 0 || st.st_size < (off_t)sizeof(struct table) || st.st_size > TABLE_BYTES_MAX)
 		return refuse(why, ERR_TABLE_BOUNDS, "the block's size is out of range");
 	block = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, memfd, 0);
 	if (block == MAP_FAILED)

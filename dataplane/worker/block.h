@@ -11,7 +11,6 @@
 #include "table/table.h"
 
 enum { BLOCK_WHY_MAX = 256 };
-enum { BLOCK_BYTES_MAX = 1 << 30 };
 
 /* Maps and verifies; the descriptor stays the caller's. */
 enum err block_open(int memfd, const struct table **t, char why[static BLOCK_WHY_MAX]) MUST_CHECK;

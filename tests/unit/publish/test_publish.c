@@ -299,6 +299,33 @@ static void test_refused(void **state)
 	plane_stop(&s->plane);
 }
 
+/* What could not be made is told as refused; what is served stays, and what is wanted next is looked at anew. */
+static void test_not_made(void **state)
+{
+	struct stage *s = *state;
+	const struct publish_verdict *v;
+
+	publisher_refuse(s->publisher, 6, "too large");
+	assert_int_equal(publisher_push(s->publisher, TIMEOUT_MS)->state, PUBLISH_REFUSED);
+	plane_start(&s->plane);
+	want(s->publisher, 1, 7);
+	assert_int_equal(publisher_push(s->publisher, TIMEOUT_MS)->state, PUBLISH_LIVE);
+	publisher_refuse(s->publisher, 8, "too large");
+	v = publisher_push(s->publisher, TIMEOUT_MS);
+	assert_int_equal(v->state, PUBLISH_REFUSED);
+	assert_string_equal(v->reason, "too large");
+	assert_int_equal(v->resource_version, 8);
+	assert_int_equal(v->live_version, 7);
+	/* Back to what is there already: live again without a word. */
+	want(s->publisher, 1, 9);
+	v = publisher_push(s->publisher, TIMEOUT_MS);
+	assert_int_equal(v->state, PUBLISH_LIVE);
+	assert_string_equal(v->reason, "");
+	assert_int_equal(v->live_version, 9);
+	assert_int_equal(s->plane.publishes, 1);
+	plane_stop(&s->plane);
+}
+
 /* Before there is a Machine there is nothing that a data plane could start with. */
 static void test_no_ports(void **state)
 {
@@ -332,7 +359,7 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_nothing_wanted), TEST(test_first), TEST(test_equal_content), TEST(test_found_there),
-		TEST(test_restart), TEST(test_refused), TEST(test_no_ports), TEST(test_silent),
+		TEST(test_restart), TEST(test_refused), TEST(test_no_ports), TEST(test_not_made), TEST(test_silent),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

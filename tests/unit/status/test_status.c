@@ -204,7 +204,7 @@ static void test_verdicts(void **state)
 	s = settle(s, &refused, "2026-02-04T00:00:00Z");
 	assert_string_equal(shown(gateway_conditions(s), "Programmed"), "False/Invalid 3 2026-02-04T00:00:00Z");
 	assert_string_equal(doc_str(condition(gateway_conditions(s), "Programmed"), "message"),
-	                    "The data plane refused the configuration: too many.");
+	                    "The configuration was refused: too many.");
 	assert_string_equal(shown(doc_get(listener(s, 0), "conditions"), "Programmed"),
 			    "False/Invalid 3 2026-02-04T00:00:00Z");
 	snapshot_put(s);

@@ -170,6 +170,37 @@ static void test_builder_texts_and_growth(void **state)
 	builder_free(b);
 }
 
+/* What does not fit is not put, and not forgotten: nothing that fits later makes the block whole again. */
+static void test_builder_full(void **state)
+{
+	static const struct { const char *name; size_t item_bytes, n; } cases[] = {
+		{"one byte too many", 1, TABLE_BYTES_MAX - sizeof(struct table) + 1},
+		{"as large as a block", 1, TABLE_BYTES_MAX},
+		{"many items", 1 << 12, (1 << 18) + 1},
+		{"a product beyond 64 bits", 1 << 12, SIZE_MAX / 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct builder *b = builder_new();
+		const uint32_t hash = 1, value = 2;
+		const struct table *t = NULL;
+		size_t bytes;
+
+		/* It is refused for its size, before a byte is read. */
+		if (builder_list(b, "", cases[i].item_bytes, cases[i].n).n != 0)
+			fail_msg("%s: was put", cases[i].name);
+		assert_int_equal(builder_put(b, "x", 1), 0);
+		assert_int_equal(builder_list(b, "x", 1, 1).n, 0);
+		assert_int_equal(builder_text(b, "text", 4).len, 0);
+		assert_int_equal(builder_hash(b, &hash, &value, 1).slots_n, 0);
+		if (builder_finish(b, &t, &bytes) != ERR_LIMIT)
+			fail_msg("%s: was finished", cases[i].name);
+		assert_null(t);
+		builder_free(b);
+	}
+}
+
 /* A large index: everything in it is found, and it is not overfull. */
 static void test_hash_sizes(void **state)
 {
@@ -391,6 +422,7 @@ int main(void)
 		cmocka_unit_test(test_clusters_and_edges),
 		cmocka_unit_test(test_deterministic),
 		cmocka_unit_test(test_builder_texts_and_growth),
+		cmocka_unit_test(test_builder_full),
 		cmocka_unit_test(test_hash_sizes),
 		cmocka_unit_test(test_verifier_refuses),
 		cmocka_unit_test(test_verifier_checksum_and_size),
