@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -109,20 +110,88 @@ static enum err sync_directory(const char *path)
 	return e;
 }
 
-enum err block_save(const char *state_dir, const struct table *t)
+/* Written beside it and renamed: a crash leaves the old file or the new one. */
+static enum err replace(const char *state_dir, const char *name, const char *bytes, size_t n)
 {
 	char path[4096], new_path[4096];
 	enum err e;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/generation", state_dir);
-	snprintf(new_path, sizeof(new_path), "%s/generation.new", state_dir);
+	snprintf(path, sizeof(path), "%s/%s", state_dir, name);
+	snprintf(new_path, sizeof(new_path), "%s/%s.new", state_dir, name);
 	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return ERR_IO;
-	e = write_all(fd, (const char *)t, t->bytes);
+	e = write_all(fd, bytes, n);
 	close(fd);
 	if (!e && rename(new_path, path) < 0)
 		e = ERR_IO;
 	return e ? e : sync_directory(state_dir);
+}
+
+enum err block_save(const char *state_dir, const struct table *t)
+{
+	return replace(state_dir, "generation", (const char *)t, t->bytes);
+}
+
+/* ---- a machine on trial ---- */
+
+enum err block_keep(const char *state_dir, const struct table *t)
+{
+	return replace(state_dir, "generation.good", (const char *)t, t->bytes);
+}
+
+enum err block_restore(const char *state_dir)
+{
+	char good[4096], path[4096];
+
+	snprintf(good, sizeof(good), "%s/generation.good", state_dir);
+	snprintf(path, sizeof(path), "%s/generation", state_dir);
+	if (rename(good, path) < 0)
+		return errno == ENOENT ? ERR_NOT_FOUND : ERR_IO;
+	return sync_directory(state_dir);
+}
+
+static bool drop(const char *state_dir, const char *name)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/%s", state_dir, name);
+	return unlink(path) == 0;
+}
+
+bool block_settle(const char *state_dir)
+{
+	return drop(state_dir, "generation.good");
+}
+
+enum err block_blame(const char *state_dir, const struct block_blame *b)
+{
+	char line[BLOCK_WHY_MAX + 32];
+	int n = snprintf(line, sizeof(line), "%016" PRIx64 " %s\n", b->machine, b->why);
+
+	return replace(state_dir, "generation.bad", line, (size_t)n);
+}
+
+/* Not readable is as good as not there: the machine is tried once more. */
+struct block_blame block_blamed(const char *state_dir)
+{
+	struct block_blame b = {0};
+	char path[4096];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/generation.bad", state_dir);
+	f = fopen(path, "re");
+	if (!f)
+		return b;
+	if (fscanf(f, "%16" SCNx64 " %255[^\n]", &b.machine, b.why) != 2)
+		b = (struct block_blame){0};
+	static_assert(BLOCK_WHY_MAX == 256, "the format above");
+	fclose(f);
+	return b;
+}
+
+void block_forgive(const char *state_dir)
+{
+	(void)drop(state_dir, "generation.bad");
 }

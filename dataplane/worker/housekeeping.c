@@ -6,6 +6,10 @@
  *   RUNNING --SIGTERM--> drain --> the end
  *   RUNNING --a generation with another machine section--> saved, drained shortly --> the program starts itself anew
  *
+ * EAL starts once per process, so another machine section can only be tried by leaving the one that runs. What runs
+ * is kept (worker/block.h) until the new one runs; when that FAILED, the program goes back to what was kept and refuses
+ * the failed machine with the reason of its failure, until it is stopped or yet another machine has started.
+ *
  * One thread, one loop: serve the desk (which waits), drain the logs, free generations, save the newest, look at
  * heartbeats. A publish is answered as soon as the pointer is swapped; saving follows, because a disk may be slow and
  * control asks after a restart which generation is there.
@@ -68,10 +72,13 @@ struct house {
 	struct counters *counters;
 	struct scribe *scribe;
 	const struct table *unsaved;     /* newest that is not in the state directory yet */
+	int64_t save_again_ms;           /* the last try to save it failed; 0: it did not */
 	bool restart;
 	bool failed;                     /* the start did not work: failed_content is what was tried, why the reason */
 	uint64_t failed_content;
+	uint64_t failed_machine;         /* its digest */
 	char why[MACHINE_WHY_MAX];
+	struct block_blame bad;          /* a machine that did not start, in an earlier life of this process */
 	int64_t watched_ms;
 	struct watched watched[LIMIT_workers];
 	bool hung[LIMIT_workers];
@@ -96,14 +103,26 @@ static void on_free(void *arg, const struct table *t)
 	block_close(t);
 }
 
-static void save(struct house *h)
+static void save_now(struct house *h)
 {
 	if (!h->unsaved)
 		return;
-	if (block_save(h->o->state_dir, h->unsaved))
-		fprintf(stderr, "dataplane: %s: the generation cannot be saved: %s\n", h->o->state_dir,
-		        strerror(errno));
-	h->unsaved = NULL;
+	if (!block_save(h->o->state_dir, h->unsaved)) {
+		h->unsaved = NULL;
+		h->save_again_ms = 0;
+		return;
+	}
+	if (h->save_again_ms == 0)
+		fprintf(stderr, "dataplane: %s: the generation cannot be saved, it is tried again: %s\n",
+		        h->o->state_dir, strerror(errno));
+	h->save_again_ms = now_ms() + RETRY_MS;
+}
+
+/* A disk that is full may be emptied: what could not be saved stays unsaved, and is tried again every second. */
+static void save(struct house *h)
+{
+	if (h->save_again_ms == 0 || now_ms() >= h->save_again_ms)
+		save_now(h);
 }
 
 static enum err take(struct house *h, const struct table *t, char why[static BLOCK_WHY_MAX])
@@ -119,18 +138,65 @@ static enum err take(struct house *h, const struct table *t, char why[static BLO
 
 static enum err start(struct house *h, const struct table *t);
 
+/* What is known to fail is not tried again: a try costs every connection. */
+static bool known_to_fail(const struct house *h, const struct table *t, char why[static BLOCK_WHY_MAX])
+{
+	if (h->failed && t->content == h->failed_content)
+		memcpy(why, h->why, BLOCK_WHY_MAX);
+	else if (h->bad.why[0] && machine_digest(t) == h->bad.machine)
+		memcpy(why, h->bad.why, BLOCK_WHY_MAX);
+	else
+		return false;
+	return true;
+}
+
+/* Kept is what runs, not the file: that may be older, or not be there, when the disk was full. */
+static enum err save_both(struct house *h, const struct table *t)
+{
+	enum err e = h->gateway ? block_keep(h->o->state_dir, gateway_table(h->gateway)) : OK;
+	int why;
+
+	if (!e)
+		e = block_save(h->o->state_dir, t);
+	if (!e)
+		return OK;
+	why = errno;
+	(void)block_settle(h->o->state_dir); /* no trial: a kept one would only grow old */
+	errno = why;
+	return e;
+}
+
 /* For the next life of this process: what cannot be taken over by this one. */
 static enum err save_for_restart(struct house *h, const struct table *t, char why[static BLOCK_WHY_MAX])
 {
-	enum err e = ERR_INVALID;
+	enum err e;
 
-	if (h->failed && t->content == h->failed_content)
-		memcpy(why, h->why, BLOCK_WHY_MAX);
-	else if ((e = block_save(h->o->state_dir, t)))
+	if (known_to_fail(h, t, why))
+		return ERR_INVALID;
+	e = machine_check(t, why);
+	if (e)
+		return e;
+	e = save_both(h, t);
+	if (e) {
 		snprintf(why, BLOCK_WHY_MAX, "a restart is needed, but the generation cannot be saved: %s",
 		         strerror(errno));
-	else
-		h->restart = true;
+		return e;
+	}
+	h->unsaved = NULL; /* it is kept; saved now it would replace the new one */
+	h->restart = true;
+	return OK;
+}
+
+static enum err start_first(struct house *h, const struct table *t, char why[static BLOCK_WHY_MAX])
+{
+	enum err e = machine_check(t, why);
+
+	if (e) {
+		block_close(t);
+		return e;
+	}
+	e = start(h, t);
+	memcpy(why, h->why, BLOCK_WHY_MAX);
 	return e;
 }
 
@@ -146,11 +212,8 @@ static enum err publish(struct house *h, int memfd, char why[static BLOCK_WHY_MA
 	e = block_open(memfd, &t, why);
 	if (e)
 		return e;
-	if (!h->gateway && !h->failed) {
-		e = start(h, t);
-		memcpy(why, h->why, BLOCK_WHY_MAX);
-		return e;
-	}
+	if (!h->gateway && !h->failed)
+		return start_first(h, t, why);
 	if (h->gateway && machine_serves(&h->machine, t)) {
 		e = take(h, t, why);
 		if (e)
@@ -271,6 +334,7 @@ static enum err start(struct house *h, const struct table *t)
 	enum err e = machine_start(&h->machine, t, &h->o->machine, h->why);
 
 	h->failed_content = t->content;
+	h->failed_machine = machine_digest(t);
 	if (!e)
 		e = make_gateway(h);
 	if (!e)
@@ -288,17 +352,45 @@ static enum err start(struct house *h, const struct table *t)
 	return OK;
 }
 
+/* The machine on trial did not start: back to the generation that ran before it, if there is one. */
+static void go_back(struct house *h)
+{
+	struct block_blame bad = {.machine = h->failed_machine};
+
+	if (block_restore(h->o->state_dir))
+		return;
+	snprintf(bad.why, sizeof(bad.why), "this machine did not start, the one before it runs on: %.190s", h->why);
+	if (block_blame(h->o->state_dir, &bad))
+		fprintf(stderr, "dataplane: %s: generation.bad: %s\n", h->o->state_dir, strerror(errno));
+	fprintf(stderr, "dataplane: going back to the last good generation\n");
+	h->restart = true;
+}
+
+static void on_started(struct house *h)
+{
+	h->unsaved = NULL; /* it came from there */
+	if (!block_settle(h->o->state_dir))
+		return;
+	/* Another machine was on trial and runs: what failed before may be asked for again. */
+	block_forgive(h->o->state_dir);
+	h->bad = (struct block_blame){0};
+}
+
 static void start_from_state(struct house *h)
 {
 	const struct table *t;
 	enum err e = block_load(h->o->state_dir, &t, h->why);
 
-	if (!e && start(h, t) == OK)
-		h->unsaved = NULL; /* it came from there */
 	if (e && e != ERR_NOT_FOUND)
 		fprintf(stderr, "dataplane: the saved generation is not used: %s\n", h->why);
+	if (e && block_restore(h->o->state_dir) == OK)
+		e = block_load(h->o->state_dir, &t, h->why);
 	if (e)
 		fprintf(stderr, "dataplane: waiting for the first generation\n");
+	else if (start(h, t) == OK)
+		on_started(h);
+	else
+		go_back(h);
 }
 
 /* ---- running ---- */
@@ -386,7 +478,7 @@ static void end(struct house *h)
 	threads_stop(h->threads);
 	profile_write();
 	write_logs(h);
-	save(h);
+	save_now(h);
 	gateway_free(h->gateway);
 	threads_free(h->threads);
 	machine_stop(&h->machine);
@@ -396,6 +488,7 @@ static enum housekeeping_end live(struct house *h, volatile sig_atomic_t *stop)
 {
 	int64_t retry_ms;
 
+	h->bad = block_blamed(h->o->state_dir);
 	start_from_state(h);
 	while (!h->gateway && !h->failed && !*stop)
 		desk_serve(&h->desk, WATCH_EVERY_MS);
@@ -427,6 +520,9 @@ enum housekeeping_end housekeeping_run(const struct housekeeping_options *o, vol
 		fprintf(stderr, "dataplane: %s: %s\n", o->access_log, strerror(errno));
 	else if (!desk_open(&h->desk, o->run_dir, answer, h)) {
 		how = live(h, stop);
+		/* Who stops the program and starts it again may have repaired what was wrong. */
+		if (how == HOUSEKEEPING_STOPPED)
+			block_forgive(o->state_dir);
 		desk_close(&h->desk);
 	}
 	if (h->scribe && scribe_lost(h->scribe))

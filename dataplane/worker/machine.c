@@ -14,6 +14,7 @@
 #include "worker/machine.h"
 
 #include <errno.h>
+#include <net/if.h>
 #include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -134,6 +135,62 @@ bool machine_serves(const struct machine *m, const struct table *t)
 		    strcmp(other.names[p], m->names[p]) != 0)
 			return false;
 	return true;
+}
+
+static uint64_t mix(uint64_t digest, const void *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		digest = (digest ^ ((const uint8_t *)bytes)[i]) * UINT64_C(0x100000001b3);
+	return digest;
+}
+
+/* FNV-1a: it tells machines of one box apart, nobody attacks it. */
+uint64_t machine_digest(const struct table *t)
+{
+	uint64_t digest = UINT64_C(0xcbf29ce484222325);
+	char why[MACHINE_WHY_MAX];
+	struct machine m;
+
+	if (read_machine(&m, t, why))
+		return t->content;
+	digest = mix(digest, &m.workers, sizeof(m.workers));
+	digest = mix(digest, &m.ports_n, sizeof(m.ports_n));
+	digest = mix(digest, m.mtus, sizeof(m.mtus));
+	for (uint16_t p = 0; p < m.ports_n; p++) {
+		digest = mix(digest, m.names[p], strlen(m.names[p]) + 1);
+		digest = mix(digest, m.devices[p], strlen(m.devices[p]) + 1);
+	}
+	return digest;
+}
+
+/* The most frequent mistake, seen before anything is stopped for it. */
+static bool has_interface(const char *device)
+{
+	const char *at = strstr(device, ",iface=");
+	char name[IF_NAMESIZE];
+	size_t n;
+
+	if (strncmp(device, "net_af_packet", 13) != 0 || !at)
+		return true;
+	at += strlen(",iface=");
+	n = strcspn(at, ",");
+	if (n >= sizeof(name))
+		return false;
+	memcpy(name, at, n);
+	name[n] = '\0';
+	return if_nametoindex(name) != 0;
+}
+
+enum err machine_check(const struct table *t, char why[static MACHINE_WHY_MAX])
+{
+	struct machine m;
+	enum err e = read_machine(&m, t, why);
+
+	for (uint16_t p = 0; !e && p < m.ports_n; p++)
+		if (!has_interface(m.devices[p]))
+			e = refuse(why, ERR_INVALID, "port %s: device %.160s: there is no such interface", m.names[p],
+			           m.devices[p]);
+	return e;
 }
 
 /* ---- EAL ---- */

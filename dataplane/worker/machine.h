@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/limits.h"
@@ -40,5 +41,8 @@ enum err machine_start(struct machine *m, const struct table *t, const struct ma
                        char why[static MACHINE_WHY_MAX]) MUST_CHECK;
 void machine_stop(struct machine *m);
 bool machine_serves(const struct machine *m, const struct table *t);  /* the same workers, ports and devices */
+uint64_t machine_digest(const struct table *t);                       /* of workers, ports and devices */
+/* What can be known of a machine without starting it. */
+enum err machine_check(const struct table *t, char why[static MACHINE_WHY_MAX]) MUST_CHECK;
 
 #endif

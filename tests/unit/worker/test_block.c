@@ -11,6 +11,7 @@
 
 #include "tests/support/table_fixture.h"
 #include "worker/block.h"
+#include "worker/machine.h"
 
 static const struct fixture lab = {
 	.resource_version = 7,
@@ -114,11 +115,120 @@ static void test_state(void **state)
 	free(t);
 }
 
+static uint64_t version_in(const char *dir)
+{
+	char why[BLOCK_WHY_MAX];
+	const struct table *t;
+	uint64_t version = 0;
+
+	if (!block_load(dir, &t, why)) {
+		version = t->resource_version;
+		block_close(t);
+	}
+	return version;
+}
+
+/* The kept one comes back once, and only if the one on trial was not settled. */
+static void test_trial(void **state)
+{
+	static const struct fixture next = {
+		.resource_version = 8, .ports = {{.name = "typo"}}, .addresses = {{"198.18.0.1/24", 0, false}},
+	};
+	char dir[] = "/tmp/block-XXXXXX", command[64];
+	size_t bytes;
+	struct table *good = fixture_table(&lab, &bytes), *other = fixture_table(&next, &bytes);
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(block_restore(dir), ERR_NOT_FOUND);
+	for (unsigned settled = 0; settled < 2; settled++) {
+		assert_int_equal(block_keep(dir, good), OK);
+		assert_int_equal(block_save(dir, other), OK);
+		assert_int_equal(version_in(dir), 8);
+		if (settled)
+			assert_true(block_settle(dir));
+		assert_int_equal(block_restore(dir), settled ? ERR_NOT_FOUND : OK);
+		assert_int_equal(version_in(dir), settled ? 8 : 7);
+		assert_false(block_settle(dir));
+	}
+	assert_int_equal(block_keep("/nonexistent", good), ERR_IO);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+	free(good);
+	free(other);
+}
+
+static void test_blame(void **state)
+{
+	static const struct block_blame b = {0xfedcba9876543210, "port client: device net_x0 cannot be made"};
+	char dir[] = "/tmp/block-XXXXXX", path[64];
+	struct block_blame read = {0};
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	assert_string_equal(block_blamed(dir).why, "");
+	assert_int_equal(block_blame(dir, &b), OK);
+	read = block_blamed(dir);
+	assert_true(read.machine == b.machine);
+	assert_string_equal(read.why, b.why);
+	snprintf(path, sizeof(path), "%s/generation.bad", dir);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs("no digest", f);
+	fclose(f);
+	assert_string_equal(block_blamed(dir).why, "");
+	block_forgive(dir);
+	assert_int_equal(rmdir(dir), 0); /* nothing is left */
+}
+
+#define AF_PACKET(interface) "net_af_packet0,iface=" interface
+
+static const struct {
+	const char *name;
+	const char *device;
+	uint16_t workers;
+	bool accepted, same;     /* same: as the first row's machine */
+} machines[] = {
+	{"loopback", AF_PACKET("lo"), 1, true, true},
+	{"queues are ours", AF_PACKET("lo") ",qpairs=4", 1, true, true},
+	{"more workers", AF_PACKET("lo"), 2, true, false},
+	{"no interface", AF_PACKET("nonesuch0"), 1, false, false},
+	{"too long for one", AF_PACKET("an-interface-of-a-long-name"), 1, false, false},
+	{"not af_packet", "net_nonesuch0", 1, true, false},
+};
+
+static void test_machine(void **state)
+{
+	uint64_t first = 0;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(machines); i++) {
+		struct fixture f = {
+			.workers = machines[i].workers, .ports = {{"client", machines[i].device, 0}},
+			.addresses = {{"198.18.0.1/24", 0, false}},
+		};
+		char why[MACHINE_WHY_MAX] = "";
+		size_t bytes;
+		struct table *t = fixture_table(&f, &bytes);
+
+		first = i == 0 ? machine_digest(t) : first;
+		if (!machine_check(t, why) != machines[i].accepted || (why[0] == '\0') != machines[i].accepted)
+			fail_msg("%s: %s", machines[i].name, why);
+		if ((machine_digest(t) == first) != machines[i].same)
+			fail_msg("%s: digest", machines[i].name);
+		free(t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_open),
 		cmocka_unit_test(test_state),
+		cmocka_unit_test(test_trial),
+		cmocka_unit_test(test_blame),
+		cmocka_unit_test(test_machine),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
