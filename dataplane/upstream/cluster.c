@@ -6,6 +6,12 @@
  * connections are closed now, the others when their leases end, and the object is freed with its last connection.
  * Should it come back before that, it is the same object again.
  *
+ * Rows come in three sizes. One row of each size is a spare, which only a cluster may take that gives one of the same
+ * size back at once: so a comparison always gets a row at least as large as the smaller of what the cluster has and
+ * what it needs, and a cluster that works is never left without. There is a small row for every cluster; when those of
+ * a larger size are all taken, the cluster works with the endpoints that fit into a smaller one, until a later
+ * generation finds room.
+ *
  * A new row starts at a random point of its round, so that workers do not pick the same endpoints in step.
  */
 #include "base/check.h"
@@ -20,7 +26,11 @@
 enum { SWEEP_CLUSTERS = 64, ADVANCE_MAX = 32 };
 
 static const uint32_t row_room[ROWS] = {8, 64, LIMIT_cluster_endpoints};
-static const uint32_t row_count[ROWS] = {LIMIT_upstream_clusters, 1024, 64};
+static const uint32_t row_count[ROWS] = {LIMIT_upstream_clusters, LIMIT_cluster_rows_medium,
+                                         LIMIT_cluster_rows_large};
+/* What is counted when none is free; a small one never is missing. */
+static const enum counter row_limit[ROWS] = {C_limit_upstream_clusters, C_limit_cluster_rows_medium,
+                                             C_limit_cluster_rows_large};
 
 /* ---- index by id ---- */
 
@@ -58,18 +68,31 @@ static void free_row(struct upstream *u, struct cluster *c)
 	c->row_n = 0;
 }
 
-/* A row for up to n endpoints, or for as many as there is room for. */
-static struct balance_endpoint *new_row(struct upstream *u, uint32_t n, uint8_t *class)
+/* The last one of a size is the spare. */
+static bool row_free(const struct upstream *u, const struct cluster *c, unsigned class)
 {
-	for (uint8_t i = 0; i < ROWS; i++) {
-		struct balance_endpoint *row = n <= row_room[i] || i == ROWS - 1 ? pool_get(&u->rows[i]) : NULL;
+	CHECK(u->rows[class].free_n > 0);
+	return u->rows[class].free_n > 1 || (c->row != NULL && c->row_class == class);
+}
 
-		if (row != NULL) {
-			*class = i;
-			return row;
-		}
+/* The size that fits n endpoints best, else the next larger one, else the largest smaller one. */
+static uint8_t choose_row(struct upstream *u, const struct cluster *c, uint32_t n)
+{
+	unsigned wanted = 0, class;
+
+	while (wanted < ROWS - 1 && n > row_room[wanted])
+		wanted++;
+	for (class = wanted; class < ROWS; class++) {
+		if (row_free(u, c, class))
+			break;
 	}
-	return NULL;
+	if (class != wanted)
+		count(u->shard->counters, row_limit[wanted]);
+	if (class == ROWS) {
+		for (class = wanted; class > 0 && !row_free(u, c, class); class--)
+			;
+	}
+	return (uint8_t)class;
 }
 
 static struct endpoint **endpoints_of(struct balance_endpoint *row, uint8_t class)
@@ -226,19 +249,19 @@ static void fill_row(struct upstream *u, struct cluster *c, const struct table_e
 static void replace_row(struct upstream *u, struct cluster *c, const struct table_endpoint *from, uint32_t n)
 {
 	const bool fresh = c->row_n == 0;
-	uint8_t class = 0;
-	struct balance_endpoint *row = n > 0 ? new_row(u, n, &class) : NULL;
+	struct balance_endpoint *row;
+	uint8_t class;
 
-	if (n > 0 && row == NULL)
-		count(u->shard->counters, C_limit_cluster_endpoints);
-	if (row == NULL) {
+	if (n == 0) {
 		free_row(u, c);
 		return;
 	}
-	if (n > row_room[class]) {
+	if (n > LIMIT_cluster_endpoints)
 		count(u->shard->counters, C_limit_cluster_endpoints);
-		n = row_room[class];
-	}
+	class = choose_row(u, c, n);
+	row = pool_get(&u->rows[class]);
+	CHECK(row != NULL);
+	n = n < row_room[class] ? n : row_room[class];
 	fill_row(u, c, from, n, row, class);
 	if (c->row_n == 0)
 		free_row(u, c);
@@ -345,7 +368,7 @@ struct upstream *upstream_new(struct shard *s, struct http *h)
 	pool_init(&u->leases, "leases", sizeof(struct lease), LIMIT_exchanges);
 	for (unsigned i = 0; i < ROWS; i++)
 		pool_init(&u->rows[i], "balancer rows",
-		          row_room[i] * (sizeof(struct balance_endpoint) + sizeof(struct endpoint *)), row_count[i]);
+		          row_room[i] * (sizeof(struct balance_endpoint) + sizeof(struct endpoint *)), row_count[i] + 1);
 	u->cluster_buckets = boot_memory(LIMIT_upstream_clusters, sizeof(struct cluster *));
 	u->endpoint_buckets = boot_memory(LIMIT_upstream_endpoints, sizeof(struct endpoint *));
 	TAILQ_INIT(&u->idle);

@@ -3,6 +3,7 @@
 
 #include "tests/support/http_double.h"
 #include "tests/support/table_fixture.h"
+#include "upstream/private.h"
 #include "upstream/upstream.h"
 
 static const struct fixture two = {
@@ -489,6 +490,94 @@ static void test_any_order(void **state)
 	}
 }
 
+/* ---- rows ---- */
+
+#define FIVE(a) {a "1", 80}, {a "2", 80}, {a "3", 80}, {a "4", 80}, {a "5", 80}
+
+static const struct fixture five = {.clusters = {{.name = "web", .endpoints = {FIVE("10.0.1.")}}}};
+static const struct fixture ten = {.clusters = {{.name = "web", .endpoints = {FIVE("10.0.1."), FIVE("10.0.2.")}}}};
+static const struct fixture fifteen = {
+	.clusters = {{.name = "web", .endpoints = {FIVE("10.0.1."), FIVE("10.0.2."), FIVE("10.0.3.")}}},
+};
+
+enum { MEDIUM = 1, LARGE = 2 };
+
+/* What other clusters take when they want as much as they can get: all but the spare. */
+static void take_rows(unsigned class)
+{
+	while (u->rows[class].free_n > 1)
+		assert_non_null(pool_get(&u->rows[class]));
+}
+
+/* The endpoints in use after the tables changed. */
+static uint32_t row_after(const struct fixture *f)
+{
+	const struct cluster *c;
+
+	use(f);
+	upstream_apply(u);
+	c = cluster_find(u, fixture_cluster_id("web"));
+	assert_non_null(c);
+	return c->row_n;
+}
+
+static void test_rows_run_out(void **state)
+{
+	static const struct {
+		const char *name;
+		const struct fixture *before, *after; /* the rows are taken between them */
+		bool medium_taken, large_taken;
+		uint32_t used, counted;
+	} cases[] = {
+		{"new, all free", NULL, &ten, false, false, 10, 0},
+		{"new, a larger one is free", NULL, &ten, true, false, 10, 1},
+		{"new, only small ones are free", NULL, &ten, true, true, 8, 1},
+		{"small one needs no other", NULL, &five, true, true, 5, 0},
+		{"grows, a larger one is free", &five, &ten, true, false, 10, 1},
+		{"grows, only small ones are free", &five, &ten, true, true, 8, 1},
+		{"grows within what it has", &ten, &fifteen, true, true, 15, 0},
+		{"shrinks within what it has", &fifteen, &ten, true, true, 10, 0},
+		{"shrinks to a small one", &ten, &five, true, true, 5, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t used;
+
+		teardown(state);
+		setup(state);
+		if (cases[i].before != NULL)
+			row_after(cases[i].before);
+		if (cases[i].medium_taken)
+			take_rows(MEDIUM);
+		if (cases[i].large_taken)
+			take_rows(LARGE);
+		used = row_after(cases[i].after);
+		if (used != cases[i].used || dbl.counters.cell[C_limit_cluster_rows_medium] != cases[i].counted)
+			fail_msg("%s: %u endpoints used", cases[i].name, used);
+		for (unsigned class = 0; class < ROWS; class++)
+			assert_true(u->rows[class].free_n > 0);
+	}
+}
+
+/* The cluster that got less than it wanted serves, and gets the rest with the next generation that finds room. */
+static void test_rows_come_back(void **state)
+{
+	struct balance_endpoint *other;
+	struct user a;
+
+	(void)state;
+	other = pool_get(&u->rows[MEDIUM]);
+	take_rows(MEDIUM);
+	take_rows(LARGE);
+	assert_int_equal(row_after(&ten), 8);
+	assert_int_equal(lease(&a, "web", false), OK);
+	open_all();
+	exchange(&a);
+	assert_int_equal(row_after(&ten), 8);
+	pool_put(&u->rows[MEDIUM], other);
+	assert_int_equal(row_after(&ten), 10);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -507,6 +596,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_endpoint_gone_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_apply_keeps_pools, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_weights_change, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rows_run_out, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rows_come_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_any_order, setup, teardown),
 	};
 
