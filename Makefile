@@ -55,7 +55,9 @@ LDFLAGS_ALL := $(ldflavour_$(FLAVOUR)) -fuse-ld=lld $(LDFLAGS)
 
 # DPDK is linked statically, only the parts we use (drivers are constructors: they need --whole-archive).
 dpdk_parts := log kvargs telemetry eal ring rcu mempool mempool_ring mbuf net meter ethdev hash pci bus_pci bus_vdev \
-              cmdline timer gso net_af_packet net_memif net_ring net_tap
+              cmdline timer gso security cryptodev \
+              net_af_packet net_memif net_ring net_virtio \
+              net_e1000 net_igc net_ixgbe net_i40e common_iavf net_iavf net_ice net_vmxnet3
 dpdk_libs := -Wl,--whole-archive $(foreach p,$(dpdk_parts),-l:librte_$(p).a) -Wl,--no-whole-archive
 libs_dataplane := -l:libllhttp.a -lxxhash -lyyjson $(dpdk_libs) -lnuma -lm -lpthread -ldl
 libs_control   := -llmdb -lyyjson -lxxhash -lcrypto -lpthread

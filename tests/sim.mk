@@ -1,4 +1,4 @@
-#: make sim            the simulator, SEEDS=N seeds (default 200) in both flavours' objects, and generation swaps
+#: make sim            the simulator, SEEDS=N seeds (default 200), and generation swaps (make sim-asan: under ASan+UBSan)
 #: make sim-faults     every planted fault must be found within 1,000 seeds
 SEEDS ?= 200
 FIRST ?= 1

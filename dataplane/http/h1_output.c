@@ -191,11 +191,8 @@ static bool send_body(struct http_stream *s, struct slice body)
 		return true;
 	}
 	s->want_writable = true;
-	if (!room_for(c, body.len)) {
-		if (FAULT(double_free))
-			slice_free(&body);
+	if (!room_for(c, body.len))
 		return false;
-	}
 	if (c->tx == TX_CHUNKED && !begin_chunk(c, body.len))
 		return false;
 	if (!tls_send(c->tls, body))

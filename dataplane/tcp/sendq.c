@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 
 static_assert(sizeof(struct sendq_chunk) == 128, "two cache lines");
 
@@ -40,6 +41,8 @@ static void pop(struct sendq *q, struct pool *chunks)
 		q->at_i++;
 		q->at_off = 0;
 	}
+	if (FAULT(double_free))
+		rte_pktmbuf_free_seg(chunk->s[q->first_i].m);
 	slice_free(&chunk->s[q->first_i]);
 	q->first_i++;
 	q->slices--;

@@ -105,6 +105,10 @@ def changes_cost_nothing(lab):
     seen = json.loads(out)
     expect_equal((seen["failures"], seen["closed"]), (0, 0), f"failures {seen}")
     expect(seen["requests"] > 50 * seconds, str(seen))
+    weights = (1 + APPLIES % 7, 1 + APPLIES % 5)
+    heads = lab.curl("-D", "-", "-o", "/dev/null", "http://198.18.0.22/stable?n=[1-300]").lower()
+    share = heads.count("x-backend: echo1") / 300
+    expect(abs(share - weights[0] / sum(weights)) < 0.1, f"echo1 got {share:.2f} of the requests at weights {weights}")
     after = lab.stats()
     expect(after["exchanges_cut"] == before["exchanges_cut"], "exchanges were cut")
     lab.alive()

@@ -56,9 +56,9 @@ def run(workers, url, seconds):
         after = retry(10, settled, "all exchanges closed")
         served = after["exchanges_2xx"] - before["exchanges_2xx"]
         counts = [lab.backend_requests(n) - logs[n - 1] for n in (1, 2)]
-        # wrk stops in the middle of requests: those the gateway cut were seen by a backend, but not by wrk.
+        # wrk stops in the middle of requests: one that the gateway had to cut may or may not have reached a backend.
         cut = after["exchanges_cut"] - before["exchanges_cut"]
-        expect(served <= sum(counts) <= served + cut + 64, f"gateway {served} (+{cut} cut), backends {counts}")
+        expect(served <= sum(counts) <= served + cut, f"gateway {served} (+{cut} cut), backends {counts}")
         expect(served >= requests, f"gateway {served}, wrk {requests}")
         share = counts[0] / sum(counts)
         expect(abs(share - 0.70) < 0.05, f"backend 1 got {share:.3f} of the requests, weight 0.70")
