@@ -5,7 +5,7 @@
  * and their health are shared too. A Service without ready endpoints is a cluster without endpoints (503); what
  * cannot be resolved is no cluster (500) and a reason for the route's ResolvedRefs.
  *
- * Only ready endpoints count (Gateway API, semantics 26). Of a family in which the machine has no address none count:
+ * Only ready endpoints count (Gateway API, semantics 26), or all of a Service that publishes those that are not. Of a family in which the machine has no address none count:
  * they could not be reached, and every second request to a dual-stack Service would fail.
  */
 #include <stdlib.h>
@@ -151,26 +151,26 @@ static uint16_t slice_port(const struct object *slice, const char *name)
 	return 0;
 }
 
-static void add_slice(struct build *b, struct endpoints *all, const struct object *slice, const char *port_name)
+/* The addresses of an endpoint are alternatives, of which the first is used (discovery/v1). */
+static void add_slice(struct build *b, struct endpoints *all, const struct object *slice, const char *port_name,
+                      bool ready_or_not)
 {
 	const char *type = doc_str(slice->root, "addressType");
 	const uint16_t port = slice_port(slice, port_name);
-	size_t i, n, k, addresses_n;
-	yyjson_val *endpoint, *address;
+	size_t i, n;
+	yyjson_val *endpoint;
 
 	if (port == 0 || (strcmp(type, "IPv4") != 0 && strcmp(type, "IPv6") != 0))
 		return;
 	yyjson_arr_foreach(doc_get(slice->root, "endpoints"), i, n, endpoint) {
-		/* No verdict about readiness means ready (discovery/v1). */
-		if (!doc_bool(doc_get(endpoint, "conditions"), "ready", true))
-			continue;
-		yyjson_arr_foreach(doc_get(endpoint, "addresses"), k, addresses_n, address) {
-			struct addr a;
+		const char *address = yyjson_get_str(yyjson_arr_get_first(doc_get(endpoint, "addresses")));
+		struct addr a;
 
-			if (yyjson_is_str(address) && addr_parse(yyjson_get_str(address), &a) == OK &&
-			    addr_is_v4(&a) == (type[3] == '4'))
-				add_endpoint(b, all, &a, port);
-		}
+		/* No verdict about readiness means ready (discovery/v1). */
+		if (!ready_or_not && !doc_bool(doc_get(endpoint, "conditions"), "ready", true))
+			continue;
+		if (address != NULL && addr_parse(address, &a) == OK && addr_is_v4(&a) == (type[3] == '4'))
+			add_endpoint(b, all, &a, port);
 	}
 }
 
@@ -207,6 +207,7 @@ static const struct resolved *resolve_service(struct build *b, const char *names
 	struct endpoints all = {0};
 	struct name_key key;
 	yyjson_val *service_port_found;
+	bool ready_or_not;
 
 	if (service == NULL)
 		return fail(b, "BackendNotFound",
@@ -214,6 +215,10 @@ static const struct resolved *resolve_service(struct build *b, const char *names
 	if (strcmp(doc_str(doc_get(service->root, "spec"), "type"), "ExternalName") == 0)
 		return fail(b, "InvalidKind", region_print(b->region,
 			"the Service %s/%s is of type ExternalName, which is not supported", namespace, name));
+	if (strcmp(doc_str(doc_get(service->root, "spec"), "sessionAffinity"), "ClientIP") == 0)
+		return fail(b, "InvalidBackendRef", region_print(b->region,
+			"sessionAffinity ClientIP of the Service %s/%s is not supported by this version", namespace,
+			name));
 	if (port == 0)
 		return fail(b, "PortNotSpecified", region_print(b->region, "the port of the Service %s/%s is missing",
 		            namespace, name));
@@ -230,8 +235,9 @@ static const struct resolved *resolve_service(struct build *b, const char *names
 	name_key_add(&key, namespace);
 	name_key_add(&key, name);
 	slices = names_find(b->slices, key.bytes, key.len);
+	ready_or_not = doc_bool(doc_get(service->root, "spec"), "publishNotReadyAddresses", false);
 	for (const struct slice *s = slices != NULL ? slices->first : NULL; s != NULL; s = s->next)
-		add_slice(b, &all, s->object, doc_str(service_port_found, "name"));
+		add_slice(b, &all, s->object, doc_str(service_port_found, "name"), ready_or_not);
 	return add_cluster(b, region_print(b->region, "service/%s/%s/%ld", namespace, name, (long)port), &all);
 }
 
@@ -285,6 +291,9 @@ static const char *backend_problem(struct build *b, yyjson_val *spec, struct end
 		if (ip == NULL)
 			return region_print(b->region,
 					    "spec.endpoints[%zu]: only ip endpoints are supported by this version", i);
+		if (doc_get(endpoint, "hostname") != NULL || doc_get(endpoint, "zone") != NULL)
+			return region_print(b->region, "spec.endpoints[%zu].%s is not supported by this version", i,
+					    doc_get(endpoint, "hostname") != NULL ? "hostname" : "zone");
 		if (addr_parse(doc_str(ip, "address"), &a) != OK || addr_is_loopback(&a) || port <= 0 ||
 		    port > UINT16_MAX)
 			return region_print(b->region,

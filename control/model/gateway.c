@@ -159,6 +159,18 @@ static void read_listeners(struct build *b, struct model_gateway *g)
 
 /* ---- gateways ---- */
 
+/* A field of the whole Gateway that this version does not obey; null when there is none. */
+static const char *field_not_obeyed(const struct model_gateway *g)
+{
+	yyjson_val *spec = doc_get(g->object->root, "spec");
+	const char *from = doc_str(doc_at(spec, "allowedListeners.namespaces"), "from");
+
+	if (doc_get(spec, "tls") != NULL)
+		return "spec.tls";
+	/* None is what holds without the field, too. */
+	return from[0] != '\0' && strcmp(from, "None") != 0 ? "spec.allowedListeners" : NULL;
+}
+
 static void judge(struct build *b, struct model_gateway *g)
 {
 	yyjson_val *parameters = doc_at(g->object->root, "spec.infrastructure.parametersRef");
@@ -179,6 +191,9 @@ static void judge(struct build *b, struct model_gateway *g)
 			"InvalidParameters",
 			region_print(b->region, "spec.infrastructure.parametersRef: the kind %s is not supported.",
 				     doc_str(parameters, "kind")));
+	else if (field_not_obeyed(g) != NULL)
+		g->accepted = condition_false("Invalid", region_print(b->region, "%s is not supported by this version.",
+		                              field_not_obeyed(g)));
 	else if (good == g->listeners_n)
 		g->accepted = condition_true("Accepted", "The Gateway is accepted.");
 	else if (good > 0)

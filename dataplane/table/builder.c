@@ -3,9 +3,9 @@
  *
  * Used by control and by tests, never by workers: memory comes from malloc, and running out of it stops the program.
  *
- * Admitted objects can ask for a block that is larger than the data plane takes (lists are
- * not shared between rules). That is no reason to stop: what does not fit is left out, the builder remembers it, and
- * builder_finish() says so. Callers need not look before.
+ * Admitted objects can ask for a block that is larger than the data plane takes (lists are not shared between rules).
+ * That is no reason to stop: what does not fit is left out, the builder remembers it, and builder_finish() says so.
+ * Callers need not look before.
  */
 #include "table/builder.h"
 

@@ -71,8 +71,8 @@ static void drop_key(char *device, const char *key)
 	}
 }
 
-/* A packet socket per worker, no more and no less: the kernel spreads flows over all of them. */
-static bool fit_device(char *device, uint16_t workers)
+/* A packet socket per queue, no more and no less: the kernel spreads flows over all of them. */
+static bool fit_device(char *device, uint16_t queues)
 {
 	size_t n;
 
@@ -80,7 +80,7 @@ static bool fit_device(char *device, uint16_t workers)
 		return true;
 	drop_key(device, "qpairs");
 	n = strlen(device);
-	if (snprintf(device + n, MACHINE_DEVICE_MAX - n, ",qpairs=%u%s", workers,
+	if (snprintf(device + n, MACHINE_DEVICE_MAX - n, ",qpairs=%u%s", queues,
 	             strstr(device, ",framecnt=") ? "" : ",framecnt=2048") >= (int)(MACHINE_DEVICE_MAX - n))
 		return false;
 	static_assert(FRAMES_PER_QUEUE == 2048, "the text above");
@@ -113,9 +113,10 @@ static enum err read_machine(struct machine *m, const struct table *t, char why[
 	m->workers = workers_of(t);
 	m->ports_n = (uint16_t)t->ports.n;
 	for (uint16_t p = 0; p < m->ports_n; p++) {
+		m->queues[p] = ports[p].queues != 0 && ports[p].queues < m->workers ? ports[p].queues : m->workers;
 		if (!copy_text(m->names[p], sizeof(m->names[p]), t, ports[p].name) ||
 		    !copy_text(m->devices[p], sizeof(m->devices[p]), t, ports[p].device) ||
-		    !fit_device(m->devices[p], m->workers))
+		    !fit_device(m->devices[p], m->queues[p]))
 			return refuse(why, ERR_INVALID, "port %u: the name or device is too long", p);
 		m->mtus[p] = ports[p].mtu;
 		m->port_list[p] = &m->ports[p];
@@ -131,7 +132,7 @@ bool machine_serves(const struct machine *m, const struct table *t)
 	if (read_machine(&other, t, why) || other.workers != m->workers || other.ports_n != m->ports_n)
 		return false;
 	for (uint16_t p = 0; p < m->ports_n; p++)
-		if (strcmp(other.devices[p], m->devices[p]) != 0 || other.mtus[p] != m->mtus[p] ||
+		if (strcmp(other.devices[p], m->devices[p]) != 0 || other.mtus[p] != m->mtus[p] || other.queues[p] != m->queues[p] ||
 		    strcmp(other.names[p], m->names[p]) != 0)
 			return false;
 	return true;
@@ -304,7 +305,7 @@ static enum err open_port(struct machine *m, uint16_t p, char why[static MACHINE
 {
 	struct rte_mempool *rx[LIMIT_workers];
 	char device[MACHINE_DEVICE_MAX];
-	struct ethdev_want want = {.device = device, .queues = m->workers, .mtu = m->mtus[p], .rx_pools = rx};
+	struct ethdev_want want = {.device = device, .queues = m->queues[p], .mtu = m->mtus[p], .rx_pools = rx};
 
 	for (uint16_t w = 0; w < m->workers; w++)
 		rx[w] = m->pools[w].rx;

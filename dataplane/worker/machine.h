@@ -33,6 +33,7 @@ struct machine {
 	char names[LIMIT_ports][32];   /* of the ports, for people */
 	char devices[LIMIT_ports][MACHINE_DEVICE_MAX];
 	uint16_t mtus[LIMIT_ports];
+	uint16_t queues[LIMIT_ports];  /* wanted: one per worker, or less */
 	struct packet_pools pools[LIMIT_workers];
 };
 
