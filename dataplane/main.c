@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,8 +98,11 @@ __attribute__((target("arch=x86-64"), noinline)) static void check_cpu(void)
 	_exit(1);
 }
 
-static void start_anew(char **argv)
+static void start_anew(char **argv, const cpu_set_t *cpus)
 {
+	/* EAL has pinned this thread to one CPU, and exec keeps that: the next start would see no other. */
+	if (sched_setaffinity(0, sizeof(*cpus), cpus) != 0)
+		fprintf(stderr, "dataplane: CPU affinity: %s\n", strerror(errno));
 	/* The driver's sockets and the memory of EAL must not live on. */
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
 	execv("/proc/self/exe", argv);
@@ -110,8 +114,11 @@ int main(int argc, char **argv)
 {
 	struct housekeeping_options o = {.access_log = "-", .drain_ms = DRAIN_MS};
 	enum housekeeping_end end;
+	cpu_set_t cpus;
 
 	check_cpu();
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) != 0)
+		CPU_ZERO(&cpus);
 	read_options(argc, argv, &o);
 	stack_install();
 	signal(SIGPIPE, SIG_IGN);
@@ -122,5 +129,5 @@ int main(int argc, char **argv)
 	end = housekeeping_run(&o, &stop);
 	if (end != HOUSEKEEPING_RESTART)
 		return end == HOUSEKEEPING_STOPPED ? 0 : 1;
-	start_anew(argv);
+	start_anew(argv, &cpus);
 }

@@ -368,7 +368,8 @@ struct upstream *upstream_new(struct shard *s, struct http *h)
 	pool_init(&u->leases, "leases", sizeof(struct lease), LIMIT_exchanges);
 	for (unsigned i = 0; i < ROWS; i++)
 		pool_init(&u->rows[i], "balancer rows",
-		          row_room[i] * (sizeof(struct balance_endpoint) + sizeof(struct endpoint *)), row_count[i] + 1);
+		          row_room[i] * (sizeof(struct balance_endpoint) + sizeof(struct endpoint *)),
+		          row_count[i] + 1);
 	u->cluster_buckets = boot_memory(LIMIT_upstream_clusters, sizeof(struct cluster *));
 	u->endpoint_buckets = boot_memory(LIMIT_upstream_endpoints, sizeof(struct endpoint *));
 	TAILQ_INIT(&u->idle);

@@ -132,8 +132,8 @@ bool machine_serves(const struct machine *m, const struct table *t)
 	if (read_machine(&other, t, why) || other.workers != m->workers || other.ports_n != m->ports_n)
 		return false;
 	for (uint16_t p = 0; p < m->ports_n; p++)
-		if (strcmp(other.devices[p], m->devices[p]) != 0 || other.mtus[p] != m->mtus[p] || other.queues[p] != m->queues[p] ||
-		    strcmp(other.names[p], m->names[p]) != 0)
+		if (strcmp(other.devices[p], m->devices[p]) != 0 || strcmp(other.names[p], m->names[p]) != 0 ||
+		    other.mtus[p] != m->mtus[p] || other.queues[p] != m->queues[p])
 			return false;
 	return true;
 }
