@@ -291,6 +291,7 @@ BREAK(route_order, ITEM(t, ip_routes, struct table_ip_route, 2)->prefix_bits = 1
 BREAK(bind_port, ITEM(t, binds, struct table_bind, 0)->port = 0)
 BREAK(bind_moved, ITEM(t, binds, struct table_bind, 0)->port = 8080)
 BREAK(bind_protocol, ITEM(t, binds, struct table_bind, 0)->protocol = 3)
+BREAK(bind_https, ITEM(t, binds, struct table_bind, 0)->protocol = TABLE_HTTPS)
 BREAK(bind_catch_all, ITEM(t, binds, struct table_bind, 0)->catch_all = 1000)
 BREAK(bind_no_index, t->binds_index.slots_n = 0)
 BREAK(hash_not_power, t->binds_index.slots_n = 3)
@@ -330,6 +331,7 @@ static void test_verifier_refuses(void **state)
 		CASE(text_overflow, BOUNDS), CASE(prefix_bits, VALUE), CASE(address_port, VALUE), CASE(route_port,
 		        VALUE),
 		CASE(route_order, VALUE), CASE(bind_port, VALUE), CASE(bind_moved, VALUE), CASE(bind_protocol, VALUE),
+		CASE(bind_https, VALUE),
 		CASE(bind_catch_all, VALUE), CASE(bind_no_index, VALUE), CASE(hash_not_power, VALUE), CASE(hash_full,
 		        VALUE),
 		CASE(hash_value, VALUE), CASE(hash_hash, VALUE), CASE(hash_removed, VALUE), CASE(vhost_root, VALUE),
