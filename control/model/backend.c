@@ -5,8 +5,9 @@
  * and their health are shared too. A Service without ready endpoints is a cluster without endpoints (503); what
  * cannot be resolved is no cluster (500) and a reason for the route's ResolvedRefs.
  *
- * Only ready endpoints count (Gateway API, semantics 26), or all of a Service that publishes those that are not. Of a family in which the machine has no address none count:
- * they could not be reached, and every second request to a dual-stack Service would fail.
+ * Only ready endpoints count (Gateway API, semantics 26), or all of a Service that publishes those that are not. Of a
+ * family in which the machine has no address none count: they could not be reached, and every second request to a
+ * dual-stack Service would fail.
  */
 #include <stdlib.h>
 #include <string.h>
