@@ -23,7 +23,7 @@ enum filter_kind {
 enum filter_verdict {
 	FILTER_CONTINUE,
 	FILTER_REPLY,     /* the filter has filled in x->reply: answer with it */
-	FILTER_SUSPEND,   /* the filter will call filter_resume() with its handle */
+	/* Suspending comes with the first filter that waits: the exchange is then found again by its handle. */
 };
 
 struct filter_reply {
