@@ -41,8 +41,10 @@ static struct access_record *reserve(struct proxy *p, const struct text texts[TE
 	for (unsigned i = 0; i < TEXTS; i++)
 		bytes += cut(texts[i]);
 	r = logring_reserve(p->shard->access_log, bytes);
-	if (r == NULL)
+	if (r == NULL) {
 		count(p->shard->counters, C_access_lost);
+		count(p->shard->counters, C_limit_log_ring_bytes);
+	}
 	return r;
 }
 

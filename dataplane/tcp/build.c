@@ -62,8 +62,10 @@ static struct rte_mbuf *header(const struct build *b)
 	struct rte_tcp_hdr *h;
 	uint8_t *end;
 
-	if (__builtin_expect(!m, 0))
+	if (__builtin_expect(!m, 0)) {
+		tcp_count(c->tcp, C_limit_header_mbufs);
 		return NULL;
+	}
 	h = rte_pktmbuf_mtod(m, struct rte_tcp_hdr *);
 	end = (uint8_t *)(h + 1);
 	if (__builtin_expect(b->flags & SEGMENT_SYN, 0))
@@ -95,8 +97,10 @@ static struct rte_mbuf *reference(struct tcp *t, struct rte_mbuf *of, uint32_t o
 {
 	struct rte_mbuf *r = rte_pktmbuf_alloc(t->shard->pools.reference);
 
-	if (!r)
+	if (!r) {
+		tcp_count(t, C_limit_reference_mbufs);
 		return NULL;
+	}
 	rte_pktmbuf_attach(r, of);
 	if (FAULT(reference_uncounted))
 		rte_mbuf_refcnt_update(of, -1);
