@@ -4,7 +4,7 @@ SEEDS ?= 200
 FIRST ?= 1
 sim_src := $(wildcard tests/sim/*.c)
 $(B)/sim: $(call obj,$(sim_src)) $(B)/libsupport.a $(B)/libdataplane.a
-	$(call link,$^ $(B)/libsupport.a $(B)/libdataplane.a,$(libs_dataplane))
+	$(call link,$^,$(libs_dataplane))
 
 .PHONY: sim sim-asan sim-program sim-faults
 sim-asan:

@@ -6,7 +6,7 @@ unit_bin := $(patsubst tests/unit/%.c,$(B)/unit/%,$(unit_src))
 $(B)/libsupport.a: $(call obj,$(wildcard tests/support/*.c))
 
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(B)/libsupport.a $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a
-	$(call link,$< $(B)/libsupport.a $(B)/libmgmt.a $(B)/libcontrol.a $(B)/libdataplane.a,$(libs_mgmt) $(libs_control) $(libs_dataplane) -lcmocka)
+	$(call link,$^,$(libs_mgmt) $(libs_control) $(libs_dataplane) -lcmocka)
 
 .PHONY: unit unit-programs
 unit:
