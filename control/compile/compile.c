@@ -77,20 +77,19 @@ static void put_clusters(const struct model *m, struct builder *b, struct region
 /* ---- rules ---- */
 
 /* The model has seen each of them compile; one that does not now would be an error of ours. */
-static enum err put_filters(yyjson_val *list, struct builder *b, struct region *r, struct table_list *out)
+static enum err put_filters(const struct model_filters *filters, struct builder *b, struct region *r,
+                            struct table_list *out)
 {
-	struct table_filter *all = REGION_ARRAY(r, struct table_filter, yyjson_arr_size(list));
-	size_t i, n;
-	yyjson_val *item;
+	struct table_filter *all = REGION_ARRAY(r, struct table_filter, filters->n);
 
-	yyjson_arr_foreach(list, i, n, item) {
+	for (uint32_t i = 0; i < filters->n; i++) {
 		struct filter_problem problem;
-		const enum err e = filter_compile(item, b, &all[i], &problem);
+		const enum err e = filter_compile(&filters->items[i].source, b, &all[i], &problem);
 
 		if (e != OK)
 			return e;
 	}
-	*out = builder_list(b, all, sizeof(all[0]), yyjson_arr_size(list));
+	*out = builder_list(b, all, sizeof(all[0]), filters->n);
 	return OK;
 }
 
@@ -104,7 +103,7 @@ static enum err put_backends(const struct model_rule *rule, struct builder *b, s
 
 		all[i].cluster = from->cluster != NULL ? from->cluster->index : TABLE_NONE;
 		all[i].weight = from->weight;
-		e = put_filters(from->filters, b, r, &all[i].filters);
+		e = put_filters(&from->filters, b, r, &all[i].filters);
 		if (e != OK)
 			return e;
 	}
@@ -150,7 +149,7 @@ static enum err put_rule(const struct model_route *route, uint32_t i, struct bui
 	if (rule->direct_status != 0)
 		return OK;
 	out->weight_sum = rule->weight_sum;
-	e = put_filters(rule->filters, b, r, &out->filters);
+	e = put_filters(&rule->filters, b, r, &out->filters);
 	return e != OK ? e : put_backends(rule, b, r, &out->backends);
 }
 

@@ -17,13 +17,13 @@
 
 enum { ENDPOINTS_FIRST = 8, CLUSTERS_FIRST = 64 };
 
-struct slice {
+struct endpoint_slice {
 	const struct object *object;
-	struct slice *next;
+	struct endpoint_slice *next;
 };
 
 struct slice_list {
-	struct slice *first, **end;
+	struct endpoint_slice *first, **end;
 };
 
 struct endpoints {
@@ -237,7 +237,7 @@ static const struct resolved *resolve_service(struct build *b, const char *names
 	name_key_add(&key, name);
 	slices = names_find(b->slices, key.bytes, key.len);
 	ready_or_not = doc_bool(doc_get(service->root, "spec"), "publishNotReadyAddresses", false);
-	for (const struct slice *s = slices != NULL ? slices->first : NULL; s != NULL; s = s->next)
+	for (const struct endpoint_slice *s = slices != NULL ? slices->first : NULL; s != NULL; s = s->next)
 		add_slice(b, &all, s->object, doc_str(service_port_found, "name"), ready_or_not);
 	return add_cluster(b, region_print(b->region, "service/%s/%s/%ld", namespace, name, (long)port), &all);
 }
@@ -250,7 +250,7 @@ static void index_slices(struct build *b)
 	b->slices = names_new(b->region);
 	for (size_t i = 0; i < n; i++) {
 		const char *service = doc_str(doc_at(all[i]->root, "metadata.labels"), "kubernetes.io/service-name");
-		struct slice *s = region_take(b->region, sizeof(*s));
+		struct endpoint_slice *s = region_take(b->region, sizeof(*s));
 		struct name_key key;
 		struct slice_list **list;
 

@@ -62,6 +62,20 @@ void build_grants(struct build *b);
 const struct resolved *backend_resolve(struct build *b, yyjson_val *ref, const char *route_namespace);
 /* Gives the cluster an index: an attached route leads to it. */
 void cluster_use(struct build *b, struct model_cluster *c);
+/* filters: reads the HTTPRouteFilters of one rule or backend, and tells what is wrong. */
+struct filter_reader {
+	struct build *build;
+	struct model_route *route;
+	size_t rule;                 /* its index in the route */
+	const char *place;           /* "filters", "backendRefs[1].filters": what messages call the list */
+	const char *invalid;         /* out: why the data plane cannot do it; null: it can */
+	bool answers, mirrors;       /* out: one of the filters answers by itself, sends copies */
+};
+enum { EXTENSION_FILTERS_MAX = 2 };
+void read_filters(struct filter_reader *r, yyjson_val *list, struct model_filters *out);
+/* One ExtensionRef: at most EXTENSION_FILTERS_MAX filters. */
+void read_extension(struct filter_reader *r, yyjson_val *ref, const char *at, struct model_filters *out);
+
 /* rules: whether the rules can be obeyed, which is the Accepted condition of a route that finds its listeners. */
 void attach_route(struct build *b, struct model_route *route, const struct model_condition *rules);
 

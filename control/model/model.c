@@ -68,6 +68,14 @@ static int compare_aged(const void *x, const void *y)
 	return by != 0 ? by : strcmp(a->object->name, b->object->name);
 }
 
+static void use_filters(struct build *b, const struct model_filters *filters)
+{
+	for (uint32_t i = 0; i < filters->n; i++) {
+		if (filters->items[i].cluster != NULL)
+			cluster_use(b, filters->items[i].cluster);
+	}
+}
+
 /* Rules that answer by themselves need no place for their backends. */
 static void take_places(struct build *b, struct model_route *route)
 {
@@ -75,9 +83,13 @@ static void take_places(struct build *b, struct model_route *route)
 		struct model_rule *rule = &route->rules[i];
 
 		rule->index = b->model->rules_n++;
-		for (uint32_t k = 0; k < rule->backends_n && rule->direct_status == 0; k++) {
+		if (rule->direct_status != 0)
+			continue;
+		use_filters(b, &rule->filters);
+		for (uint32_t k = 0; k < rule->backends_n; k++) {
 			if (rule->backends[k].cluster != NULL)
 				cluster_use(b, rule->backends[k].cluster);
+			use_filters(b, &rule->backends[k].filters);
 		}
 	}
 }

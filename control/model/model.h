@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "control/objects.h"
+#include "filter/filter.h"
 #include "table/layout.h"
 
 struct model_condition {
@@ -123,16 +124,27 @@ struct model_upstream {
 	struct model_condition accepted;
 };
 
+/* A filter of a rule or a backend; all of them compile, unless the rule is invalid. */
+struct model_filter {
+	struct filter_source source;
+	struct model_cluster *cluster;   /* of its backendRef; null: it has none */
+};
+
+struct model_filters {
+	struct model_filter *items;  /* in the order in which they are done */
+	uint32_t n;
+};
+
 struct model_backend {
 	struct model_cluster *cluster;   /* null: an invalid ref, 500 for its share */
 	uint32_t weight;
-	yyjson_val *filters;         /* HTTPRouteFilter[], all of them compile; may be null */
+	struct model_filters filters;
 };
 
 struct model_rule {
 	struct model_match *matches;
 	uint32_t matches_n;
-	yyjson_val *filters;         /* HTTPRouteFilter[]; may be null; not read when direct_status is set */
+	struct model_filters filters;    /* not read when direct_status is set */
 	struct model_backend *backends;
 	uint32_t backends_n;
 	uint32_t weight_sum;

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "control/model/build.h"
-#include "filter/filter.h"
+#include "http/http.h"
 
 enum { PROBLEMS_BYTES_MAX = 1000, STATUS_BROKEN = 500 };
 
@@ -124,57 +124,26 @@ static void read_matches(struct rule_reader *r, yyjson_val *list)
 	/* One that was given up half way may have left something in the next place, which nobody looks at. */
 }
 
-/* ---- filters ---- */
-
-enum { OF_THE_RULE = -1 };
-
-/* Compiles each into a scratch block, to see whether it can be. backend: whose they are. */
-static void check_filters(struct rule_reader *r, yyjson_val *list, int backend)
-{
-	size_t i, n;
-	yyjson_val *item;
-
-	yyjson_arr_foreach(list, i, n, item) {
-		struct filter_problem problem = {.path = "", .message = ""};
-		struct table_filter unused;
-
-		if (filter_compile(item, r->b->scratch, &unused, &problem) == OK)
-			continue;
-		break_rule(r, backend == OF_THE_RULE ?
-			region_print(r->b->region, "filters[%zu].%s: %s", i, problem.path, problem.message) :
-			region_print(r->b->region, "backendRefs[%d].filters[%zu].%s: %s", backend, i, problem.path,
-			             problem.message));
-	}
-}
-
-/* Filters that answer by themselves: such a rule needs no backends. */
-static bool has_answer(yyjson_val *filters)
-{
-	size_t i, n;
-	yyjson_val *item;
-
-	yyjson_arr_foreach(filters, i, n, item) {
-		if (strcmp(doc_str(item, "type"), "RequestRedirect") == 0)
-			return true;
-	}
-	return false;
-}
-
 /* ---- backends ---- */
 
 static void read_backend(struct rule_reader *r, yyjson_val *ref, size_t i, struct model_backend *out)
 {
 	const struct resolved *to = backend_resolve(r->b, ref, r->route->object->namespace);
 	const int64_t weight = doc_int(ref, "weight", 1);
+	struct filter_reader filters = {
+		.build = r->b, .route = r->route, .rule = r->index,
+		.place = region_print(r->b->region, "backendRefs[%zu].filters", i),
+	};
 
 	out->cluster = to->cluster;
 	out->weight = weight > 0 ? (uint32_t)weight : 0;
-	out->filters = doc_get(ref, "filters");
 	r->rule->weight_sum += out->weight;
-	check_filters(r, out->filters, (int)i);
-	if (has_answer(out->filters))
-		break_rule(r, region_print(r->b->region,
-					   "backendRefs[%zu].filters: RequestRedirect is not supported here", i));
+	read_filters(&filters, doc_get(ref, "filters"), &out->filters);
+	if (filters.answers)
+		break_rule(r, region_print(r->b->region, "%s: filters that answer are not supported here",
+					   filters.place));
+	if (filters.invalid != NULL)
+		break_rule(r, filters.invalid);
 	if (to->cluster == NULL && r->route->resolved_refs.ok)
 		r->route->resolved_refs = condition_false(to->reason, region_print(r->b->region,
 			"rules[%zu].backendRefs[%zu]: %s.", r->index, i, to->message));
@@ -216,17 +185,19 @@ static void refuse_unsupported(struct rule_reader *r, yyjson_val *rule)
 static void read_rule(struct rule_reader *r, yyjson_val *rule)
 {
 	yyjson_val *timeouts = doc_get(rule, "timeouts");
+	struct filter_reader filters = {.build = r->b, .route = r->route, .rule = r->index, .place = "filters"};
 
 	read_matches(r, doc_get(rule, "matches"));
-	r->rule->filters = doc_get(rule, "filters");
-	check_filters(r, r->rule->filters, OF_THE_RULE);
+	read_filters(&filters, doc_get(rule, "filters"), &r->rule->filters);
+	if (filters.invalid != NULL)
+		break_rule(r, filters.invalid);
 	read_backends(r, doc_get(rule, "backendRefs"));
 	if (timeouts != NULL) {
 		read_timeout(r, timeouts, "request", &r->rule->request_timeout_ms);
 		read_timeout(r, timeouts, "backendRequest", &r->rule->backend_timeout_ms);
 	}
 	refuse_unsupported(r, rule);
-	if (r->rule->invalid != NULL || (r->rule->weight_sum == 0 && !has_answer(r->rule->filters)))
+	if (r->rule->invalid != NULL || (r->rule->weight_sum == 0 && !filters.answers))
 		r->rule->direct_status = STATUS_BROKEN;
 }
 

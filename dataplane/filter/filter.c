@@ -42,28 +42,38 @@ enum err filter_refuse(struct filter_problem *problem, const char *path, const c
 	return ERR_INVALID;
 }
 
-enum err filter_compile(yyjson_val *filter, struct builder *b, struct table_filter *out, struct filter_problem *problem)
+struct filter_source filter_source(yyjson_val *filter)
 {
-	const char *type = doc_str(filter, "type");
-	const int number = number_of(type);
-	char member[64];
-	yyjson_val *spec;
+	const struct filter *f = filter_by_type(doc_str(filter, "type"));
+
+	return (struct filter_source){
+		.type = doc_str(filter, "type"), .spec = f != NULL ? doc_get(filter, f->member) : NULL};
+}
+
+enum err filter_compile(const struct filter_source *from, struct builder *b, struct table_filter *out,
+                        struct filter_problem *problem)
+{
+	const int number = number_of(from->type);
+	const struct filter *f = number >= 0 ? filter_list[number] : NULL;
 	uint32_t offset = 0;
 	enum err e;
 
 	*out = (struct table_filter){0};
-	if (number < 0)
-		return filter_refuse(problem, "type", "filter type \"%s\" is not supported", type);
-	/* The member is named like the type, its first letter in lower case. */
-	snprintf(member, sizeof(member), "%c%s", type[0] + ('a' - 'A'), type + 1);
-	spec = doc_get(filter, member);
-	if (!yyjson_is_obj(spec))
-		return filter_refuse(problem, member, "is required for a filter of type %s", type);
-	e = filter_list[number]->compile(spec, b, &offset, problem);
+	if (f == NULL)
+		return filter_refuse(problem, "type", "filter type \"%s\" is not supported", from->type);
+	if (!yyjson_is_obj(from->spec))
+		return filter_refuse(problem, f->member, "is required for a filter of type %s", from->type);
+	e = f->compile(from, b, &offset, problem);
 	if (e == OK)
 		*out = (struct table_filter){
-			.kind = (uint32_t)number, .config = offset, .config_bytes = filter_list[number]->config_bytes};
+			.kind = (uint32_t)number, .config = offset, .config_bytes = f->config_bytes};
 	return e;
+}
+
+enum filter_verdict filter_no_memory(struct filter_exchange *x)
+{
+	x->reply = (struct filter_reply){.status = 503, .details = "no_memory"};
+	return FILTER_REPLY;
 }
 
 /* ---- verifying ---- */

@@ -26,8 +26,16 @@ enum filter_verdict {
 	/* Suspending comes with the first filter that waits: the exchange is then found again by its handle. */
 };
 
+enum { FILTER_REPLY_FIELDS = 8 };
+
+struct filter_field {
+	struct text name, value;   /* static, or as long as the request */
+};
+
 struct filter_reply {
 	uint16_t status;
+	uint16_t fields_n;         /* at most FILTER_REPLY_FIELDS */
+	struct filter_field *fields; /* in the arena; null: none */
 	struct text body;          /* lives in the arena or is static */
 	struct text location;      /* a redirect's target; empty: none */
 	const char *details;       /* response code details, for the log */
@@ -49,19 +57,32 @@ struct filter_problem {
 	char message[192];
 };
 
+/* What a filter is compiled from: a manifest's words, and what control has found behind its references. */
+struct filter_source {
+	const char *type;          /* struct filter.type */
+	yyjson_val *spec;          /* the filter's own object (filter.requestHeaderModifier) */
+	uint64_t cluster;          /* stable id of its backendRef's cluster; 0: none */
+	struct text text;          /* of the object that it refers to; null: none */
+};
+
 struct filter {
 	const char *name;          /* as in filters.def */
 	const char *type;          /* HTTPRouteFilter.type: "RequestHeaderModifier" */
+	const char *member;        /* of the HTTPRouteFilter with its spec: "requestHeaderModifier" */
 	uint32_t config_bytes;     /* of the config struct in the tables */
 
-	/* Control: `spec` is the filter's own object (filter.requestHeaderModifier). Writes the config into *offset. */
-	enum err (*compile)(yyjson_val *spec, struct builder *b, uint32_t *offset, struct filter_problem *problem);
+	/* Control: writes the config into *offset. from->spec is an object. */
+	enum err (*compile)(const struct filter_source *from, struct builder *b, uint32_t *offset,
+	                    struct filter_problem *problem);
 	/* Verifier: everything in the config of an untrusted block (the struct itself is known to be inside). */
 	enum err (*verify)(const void *block, size_t bytes, const void *config);
 	/* Data plane. Null: nothing to do at that point. `config` is in the tables and only valid during the call. */
 	enum filter_verdict (*on_request)(struct filter_exchange *x, const struct table *t, const void *config);
-	/* Copies what on_response needs out of the tables; null result with ok == false: out of memory. */
-	void *(*copy)(struct arena *a, const struct table *t, const void *config, bool *ok);
+	/*
+	 * Copies what on_response needs out of the tables and the request, which is as it was before on_request; null
+	 * result with ok == false: out of memory.
+	 */
+	void *(*copy)(struct filter_exchange *x, const struct table *t, const void *config, bool *ok);
 	enum filter_verdict (*on_response)(struct filter_exchange *x, const void *copied);
 };
 
@@ -69,13 +90,18 @@ extern const struct filter *const filter_list[FILTERS];
 const struct filter *filter_by_type(const char *type);      /* or null */
 
 /*
- * Control: compiles one HTTPRouteFilter object ({"type":"RequestRedirect","requestRedirect":{...}}) with the filter of
- * its type. INVALID with *problem filled in: an unknown type, a missing member, or what the filter refuses.
+ * Control: compiles with the filter of the type. INVALID with *problem filled in: an unknown type, a missing spec, or
+ * what the filter refuses.
  */
-enum err filter_compile(yyjson_val *filter, struct builder *b, struct table_filter *out, struct filter_problem *problem)
-	MUST_CHECK;
+enum err filter_compile(const struct filter_source *from, struct builder *b, struct table_filter *out,
+                        struct filter_problem *problem) MUST_CHECK;
+/* Of an HTTPRouteFilter object ({"type":"RequestRedirect","requestRedirect":{...}}); references are not resolved. */
+struct filter_source filter_source(yyjson_val *filter);
 enum err filter_refuse(struct filter_problem *problem, const char *path, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));   /* fills in, returns INVALID */
+
+/* Data plane: answers 503, because there is no memory to do what was asked for. */
+enum filter_verdict filter_no_memory(struct filter_exchange *x);
 
 /* The verifier of a rule's or backend's list of filters, after table_verify(). */
 enum err filter_verify(const struct table *t, struct table_list filters, const char **where) MUST_CHECK;

@@ -266,6 +266,7 @@ static void on_down_head(void *user, struct http_message *m)
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	x->request = m;
+	x->path = m->path;
 	x->method = m->method;
 	e = request_prepare(x);
 	if (e != OK) {
@@ -625,7 +626,7 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 	x->upstream_port = 0;
 	x->upstream = (struct addr){0};
 	x->flags[0] = '\0';
-	x->rule = x->request_id = x->forwarded_for = (struct text){0};
+	x->path = x->rule = x->request_id = x->forwarded_for = (struct text){0};
 	x->responders = NULL;
 	x->client = *tcp_tuple(tls_tcp(http_stream_conn(s)));
 	body_init(&x->to_up, p->shard, &p->blocks, s, NULL);

@@ -60,6 +60,7 @@ struct exchange {
 	uint16_t upstream_port;
 	struct addr upstream;        /* zero: none */
 	char flags[8];
+	struct text path;            /* as the client asked for it: filters may change the request's */
 	struct text rule, request_id, forwarded_for;
 	struct responder *responders;
 	struct tuple client;
@@ -93,6 +94,8 @@ enum step { STEP_LEASE, STEP_REPLY };
 enum step request_route(struct exchange *x, struct filter_reply *reply, const char **flags);
 enum err interim_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
+/* What the filters that the request has passed do to a response, in reverse order; local replies too. */
+enum err response_filter(struct exchange *x, struct http_message *m) MUST_CHECK;
 
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);

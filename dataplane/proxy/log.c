@@ -63,7 +63,7 @@ void exchange_log(struct exchange *x)
 
 	if (m != NULL) {
 		texts[0] = m->method_text;
-		texts[1] = m->path;
+		texts[1] = x->path;
 		texts[2] = m->authority;
 		texts[3] = value_of(m, HTTP_FIELD_USER_AGENT);
 	}

@@ -108,7 +108,9 @@ static enum err add_fields(struct exchange *x, struct http_message *m, const str
 		e = http_add(m, a, TEXT("content-type"), TEXT("text/plain"));
 	if (e == OK && strcmp(x->flags, "UO") == 0)
 		e = http_add(m, a, TEXT("x-envoy-overloaded"), TEXT("true"));
-	return e;
+	for (unsigned i = 0; e == OK && i < r->fields_n; i++)
+		e = http_add(m, a, r->fields[i].name, r->fields[i].value);
+	return e == OK ? response_filter(x, m) : e;
 }
 
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r)

@@ -217,6 +217,19 @@ enum err interim_prepare(struct exchange *x, struct http_message *m)
 	return take_hop_by_hop(x, m);
 }
 
+enum err response_filter(struct exchange *x, struct http_message *m)
+{
+	for (unsigned i = x->responders_n; i-- > 0;) {
+		struct filter_exchange fx = {.arena = http_stream_arena(x->down), .request = x->request, .response = m,
+		                             .client = &x->client};
+
+		/* A filter that replaces a response does not exist: it was out of memory. */
+		if (x->responders[i].filter->on_response(&fx, x->responders[i].copied) != FILTER_CONTINUE)
+			return ERR_NO_MEMORY;
+	}
+	return OK;
+}
+
 enum err response_prepare(struct exchange *x, struct http_message *m)
 {
 	struct arena *a = http_stream_arena(x->down);
@@ -224,15 +237,7 @@ enum err response_prepare(struct exchange *x, struct http_message *m)
 
 	if (e == OK && http_find(m, HTTP_FIELD_DATE) == NULL)
 		e = http_add(m, a, TEXT("date"), (struct text){.at = proxy_date(x->proxy), .len = 29});
-	if (e != OK)
-		return e;
-	for (unsigned i = x->responders_n; i-- > 0;) {
-		struct filter_exchange fx = {.arena = a, .request = x->request, .response = m, .client = &x->client};
-
-		if (x->responders[i].filter->on_response(&fx, x->responders[i].copied) != FILTER_CONTINUE)
-			return ERR_BUG; /* no filter answers for a response yet */
-	}
-	return OK;
+	return e == OK ? response_filter(x, m) : e;
 }
 
 /* ---- routing ---- */
@@ -256,7 +261,7 @@ static bool remember_responder(struct way *w, const struct filter *f, const void
 	if (x->responders == NULL || x->responders_n == RESPONDERS_MAX)
 		return false;
 	x->responders[x->responders_n] = (struct responder){
-		.filter = f, .copied = f->copy != NULL ? f->copy(w->arena, w->t, config, &ok) : NULL};
+		.filter = f, .copied = f->copy != NULL ? f->copy(&w->fx, w->t, config, &ok) : NULL};
 	x->responders_n++;
 	return ok;
 }

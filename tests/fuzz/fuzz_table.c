@@ -17,7 +17,28 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 static const char *const heads[] = {
 	"GET a.example.com /a?q=2\nX-A: 1", "POST b.c.example.com:80 /a/b/\nx-a: 2", "GET - /", "GET example. //a//",
+	"OPTIONS a.example.com /a\nOrigin: https://a.b:1\nAccess-Control-Request-Method: PUT",
 };
+
+static void run_filter(const struct table *t, const struct table_filter *from, struct filter_exchange *x)
+{
+	const struct filter *f = filter_list[from->kind];
+	const void *config = table_at(t, from->config);
+	struct http_message response;
+	void *copied = NULL;
+	bool ok = true;
+
+	if (f->copy != NULL)
+		copied = f->copy(x, t, config, &ok);
+	if (f->on_request != NULL)
+		f->on_request(x, t, config);
+	if (!ok || f->on_response == NULL)
+		return;
+	http_message_init(&response);
+	x->response = &response;
+	f->on_response(x, copied);
+	x->response = NULL;
+}
 
 static void run_filters(const struct table *t, const struct route_result *found, struct request *r,
                         const struct tuple *client)
@@ -28,7 +49,7 @@ static void run_filters(const struct table *t, const struct route_result *found,
 	                            .path_match_bytes = found->match->path_bytes};
 
 	for (uint32_t i = 0; i < filters.n && i < 16; i++)
-		filter_list[f[i].kind]->on_request(&x, t, table_at(t, f[i].config));
+		run_filter(t, &f[i], &x);
 }
 
 static void serve(const struct table *t, const struct table_bind *b, struct request *r)

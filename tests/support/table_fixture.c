@@ -206,7 +206,11 @@ static struct table_list put_filters(struct draft *d, const char *json)
 	if (doc == NULL || yyjson_arr_size(yyjson_doc_get_root(doc)) > FIXTURE_FEW)
 		DIE("no JSON list of few filters: %s", json);
 	yyjson_arr_foreach(yyjson_doc_get_root(doc), i, n, item) {
-		if (filter_compile(item, d->b, &filters[i], &problem) != OK)
+		struct filter_source from = filter_source(item);
+		const char *cluster = doc_str(doc_get(from.spec, "backendRef"), "name");
+
+		from.cluster = cluster[0] != '\0' ? fixture_cluster_id(cluster) : 0;
+		if (filter_compile(&from, d->b, &filters[i], &problem) != OK)
 			DIE("%s: %s", problem.path, problem.message);
 	}
 	l = builder_list(d->b, filters, sizeof(filters[0]), n);

@@ -1,50 +1,5 @@
-/* The two filters: compiling, verifying, and what they do (gateway-api.md, section 5, numbers 29, 31 to 33). */
-#include "tests/unit/test.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "filter/filter.h"
-#include "tests/support/request.h"
-#include "tests/support/table_fixture.h"
-
-/* A block with one filter list; the list is at the rule's place. */
-struct compiled {
-	struct builder *b;
-	const struct table *t;
-	struct table_filter filter;
-};
-
-static enum err compile(struct compiled *c, const char *json, struct filter_problem *problem)
-{
-	yyjson_doc *doc = yyjson_read(json, strlen(json), 0);
-	size_t bytes;
-	enum err e;
-
-	assert_non_null(doc);
-	c->b = builder_new();
-	e = filter_compile(yyjson_doc_get_root(doc), c->b, &c->filter, problem);
-	yyjson_doc_free(doc);
-	if (e == OK)
-		assert_int_equal(builder_finish(c->b, &c->t, &bytes), OK);
-	return e;
-}
-
-static enum filter_verdict run(const struct compiled *c, struct request *r, struct filter_exchange *x,
-                               const char *scheme,
-                               uint16_t port, uint32_t match_bytes)
-{
-	static struct tuple client;
-
-	client.local = fixture_addr("198.18.0.10");
-	client.local_port = port;
-	r->m.scheme = (struct text){.at = scheme, .len = (uint32_t)strlen(scheme)};
-	*x = (struct filter_exchange){
-		.arena = &r->arena, .request = &r->m, .client = &client, .path_match_bytes = match_bytes};
-	assert_int_equal(filter_list[c->filter.kind]->verify(c->t, c->t->bytes, table_at(c->t, c->filter.config)), OK);
-	return filter_list[c->filter.kind]->on_request(x, c->t, table_at(c->t, c->filter.config));
-}
+/* Filters in general, the request header modifier and the redirect: compiling, verifying, and what they do. */
+#include "compiled.h"
 
 static void test_modifier(void **state)
 {
@@ -112,6 +67,8 @@ static void test_redirect(void **state)
 	} cases[] = {
 		{"31 default", REDIRECT(""), "GET a.b /x?q=1", "http", 80, 1, 302, "http://a.b/x?q=1"},
 		{"31 status", REDIRECT("\"statusCode\":301"), "GET a.b /", "http", 80, 1, 301, "http://a.b/"},
+		{"31 303", REDIRECT("\"statusCode\":303"), "GET a.b /", "http", 80, 1, 303, "http://a.b/"},
+		{"31 307", REDIRECT("\"statusCode\":307"), "GET a.b /", "http", 80, 1, 307, "http://a.b/"},
 		{"31 308", REDIRECT("\"statusCode\":308"), "GET a.b /", "http", 80, 1, 308, "http://a.b/"},
 		{"31 host", REDIRECT("\"hostname\":\"example.org\""), "GET a.b /x", "http", 80, 1, 302,
 		 "http://example.org/x"},
@@ -286,6 +243,27 @@ static void test_too_many(void **state)
 	builder_free(c.b);
 }
 
+/* Whatever the filter has to do, with a config that the verifier let pass. */
+static void run_all(const struct compiled *c, struct request *r, struct filter_exchange *x, uint32_t match_bytes)
+{
+	const struct filter *f = filter_list[c->filter.kind];
+	const void *config = table_at(c->t, c->filter.config);
+	struct http_message response;
+	bool ok = true;
+	void *copied = NULL;
+
+	exchange_of(r, x, "http", 80, match_bytes);
+	if (f->copy != NULL)
+		copied = f->copy(x, c->t, config, &ok);
+	if (f->on_request != NULL)
+		f->on_request(x, c->t, config);
+	if (!ok || f->on_response == NULL)
+		return;
+	http_message_init(&response);
+	x->response = &response;
+	f->on_response(x, copied);
+}
+
 /* Configs whose words were replaced by nasty ones: refused, or harmless to run. */
 static void test_verify_survives(void **state)
 {
@@ -293,6 +271,12 @@ static void test_verify_survives(void **state)
 		MODIFIER("\"set\":[{\"name\":\"s\",\"value\":\"1\"}],\"add\":[{\"name\":\"a\",\"value\":\"2\"}],"
 		          "\"remove\":[\"r\"]"),
 		PREFIX("/xyz"),
+		"{\"type\":\"ResponseHeaderModifier\",\"responseHeaderModifier\":{"
+		"\"set\":[{\"name\":\"s\",\"value\":\"1\"}],\"remove\":[\"r\"]}}",
+		"{\"type\":\"URLRewrite\",\"urlRewrite\":{\"hostname\":\"b.c\","
+		"\"path\":{\"type\":\"ReplacePrefixMatch\",\"replacePrefixMatch\":\"/xyz/\"}}}",
+		"{\"type\":\"CORS\",\"cors\":{\"allowOrigins\":[\"https://*.b\",\"http://c:81\"],"
+		"\"allowMethods\":[\"PUT\"],\"allowHeaders\":[\"x-a\",\"x-b\"],\"exposeHeaders\":[\"x-c\"]}}",
 	};
 	static const uint32_t nasty[] = {0, 1, 7, 8, 16, 64, 0x7fffffff, 0xfffffff8, 0xffffffff};
 
@@ -316,8 +300,9 @@ static void test_verify_survives(void **state)
 					struct filter_exchange x;
 					struct request r;
 
-					request_init(&r, "GET a /foo/bar\nr: 1");
-					run(&changed, &r, &x, "http", 80, 4);
+					request_init(&r, "OPTIONS a /foo/bar\nr: 1\norigin: https://a.b\n"
+					                 "access-control-request-method: PUT");
+					run_all(&changed, &r, &x, 4);
 					request_fini(&r);
 				} else {
 					refused++;
@@ -335,7 +320,7 @@ static void test_list(void **state)
 	(void)state;
 	for (int i = 0; i < FILTERS; i++)
 		assert_ptr_equal(filter_by_type(filter_list[i]->type), filter_list[i]);
-	assert_null(filter_by_type("URLRewrite"));
+	assert_null(filter_by_type("ExtensionRef"));
 }
 
 int main(void)

@@ -119,7 +119,7 @@ struct row {
 
 #define DEFAULT_GW GATEWAY("gw", "01", HTTP)
 #define RULE_A RULES("{" TO("a") "}")
-#define BAD_FILTER "'filters':[{'type':'URLRewrite','urlRewrite':{'hostname':'x.example'}}]"
+#define BAD_FILTER "'filters':[{'type':'URLRewrite','urlRewrite':{'hostname':'*.example'}}]"
 
 static const struct row rows[] = {
 	{"a route reaches its endpoints",
@@ -499,6 +499,18 @@ static const struct row rows[] = {
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01", RULES("{'filters':[{'type':'RequestRedirect','requestRedirect':{'scheme':'ftp'}}]},{}"))},
 	 {"partial Dropped Rule 0: filters[0].requestRedirect.scheme: ", "rule default/r/0: status 500"}},
+	{"a filter of a kind that is not known",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'filters':[{'type':'ExtensionRef','extensionRef':{'group':'x.example',"
+				 "'kind':'Teleport','name':'t'}}]," TO("a") "},{}")),
+	  SERVICE("a")},
+	 {"Accepted, refs !InvalidKind, partial Dropped Rule 0: filters[0].extensionRef: the kind x.example/Teleport",
+	  "rule default/r/0: status 500"}},
+	{"a redirect of a backend",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80,'filters':[{'type':'RequestRedirect',"
+				 "'requestRedirect':{}}]}]},{}")), SERVICE("a")},
+	 {"partial Dropped Rule 0: backendRefs[0].filters: ", "rule default/r/0: status 500"}},
 	{"a filter of a backend",
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80," BAD_FILTER "}]},{}")), SERVICE("a")},
