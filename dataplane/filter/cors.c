@@ -253,24 +253,61 @@ static enum err verify(const void *block, size_t bytes, const void *config)
 
 /* ---- data plane ---- */
 
-static bool host_allowed(const struct origin *o, struct text allowed, struct text host)
+struct copied {
+	struct text methods, headers, exposed, max_age;
+	uint32_t flags;
+	uint32_t origins_n;
+	struct text marked;          /* the request's origin when it is allowed; else empty */
+	struct allowed {
+		struct text host;
+		uint16_t port;
+		uint8_t https, host_kind;
+	} origins[];
+};
+
+static void *copy(struct arena *a, const struct table *t, const void *config)
 {
+	const struct config *c = config;
+	const struct origin *from = TABLE_LIST(t, c->origins, struct origin);
+	struct copied *to;
+
+	static_assert(sizeof(*to) + ORIGINS_MAX * sizeof(to->origins[0]) <= ARENA_PIECE_MAX, "one piece");
+	to = arena_get(a, sizeof(*to) + c->origins.n * sizeof(to->origins[0]));
+	if (to == NULL)
+		return NULL;
+	*to = (struct copied){
+		.methods = filter_copy_text(a, t, c->methods), .headers = filter_copy_text(a, t, c->headers),
+		.exposed = filter_copy_text(a, t, c->exposed), .max_age = filter_copy_text(a, t, c->max_age),
+		.flags = c->flags, .origins_n = c->origins.n,
+	};
+	if (to->methods.at == NULL || to->headers.at == NULL || to->exposed.at == NULL || to->max_age.at == NULL)
+		return NULL;
+	for (uint32_t i = 0; i < c->origins.n; i++) {
+		to->origins[i] = (struct allowed){.host = filter_copy_text(a, t, from[i].host), .port = from[i].port,
+		                                  .https = from[i].https, .host_kind = from[i].host_kind};
+		if (to->origins[i].host.at == NULL)
+			return NULL;
+	}
+	return to;
+}
+
+static bool host_allowed(const struct allowed *o, struct text host)
+{
+	const struct text end = {.at = host.at + host.len - o->host.len, .len = o->host.len};
+
 	switch (o->host_kind) {
 	case HOST_ANY:
 		return true;
 	case HOST_BELOW:
 		/* Something, and the dot, stand in front. */
-		return host.len > allowed.len + 1 && host.at[host.len - allowed.len - 1] == '.' &&
-		       text_equal_nocase((struct text){.at = host.at + host.len - allowed.len, .len = allowed.len},
-		                         allowed);
+		return host.len > o->host.len + 1 && end.at[-1] == '.' && text_equal_nocase(end, o->host);
 	default:
-		return text_equal_nocase(host, allowed);
+		return text_equal_nocase(host, o->host);
 	}
 }
 
-static bool origin_allowed(const struct config *c, const struct table *t, struct text origin)
+static bool origin_allowed(const struct copied *c, struct text origin)
 {
-	const struct origin *o = TABLE_LIST(t, c->origins, struct origin);
 	struct text host;
 	uint16_t port;
 	bool https;
@@ -279,10 +316,10 @@ static bool origin_allowed(const struct config *c, const struct table *t, struct
 		return true;
 	if (!parse_origin(origin, &https, &host, &port))
 		return false;
-	for (uint32_t i = 0; i < c->origins.n; i++) {
-		const struct text allowed = {.at = table_text(t, o[i].host), .len = o[i].host.len};
+	for (uint32_t i = 0; i < c->origins_n; i++) {
+		const struct allowed *o = &c->origins[i];
 
-		if (o[i].https == https && o[i].port == port && host_allowed(&o[i], allowed, host))
+		if (o->https == https && o->port == port && host_allowed(o, host))
 			return true;
 	}
 	return false;
@@ -295,84 +332,52 @@ static struct text value_of(const struct http_message *m, struct text name)
 	return f != NULL ? f->value : (struct text){0};
 }
 
-static bool copy_text(struct filter_exchange *x, const struct table *t, struct table_text from, struct text *to)
-{
-	*to = (struct text){.len = from.len};
-	if (from.len > 0)
-		to->at = arena_text(x->arena, table_text(t, from), from.len);
-	return from.len == 0 || to->at != NULL;
-}
-
-/* ---- the answer to a preflight ---- */
-
 static void reply_with(struct filter_exchange *x, struct text name, struct text value)
 {
 	if (value.len > 0)
 		x->reply.fields[x->reply.fields_n++] = (struct filter_field){.name = name, .value = value};
 }
 
-static enum filter_verdict answer(struct filter_exchange *x, const struct table *t, const struct config *c,
-                                  struct text origin, struct text method)
+static enum filter_verdict answer_preflight(struct filter_exchange *x, const struct copied *c, struct text origin,
+                                            struct text method)
 {
-	struct text methods, headers, max_age;
+	const struct text wanted = value_of(x->request, TEXT("access-control-request-headers"));
 
 	x->reply = (struct filter_reply){.status = 200, .details = "cors_preflight",
 	                                 .fields = arena_get(x->arena, FILTER_REPLY_FIELDS *
 	                                                     sizeof(struct filter_field))};
-	if (x->reply.fields == NULL || !copy_text(x, t, c->methods, &methods) ||
-	    !copy_text(x, t, c->headers, &headers) || !copy_text(x, t, c->max_age, &max_age))
+	if (x->reply.fields == NULL)
 		return filter_no_memory(x);
-	if (origin_allowed(c, t, origin)) {
+	if (origin_allowed(c, origin)) {
 		reply_with(x, TEXT("access-control-allow-origin"), origin);
 		if (c->flags & CREDENTIALS)
 			reply_with(x, TEXT("access-control-allow-credentials"), TEXT("true"));
-		reply_with(x, TEXT("access-control-allow-methods"), c->flags & ANY_METHOD ? method : methods);
-		reply_with(x, TEXT("access-control-allow-headers"),
-		           c->flags & ANY_HEADER ? value_of(x->request, TEXT("access-control-request-headers")) :
-		           headers);
-		reply_with(x, TEXT("access-control-max-age"), max_age);
+		reply_with(x, TEXT("access-control-allow-methods"), c->flags & ANY_METHOD ? method : c->methods);
+		reply_with(x, TEXT("access-control-allow-headers"), c->flags & ANY_HEADER ? wanted : c->headers);
+		reply_with(x, TEXT("access-control-max-age"), c->max_age);
 	}
-	reply_with(x, TEXT("vary"), TEXT("Origin"));
 	return FILTER_REPLY;
 }
 
-static enum filter_verdict on_request(struct filter_exchange *x, const struct table *t, const void *config)
+static enum filter_verdict on_request(struct filter_exchange *x, void *copied)
 {
 	const struct text origin = value_of(x->request, TEXT("origin"));
+	struct copied *c = copied;
 	struct text method;
 
-	if (x->request->method != HTTP_OPTIONS || origin.len == 0)
+	if (origin.len == 0)
 		return FILTER_CONTINUE;
-	method = value_of(x->request, TEXT("access-control-request-method"));
-	return method.len > 0 ? answer(x, t, config, origin, method) : FILTER_CONTINUE;
-}
-
-/* ---- other responses ---- */
-
-struct copied {
-	struct text origin;          /* empty: not allowed, or not there */
-	struct text exposed;
-	uint32_t flags;
-};
-
-static void *copy(struct filter_exchange *x, const struct table *t, const void *config, bool *ok)
-{
-	const struct config *c = config;
-	const struct text origin = value_of(x->request, TEXT("origin"));
-	struct copied *to = arena_get(x->arena, sizeof(*to));
-
-	*ok = false;
-	if (to == NULL)
-		return NULL;
-	*to = (struct copied){.flags = c->flags};
-	if (origin.len > 0 && origin_allowed(c, t, origin)) {
-		to->origin = origin;
-		if (!copy_text(x, t, c->exposed, &to->exposed))
-			return NULL;
+	if (x->request->method == HTTP_OPTIONS) {
+		method = value_of(x->request, TEXT("access-control-request-method"));
+		if (method.len > 0)
+			return answer_preflight(x, c, origin, method);
 	}
-	*ok = true;
-	return to;
+	if (origin_allowed(c, origin))
+		c->marked = origin;
+	return FILTER_CONTINUE;
 }
+
+/* ---- responses ---- */
 
 /* Those that the Fetch standard exposes anyway, and those that it never does. */
 static bool needs_exposing(const struct http_field *f)
@@ -421,7 +426,7 @@ static bool mark(struct filter_exchange *x, struct text name, struct text value)
 	return http_set(x->response, x->arena, name, value) == OK;
 }
 
-static enum filter_verdict on_response(struct filter_exchange *x, const void *copied)
+static enum filter_verdict on_response(struct filter_exchange *x, void *copied)
 {
 	const struct copied *c = copied;
 	const bool credentials = c->flags & CREDENTIALS;
@@ -429,13 +434,13 @@ static enum filter_verdict on_response(struct filter_exchange *x, const void *co
 
 	if (http_add(x->response, x->arena, TEXT("vary"), TEXT("Origin")) != OK)
 		return filter_no_memory(x);
-	if (c->origin.len == 0)
+	if (c->marked.len == 0)
 		return FILTER_CONTINUE;
 	if ((c->flags & ANY_EXPOSED) && !credentials)
 		exposed = TEXT("*");
 	else if ((c->flags & ANY_EXPOSED) && !expose_all(x, &exposed))
 		return filter_no_memory(x);
-	if (!mark(x, TEXT("access-control-allow-origin"), c->origin) ||
+	if (!mark(x, TEXT("access-control-allow-origin"), c->marked) ||
 	    !mark(x, TEXT("access-control-allow-credentials"), credentials ? TEXT("true") : TEXT("")) ||
 	    !mark(x, TEXT("access-control-expose-headers"), exposed))
 		return filter_no_memory(x);
@@ -447,9 +452,10 @@ const struct filter filter_cors = {
 	.type = "CORS",
 	.member = "cors",
 	.config_bytes = sizeof(struct config),
+	.of_replies = true,
 	.compile = compile,
 	.verify = verify,
-	.on_request = on_request,
 	.copy = copy,
+	.on_request = on_request,
 	.on_response = on_response,
 };

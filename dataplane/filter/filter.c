@@ -76,6 +76,11 @@ enum filter_verdict filter_no_memory(struct filter_exchange *x)
 	return FILTER_REPLY;
 }
 
+struct text filter_copy_text(struct arena *a, const struct table *t, struct table_text from)
+{
+	return (struct text){.at = from.len > 0 ? arena_text(a, table_text(t, from), from.len) : "", .len = from.len};
+}
+
 /* ---- verifying ---- */
 
 enum err filter_verify_text(const void *block, size_t bytes, struct table_text t)

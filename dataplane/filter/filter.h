@@ -2,8 +2,9 @@
  * The filter contract. A filter is one file (filter/<name>.c) plus one line in filters.def. The file holds its
  * config layout (a struct in the tables), how control compiles it from the manifest, and what it does.
  *
- * At route time the exchange copies what a filter needs later into its arena (copy()), since the tables may be gone
- * at the next round. Filters run in the order of the rule on the way in and in reverse on the way out.
+ * When an exchange is routed, copy() takes out of the tables what the filter needs, since they may be gone at the next
+ * round; from then on the filter sees that copy. Filters run in the order of the rule on the way in and in reverse on
+ * the way out.
  */
 #ifndef FILTER_FILTER_H
 #define FILTER_FILTER_H
@@ -70,20 +71,20 @@ struct filter {
 	const char *type;          /* HTTPRouteFilter.type: "RequestHeaderModifier" */
 	const char *member;        /* of the HTTPRouteFilter with its spec: "requestHeaderModifier" */
 	uint32_t config_bytes;     /* of the config struct in the tables */
+	bool of_replies;           /* on_response sees the gateway's own answers too */
 
 	/* Control: writes the config into *offset. from->spec is an object. */
 	enum err (*compile)(const struct filter_source *from, struct builder *b, uint32_t *offset,
 	                    struct filter_problem *problem);
 	/* Verifier: everything in the config of an untrusted block (the struct itself is known to be inside). */
 	enum err (*verify)(const void *block, size_t bytes, const void *config);
-	/* Data plane. Null: nothing to do at that point. `config` is in the tables and only valid during the call. */
-	enum filter_verdict (*on_request)(struct filter_exchange *x, const struct table *t, const void *config);
 	/*
-	 * Copies what on_response needs out of the tables and the request, which is as it was before on_request; null
-	 * result with ok == false: out of memory.
+	 * Data plane. Copies what the hooks need out of the tables, and is where they keep what they know of an
+	 * exchange; null: out of memory. A hook that is null has nothing to do.
 	 */
-	void *(*copy)(struct filter_exchange *x, const struct table *t, const void *config, bool *ok);
-	enum filter_verdict (*on_response)(struct filter_exchange *x, const void *copied);
+	void *(*copy)(struct arena *a, const struct table *t, const void *config);
+	enum filter_verdict (*on_request)(struct filter_exchange *x, void *copied);
+	enum filter_verdict (*on_response)(struct filter_exchange *x, void *copied);
 };
 
 extern const struct filter *const filter_list[FILTERS];
@@ -105,6 +106,9 @@ enum filter_verdict filter_no_memory(struct filter_exchange *x);
 
 /* The verifier of a rule's or backend's list of filters, after table_verify(). */
 enum err filter_verify(const struct table *t, struct table_list filters, const char **where) MUST_CHECK;
+
+/* For copy functions: a text out of the tables, "" when it is empty; its `at` is null when there is no memory. */
+struct text filter_copy_text(struct arena *a, const struct table *t, struct table_text from);
 
 /* For verify functions: checks that a text or list lies in the block. */
 enum err filter_verify_text(const void *block, size_t bytes, struct table_text t);

@@ -194,26 +194,22 @@ enum err header_edits_verify(const void *block, size_t bytes, const struct heade
 
 /* ---- data plane ---- */
 
-static bool copy_text(struct arena *a, const struct table *t, struct table_text from, struct text *to)
-{
-	to->len = from.len;
-	to->at = from.len > 0 ? arena_text(a, table_text(t, from), from.len) : "";
-	return to->at != NULL;
-}
-
 static bool copy_list(struct arena *a, const struct table *t, struct table_list list, struct header_edit_copy *to)
 {
 	const struct header_edit *from = TABLE_LIST(t, list, struct header_edit);
 
 	for (uint32_t i = 0; i < list.n; i++) {
-		if (!copy_text(a, t, from[i].name, &to[i].name) || !copy_text(a, t, from[i].value, &to[i].value))
+		to[i].name = filter_copy_text(a, t, from[i].name);
+		to[i].value = filter_copy_text(a, t, from[i].value);
+		if (to[i].name.at == NULL || to[i].value.at == NULL)
 			return false;
 	}
 	return true;
 }
 
-const struct header_edits_copy *header_edits_copy(const struct header_edits *e, const struct table *t, struct arena *a)
+void *header_edits_copy(struct arena *a, const struct table *t, const void *config)
 {
+	const struct header_edits *e = config;
 	const struct table_list lists[] = {e->remove, e->set, e->add};
 	struct header_edits_copy *to;
 	uint32_t at = 0;

@@ -40,8 +40,8 @@ struct header_edits_copy {
 	} edit[];                  /* in the order in which they are done */
 };
 
-const struct header_edits_copy *header_edits_copy(const struct header_edits *e, const struct table *t,
-                                                  struct arena *a);   /* null: no memory */
+/* A filter's copy(): config is a struct header_edits. */
+void *header_edits_copy(struct arena *a, const struct table *t, const void *config);
 /* False: no memory, or more fields than a message can have. */
 bool header_edits_apply(const struct header_edits_copy *e, struct http_message *m, struct arena *a);
 

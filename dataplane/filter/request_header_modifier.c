@@ -21,14 +21,9 @@ static enum err verify(const void *block, size_t bytes, const void *config)
 	return header_edits_verify(block, bytes, config);
 }
 
-static enum filter_verdict on_request(struct filter_exchange *x, const struct table *t, const void *config)
+static enum filter_verdict on_request(struct filter_exchange *x, void *copied)
 {
-	/* The request may be sent in a later round: texts are copied out of the tables. */
-	const struct header_edits_copy *edits = header_edits_copy(config, t, x->arena);
-
-	if (edits == NULL || !header_edits_apply(edits, x->request, x->arena))
-		return filter_no_memory(x);
-	return FILTER_CONTINUE;
+	return header_edits_apply(copied, x->request, x->arena) ? FILTER_CONTINUE : filter_no_memory(x);
 }
 
 const struct filter filter_request_header_modifier = {
@@ -38,5 +33,6 @@ const struct filter filter_request_header_modifier = {
 	.config_bytes = sizeof(struct header_edits),
 	.compile = compile,
 	.verify = verify,
+	.copy = header_edits_copy,
 	.on_request = on_request,
 };

@@ -103,6 +103,26 @@ static enum err verify(const void *block, size_t bytes, const void *config)
 
 /* ---- data plane ---- */
 
+struct copied {
+	uint16_t status;
+	uint16_t port;
+	uint8_t scheme;
+	struct text hostname;
+	struct url_path_copy path;
+};
+
+static void *copy(struct arena *a, const struct table *t, const void *config)
+{
+	const struct config *c = config;
+	struct copied *to = arena_get(a, sizeof(*to));
+
+	if (to == NULL)
+		return NULL;
+	*to = (struct copied){.status = c->status, .port = c->port, .scheme = c->scheme,
+	                      .hostname = filter_copy_text(a, t, c->hostname)};
+	return to->hostname.at != NULL && url_path_copy(a, t, &c->path, &to->path) ? to : NULL;
+}
+
 static void put_port(struct url_text *l, unsigned port, bool https)
 {
 	char text[8];
@@ -132,16 +152,16 @@ static void put_own_host(struct url_text *l, const struct filter_exchange *x)
 	}
 }
 
-static bool is_https(const struct filter_exchange *x, const struct config *c)
+static bool is_https(const struct filter_exchange *x, const struct copied *c)
 {
 	if (c->scheme == SCHEME_SAME)
 		return text_equal_nocase(x->request->scheme, TEXT("https"));
 	return c->scheme == SCHEME_HTTPS;
 }
 
-static enum filter_verdict on_request(struct filter_exchange *x, const struct table *t, const void *config)
+static enum filter_verdict on_request(struct filter_exchange *x, void *copied)
 {
-	const struct config *c = config;
+	const struct copied *c = copied;
 	const bool https = is_https(x, c);
 	/* Scheme and port, and the request's host or our address in its place. */
 	const size_t own = sizeof("https://:65535") + x->request->authority.len + ADDR_TEXT_MAX + 2;
@@ -151,14 +171,14 @@ static enum filter_verdict on_request(struct filter_exchange *x, const struct ta
 		return filter_no_memory(x);
 	url_put(&l, https ? "https://" : "http://", https ? 8 : 7);
 	if (c->hostname.len > 0)
-		url_put(&l, table_text(t, c->hostname), c->hostname.len);
+		url_put(&l, c->hostname.at, c->hostname.len);
 	else
 		put_own_host(&l, x);
 	if (c->port != 0)
 		put_port(&l, c->port, https);
 	else if (c->scheme == SCHEME_SAME)
 		put_port(&l, x->client->local_port, https);
-	url_put_path(&l, x, t, &c->path);
+	url_put_path(&l, x, &c->path);
 	if (l.full)
 		x->reply = (struct filter_reply){.status = 414, .details = "redirect_target_too_long"};
 	else
@@ -174,5 +194,6 @@ const struct filter filter_request_redirect = {
 	.config_bytes = sizeof(struct config),
 	.compile = compile,
 	.verify = verify,
+	.copy = copy,
 	.on_request = on_request,
 };

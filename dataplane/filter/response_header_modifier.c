@@ -21,15 +21,7 @@ static enum err verify(const void *block, size_t bytes, const void *config)
 	return header_edits_verify(block, bytes, config);
 }
 
-static void *copy(struct filter_exchange *x, const struct table *t, const void *config, bool *ok)
-{
-	const struct header_edits_copy *edits = header_edits_copy(config, t, x->arena);
-
-	*ok = edits != NULL;
-	return (void *)(uintptr_t)edits;
-}
-
-static enum filter_verdict on_response(struct filter_exchange *x, const void *copied)
+static enum filter_verdict on_response(struct filter_exchange *x, void *copied)
 {
 	return header_edits_apply(copied, x->response, x->arena) ? FILTER_CONTINUE : filter_no_memory(x);
 }
@@ -39,8 +31,9 @@ const struct filter filter_response_header_modifier = {
 	.type = "ResponseHeaderModifier",
 	.member = "responseHeaderModifier",
 	.config_bytes = sizeof(struct header_edits),
+	.of_replies = true,
 	.compile = compile,
 	.verify = verify,
-	.copy = copy,
+	.copy = header_edits_copy,
 	.on_response = on_response,
 };

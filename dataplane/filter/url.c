@@ -103,10 +103,16 @@ void url_put(struct url_text *u, const char *text, size_t n)
 	u->len += n;
 }
 
-void url_put_path(struct url_text *u, const struct filter_exchange *x, const struct table *t, const struct url_path *p)
+bool url_path_copy(struct arena *a, const struct table *t, const struct url_path *p, struct url_path_copy *out)
+{
+	*out = (struct url_path_copy){.by = filter_copy_text(a, t, p->by), .type = p->type};
+	return out->by.at != NULL;
+}
+
+void url_put_path(struct url_text *u, const struct filter_exchange *x, const struct url_path_copy *p)
 {
 	const struct text all = x->request->path;
-	const char *mark = memchr(all.at, '?', all.len), *by = table_text(t, p->by);
+	const char *mark = memchr(all.at, '?', all.len), *by = p->by.at;
 	const size_t path_len = mark != NULL ? (size_t)(mark - all.at) : all.len;
 	size_t prefix = x->path_match_bytes, by_len = p->by.len;
 
@@ -132,9 +138,9 @@ void url_put_path(struct url_text *u, const struct filter_exchange *x, const str
 	url_put(u, all.at + path_len, all.len - path_len);
 }
 
-uint32_t url_path_replaced(const struct table *t, const struct url_path *p)
+uint32_t url_path_replaced(const struct url_path_copy *p)
 {
-	const char *by = table_text(t, p->by), *mark = memchr(by, '?', p->by.len);
+	const char *by = p->by.at, *mark = memchr(by, '?', p->by.len);
 	const uint32_t len = mark != NULL ? (uint32_t)(mark - by) : p->by.len;
 
 	/* The last slash of a prefix is the seam's. */

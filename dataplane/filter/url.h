@@ -24,12 +24,19 @@ struct url_path {                 /* in the tables */
 	uint32_t spare;
 };
 
+struct url_path_copy {            /* the same out of the tables, in an arena */
+	struct text by;
+	uint32_t type;
+};
+
 /* A lower-case DNS name without wildcard. */
 bool url_is_hostname(const char *text, size_t len);
 /* `spec`: the filter's object, whose "path" may be absent; `member`: what problems call it. */
 enum err url_path_compile(yyjson_val *spec, const char *member, struct builder *b, struct url_path *out,
                           struct filter_problem *problem) MUST_CHECK;
 enum err url_path_verify(const void *block, size_t bytes, const struct url_path *p) MUST_CHECK;
+
+bool url_path_copy(struct arena *a, const struct table *t, const struct url_path *p, struct url_path_copy *out);
 
 struct url_text {
 	char *at;
@@ -41,12 +48,12 @@ struct url_text {
 bool url_text_init(struct url_text *u, struct arena *a, size_t bound);
 void url_put(struct url_text *u, const char *text, size_t n);
 /* The path and query of x->request as `p` changes it, at most url_path_bound() bytes. */
-void url_put_path(struct url_text *u, const struct filter_exchange *x, const struct table *t, const struct url_path *p);
+void url_put_path(struct url_text *u, const struct filter_exchange *x, const struct url_path_copy *p);
 /* How much of the changed path stands for what was replaced. */
-uint32_t url_path_replaced(const struct table *t, const struct url_path *p);
+uint32_t url_path_replaced(const struct url_path_copy *p);
 /* Appends to X-Forwarded-Host what the request's host was, unless that is what stands there last. */
 enum err url_forward_host(struct filter_exchange *x, struct text host) MUST_CHECK;
-static inline size_t url_path_bound(const struct filter_exchange *x, const struct url_path *p)
+static inline size_t url_path_bound(const struct filter_exchange *x, const struct url_path_copy *p)
 {
 	return (size_t)x->request->path.len + p->by.len + 1;
 }

@@ -50,34 +50,43 @@ static enum err verify(const void *block, size_t bytes, const void *config)
 
 /* ---- data plane ---- */
 
-static bool rewrite_host(struct filter_exchange *x, const struct table *t, struct table_text hostname)
-{
-	const char *copy = arena_text(x->arena, table_text(t, hostname), hostname.len);
+struct copied {
+	struct text hostname;
+	struct url_path_copy path;
+};
 
-	if (copy == NULL || url_forward_host(x, x->request->authority) != OK)
-		return false;
-	x->request->authority = (struct text){.at = copy, .len = hostname.len};
-	return true;
-}
-
-static enum filter_verdict on_request(struct filter_exchange *x, const struct table *t, const void *config)
+static void *copy(struct arena *a, const struct table *t, const void *config)
 {
 	const struct config *c = config;
+	struct copied *to = arena_get(a, sizeof(*to));
+
+	if (to == NULL)
+		return NULL;
+	to->hostname = filter_copy_text(a, t, c->hostname);
+	return to->hostname.at != NULL && url_path_copy(a, t, &c->path, &to->path) ? to : NULL;
+}
+
+static enum filter_verdict on_request(struct filter_exchange *x, void *copied)
+{
+	const struct copied *c = copied;
 	struct url_text path;
 
-	if (c->hostname.len > 0 && !rewrite_host(x, t, c->hostname))
-		return filter_no_memory(x);
+	if (c->hostname.len > 0) {
+		if (url_forward_host(x, x->request->authority) != OK)
+			return filter_no_memory(x);
+		x->request->authority = c->hostname;
+	}
 	if (c->path.type == URL_PATH_SAME || text_equal(x->request->path, TEXT("*")))
 		return FILTER_CONTINUE;
 	if (!url_text_init(&path, x->arena, url_path_bound(x, &c->path)))
 		return filter_no_memory(x);
-	url_put_path(&path, x, t, &c->path);
+	url_put_path(&path, x, &c->path);
 	if (path.full) {
 		x->reply = (struct filter_reply){.status = 414, .details = "rewritten_path_too_long"};
 		return FILTER_REPLY;
 	}
 	x->request->path = (struct text){.at = path.at, .len = (uint32_t)path.len};
-	x->path_match_bytes = url_path_replaced(t, &c->path);
+	x->path_match_bytes = url_path_replaced(&c->path);
 	return FILTER_CONTINUE;
 }
 
@@ -88,5 +97,6 @@ const struct filter filter_url_rewrite = {
 	.config_bytes = sizeof(struct config),
 	.compile = compile,
 	.verify = verify,
+	.copy = copy,
 	.on_request = on_request,
 };

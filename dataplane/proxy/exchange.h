@@ -94,8 +94,8 @@ enum step { STEP_LEASE, STEP_REPLY };
 enum step request_route(struct exchange *x, struct filter_reply *reply, const char **flags);
 enum err interim_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
-/* What the filters that the request has passed do to a response, in reverse order; local replies too. */
-enum err response_filter(struct exchange *x, struct http_message *m) MUST_CHECK;
+/* What the filters that the request has passed do to a response, in reverse order. */
+enum err response_filter(struct exchange *x, struct http_message *m, bool local) MUST_CHECK;
 
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);

@@ -110,7 +110,7 @@ static enum err add_fields(struct exchange *x, struct http_message *m, const str
 		e = http_add(m, a, TEXT("x-envoy-overloaded"), TEXT("true"));
 	for (unsigned i = 0; e == OK && i < r->fields_n; i++)
 		e = http_add(m, a, r->fields[i].name, r->fields[i].value);
-	return e == OK ? response_filter(x, m) : e;
+	return e == OK ? response_filter(x, m, true) : e;
 }
 
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r)

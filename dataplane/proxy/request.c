@@ -217,14 +217,15 @@ enum err interim_prepare(struct exchange *x, struct http_message *m)
 	return take_hop_by_hop(x, m);
 }
 
-enum err response_filter(struct exchange *x, struct http_message *m)
+enum err response_filter(struct exchange *x, struct http_message *m, bool local)
 {
 	for (unsigned i = x->responders_n; i-- > 0;) {
 		struct filter_exchange fx = {.arena = http_stream_arena(x->down), .request = x->request, .response = m,
 		                             .client = &x->client};
+		const struct responder *r = &x->responders[i];
 
 		/* A filter that replaces a response does not exist: it was out of memory. */
-		if (x->responders[i].filter->on_response(&fx, x->responders[i].copied) != FILTER_CONTINUE)
+		if ((!local || r->filter->of_replies) && r->filter->on_response(&fx, r->copied) != FILTER_CONTINUE)
 			return ERR_NO_MEMORY;
 	}
 	return OK;
@@ -237,7 +238,7 @@ enum err response_prepare(struct exchange *x, struct http_message *m)
 
 	if (e == OK && http_find(m, HTTP_FIELD_DATE) == NULL)
 		e = http_add(m, a, TEXT("date"), (struct text){.at = proxy_date(x->proxy), .len = 29});
-	return e == OK ? response_filter(x, m) : e;
+	return e == OK ? response_filter(x, m, false) : e;
 }
 
 /* ---- routing ---- */
@@ -249,10 +250,9 @@ struct way {
 	struct arena *arena;
 };
 
-static bool remember_responder(struct way *w, const struct filter *f, const void *config)
+static bool remember_responder(struct way *w, const struct filter *f, void *copied)
 {
 	struct exchange *x = w->x;
-	bool ok = true;
 
 	if (f->on_response == NULL)
 		return true;
@@ -260,10 +260,8 @@ static bool remember_responder(struct way *w, const struct filter *f, const void
 		x->responders = arena_get(w->arena, RESPONDERS_MAX * sizeof(struct responder));
 	if (x->responders == NULL || x->responders_n == RESPONDERS_MAX)
 		return false;
-	x->responders[x->responders_n] = (struct responder){
-		.filter = f, .copied = f->copy != NULL ? f->copy(&w->fx, w->t, config, &ok) : NULL};
-	x->responders_n++;
-	return ok;
+	x->responders[x->responders_n++] = (struct responder){.filter = f, .copied = copied};
+	return true;
 }
 
 /* False: answer with w->fx.reply. */
@@ -273,15 +271,13 @@ static bool run_filters(struct way *w, struct table_list filters)
 
 	for (uint32_t i = 0; i < filters.n; i++) {
 		const struct filter *filter = filter_list[f[i].kind];
-		const void *config = table_at(w->t, f[i].config);
+		void *copied = filter->copy(w->arena, w->t, table_at(w->t, f[i].config));
 
-		if (!remember_responder(w, filter, config)) {
-			w->fx.reply = (struct filter_reply){.status = 503, .details = "no_memory"};
+		if (copied == NULL || !remember_responder(w, filter, copied)) {
+			filter_no_memory(&w->fx);
 			return false;
 		}
-		if (filter->on_request == NULL)
-			continue;
-		if (filter->on_request(&w->fx, w->t, config) != FILTER_CONTINUE)
+		if (filter->on_request != NULL && filter->on_request(&w->fx, copied) != FILTER_CONTINUE)
 			return false;
 	}
 	return true;

@@ -23,16 +23,14 @@ static const char *const heads[] = {
 static void run_filter(const struct table *t, const struct table_filter *from, struct filter_exchange *x)
 {
 	const struct filter *f = filter_list[from->kind];
-	const void *config = table_at(t, from->config);
+	void *copied = f->copy(x->arena, t, table_at(t, from->config));
 	struct http_message response;
-	void *copied = NULL;
-	bool ok = true;
 
-	if (f->copy != NULL)
-		copied = f->copy(x, t, config, &ok);
+	if (copied == NULL)
+		return;
 	if (f->on_request != NULL)
-		f->on_request(x, t, config);
-	if (!ok || f->on_response == NULL)
+		f->on_request(x, copied);
+	if (f->on_response == NULL)
 		return;
 	http_message_init(&response);
 	x->response = &response;

@@ -48,34 +48,44 @@ static inline void exchange_of(struct request *r, struct filter_exchange *x, con
 		.arena = &r->arena, .request = &r->m, .client = &client, .path_match_bytes = match_bytes};
 }
 
+/* The request may be sent, and the response come, when the tables are gone. */
+static inline void *copied_of(const struct compiled *c, struct filter_exchange *x)
+{
+	const void *config = table_at(c->t, c->filter.config);
+
+	return filter_list[c->filter.kind]->copy(x->arena, c->t, config);
+}
+
+static inline enum filter_verdict run_request(const struct compiled *c, struct filter_exchange *x)
+{
+	void *copied = copied_of(c, x);
+
+	assert_non_null(copied);
+	return filter_list[c->filter.kind]->on_request(x, copied);
+}
+
 static inline enum filter_verdict run(const struct compiled *c, struct request *r, struct filter_exchange *x,
                                       const char *scheme, uint16_t port, uint32_t match_bytes)
 {
 	exchange_of(r, x, scheme, port, match_bytes);
 	assert_int_equal(filter_list[c->filter.kind]->verify(c->t, c->t->bytes, table_at(c->t, c->filter.config)), OK);
-	return filter_list[c->filter.kind]->on_request(x, c->t, table_at(c->t, c->filter.config));
+	return run_request(c, x);
 }
 
-/* The request's way and the response's. The response is in *m; its texts are the request's. */
-static inline enum filter_verdict run_both(const struct compiled *c, struct request *r, struct filter_exchange *x,
-                                           struct http_message *m)
+/* The request's way and the response's, which is in *m. */
+static inline enum filter_verdict run_both(const struct compiled *c, struct filter_exchange *x, struct http_message *m)
 {
 	const struct filter *f = filter_list[c->filter.kind];
-	const void *config = table_at(c->t, c->filter.config);
 	enum filter_verdict verdict = FILTER_CONTINUE;
-	bool ok = true;
-	void *copied = NULL;
+	void *copied = copied_of(c, x);
 
-	if (f->on_response != NULL && f->copy != NULL)
-		copied = f->copy(x, c->t, config, &ok);
-	assert_true(ok);
+	assert_non_null(copied);
+	builder_free(c->b);
 	if (f->on_request != NULL)
-		verdict = f->on_request(x, c->t, config);
-	builder_free(c->b); /* the tables may be gone when the response comes */
+		verdict = f->on_request(x, copied);
 	if (verdict != FILTER_CONTINUE || f->on_response == NULL)
 		return verdict;
 	x->response = m;
-	(void)r;
 	return f->on_response(x, copied);
 }
 

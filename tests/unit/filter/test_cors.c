@@ -28,25 +28,25 @@ static void test_preflight(void **state)
 		      "\"allowHeaders\":[\"X-One\",\"x-two\"],\"exposeHeaders\":[\"x-three\"],\"maxAge\":60"),
 		 PREFLIGHT("https://x.example"),
 		 "access-control-allow-origin: https://x.example\naccess-control-allow-methods: PUT, DELETE\n"
-		 "access-control-allow-headers: X-One, x-two\naccess-control-max-age: 60\nvary: Origin\n"},
+		 "access-control-allow-headers: X-One, x-two\naccess-control-max-age: 60\n"},
 		{"max-age is 5 when not given", CORS(ORIGINS("\"*\"")), PREFLIGHT("https://x"),
-		 "access-control-allow-origin: https://x\naccess-control-max-age: 5\nvary: Origin\n"},
+		 "access-control-allow-origin: https://x\naccess-control-max-age: 5\n"},
 		{"a refused origin gets nothing that allows", CORS(ORIGINS("\"https://x.example\"") CREDENTIALS),
-		 PREFLIGHT("https://y.example"), "vary: Origin\n"},
-		{"no origins: none is allowed", CORS(""), PREFLIGHT("https://x.example"), "vary: Origin\n"},
+		 PREFLIGHT("https://y.example"), ""},
+		{"no origins: none is allowed", CORS(""), PREFLIGHT("https://x.example"), ""},
 		{"wildcards echo", CORS(ALL), PREFLIGHT("https://x"),
 		 "access-control-allow-origin: https://x\naccess-control-allow-methods: PUT\n"
-		 "access-control-allow-headers: x-one, X-Two\naccess-control-max-age: 5\nvary: Origin\n"},
+		 "access-control-allow-headers: x-one, X-Two\naccess-control-max-age: 5\n"},
 		{"never a wildcard with credentials", CORS(ALL CREDENTIALS), PREFLIGHT("https://x"),
 		 "access-control-allow-origin: https://x\naccess-control-allow-credentials: true\n"
 		 "access-control-allow-methods: PUT\naccess-control-allow-headers: x-one, X-Two\n"
-		 "access-control-max-age: 5\nvary: Origin\n"},
+		 "access-control-max-age: 5\n"},
 		{"wildcard headers that nobody asks for are left out", CORS(ALL CREDENTIALS),
 		 "OPTIONS a /\nOrigin: https://x\nAccess-Control-Request-Method: GET",
 		 "access-control-allow-origin: https://x\naccess-control-allow-credentials: true\n"
-		 "access-control-allow-methods: GET\naccess-control-max-age: 5\nvary: Origin\n"},
+		 "access-control-allow-methods: GET\naccess-control-max-age: 5\n"},
 		{"credentials false are not mentioned", CORS(ORIGINS("\"*\"") ",\"allowCredentials\":false"),
-		 PREFLIGHT("https://x"), "access-control-allow-origin: https://x\naccess-control-max-age: 5\nvary: Origin\n"},
+		 PREFLIGHT("https://x"), "access-control-allow-origin: https://x\naccess-control-max-age: 5\n"},
 	};
 	char text[1024];
 
@@ -63,7 +63,7 @@ static void test_preflight(void **state)
 		assert_int_equal(run(&c, &r, &x, "http", 80, 1), FILTER_REPLY);
 		builder_free(c.b);
 		assert_int_equal(x.reply.status, 200);
-		assert_in_range(x.reply.fields_n, 1, FILTER_REPLY_FIELDS);
+		assert_in_range(x.reply.fields_n, 0, FILTER_REPLY_FIELDS);
 		if (strcmp(print_reply(&x.reply, text), cases[i].want) != 0)
 			fail_msg("%s: got\n%s", cases[i].name, text);
 		request_fini(&r);
@@ -119,7 +119,7 @@ static void test_origins(void **state)
 			fail_msg("%s: %s %s", cases[i].name, problem.path, problem.message);
 		request_init(&r, head);
 		assert_int_equal(run(&c, &r, &x, "http", 80, 1), FILTER_REPLY);
-		if ((x.reply.fields_n > 1) != cases[i].ok)
+		if ((x.reply.fields_n > 0) != cases[i].ok)
 			fail_msg("%s: %s", cases[i].name, cases[i].ok ? "refused" : "allowed");
 		request_fini(&r);
 		builder_free(c.b);
@@ -167,7 +167,7 @@ static void test_response(void **state)
 		snprintf(head, sizeof(head), "GET a /%s%s", cases[i].response[0] != '\0' ? "\n" : "", cases[i].response);
 		request_init(&response, head);
 		exchange_of(&r, &x, "http", 80, 1);
-		assert_int_equal(run_both(&c, &r, &x, &response.m), FILTER_CONTINUE);
+		assert_int_equal(run_both(&c, &x, &response.m), FILTER_CONTINUE);
 		if (strcmp(request_print(&response.m, text, sizeof(text)), cases[i].want) != 0)
 			fail_msg("%s: got\n%s", cases[i].name, text);
 		request_fini(&response);

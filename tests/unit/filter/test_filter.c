@@ -247,17 +247,16 @@ static void test_too_many(void **state)
 static void run_all(const struct compiled *c, struct request *r, struct filter_exchange *x, uint32_t match_bytes)
 {
 	const struct filter *f = filter_list[c->filter.kind];
-	const void *config = table_at(c->t, c->filter.config);
 	struct http_message response;
-	bool ok = true;
-	void *copied = NULL;
+	void *copied;
 
 	exchange_of(r, x, "http", 80, match_bytes);
-	if (f->copy != NULL)
-		copied = f->copy(x, c->t, config, &ok);
+	copied = copied_of(c, x);
+	if (copied == NULL)
+		return;
 	if (f->on_request != NULL)
-		f->on_request(x, c->t, config);
-	if (!ok || f->on_response == NULL)
+		f->on_request(x, copied);
+	if (f->on_response == NULL)
 		return;
 	http_message_init(&response);
 	x->response = &response;

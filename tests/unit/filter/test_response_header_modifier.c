@@ -38,7 +38,7 @@ static void test_response(void **state)
 		snprintf(head, sizeof(head), "GET a /\n%s", cases[i].response);
 		request_init(&response, head);
 		exchange_of(&r, &x, "http", 80, 1);
-		assert_int_equal(run_both(&c, &r, &x, &response.m), FILTER_CONTINUE);
+		assert_int_equal(run_both(&c, &x, &response.m), FILTER_CONTINUE);
 		if (strcmp(request_print(&response.m, text, sizeof(text)), cases[i].want) != 0)
 			fail_msg("%s: got %s", cases[i].name, text);
 		assert_string_equal(request_print(&r.m, text, sizeof(text)), "X-A: of the request\n");
@@ -100,7 +100,7 @@ static void test_longest(void **state)
 		request_init(&r, "GET a /");
 		request_init(&response, "GET a /");
 		exchange_of(&r, &x, "http", 80, 1);
-		assert_int_equal(run_both(&c, &r, &x, &response.m), FILTER_CONTINUE);
+		assert_int_equal(run_both(&c, &x, &response.m), FILTER_CONTINUE);
 		assert_int_equal(response.m.fields[0].value.len, len);
 		request_fini(&response);
 		request_fini(&r);

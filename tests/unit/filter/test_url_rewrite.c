@@ -87,8 +87,7 @@ static void test_twice(void **state)
 		assert_int_equal(run(&c, &r, &x, "http", 80, 4), FILTER_CONTINUE);
 		builder_free(c.b);
 		assert_int_equal(compile(&c, cases[i].second, &problem), OK);
-		assert_int_equal(filter_list[c.filter.kind]->on_request(&x, c.t, table_at(c.t, c.filter.config)),
-		                 FILTER_CONTINUE);
+		assert_int_equal(run_request(&c, &x), FILTER_CONTINUE);
 		builder_free(c.b);
 		assert_text(cases[i].name, r.m.path, cases[i].want);
 		request_fini(&r);
