@@ -19,12 +19,13 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/cpu.h"
 #include "control/fresh.h"
 #include "control/reconcile.h"
 #include "control/server/server.h"
 #include "control/server/tokens.h"
 
-enum { ROUND_MS = 1000, SOCKET_PATH_MAX = 108 };
+enum { ROUND_MS = 1000, SOCKET_PATH_MAX = 108, EXIT_USAGE = 2 };
 
 static volatile sig_atomic_t stopping;
 
@@ -40,28 +41,50 @@ static void on_signal(int number)
 	stopping = 1;
 }
 
-static bool parse(int argc, char **argv, struct settings *out)
+static const char usage[] =
+	"usage: sluice-control [OPTION]...\n"
+	"  --run DIR             sockets of this box (default /run/sluice)\n"
+	"  --state DIR           state of this box (default /var/lib/sluice): the store, its key, the administrator's token\n"
+	"  --after-restore       the state was restored from a copy: versions go on far past anything given out\n"
+	"  --help                this text\n";
+
+static const struct option long_options[] = {
+	{"run", required_argument, NULL, 'r'},
+	{"state", required_argument, NULL, 's'},
+	{"after-restore", no_argument, NULL, 'a'},
+	{"help", no_argument, NULL, 'h'},
+	{0},
+};
+
+/* getopt has said what is wrong with an option that it does not know: `why` is null then. */
+static _Noreturn void wrong(const char *why, const char *what)
 {
-	static const struct option options[] = {
-		{"run", required_argument, NULL, 'r'},
-		{"state", required_argument, NULL, 's'},
-		{"after-restore", no_argument, NULL, 'a'},
-		{0},
-	};
+	if (why)
+		fprintf(stderr, "sluice-control: %s%s\n", why, what);
+	fputs(usage, stderr);
+	exit(EXIT_USAGE);
+}
+
+static void parse(int argc, char **argv, struct settings *out)
+{
 	int option;
 
 	*out = (struct settings){.run = "/run/sluice", .state = "/var/lib/sluice"};
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'r')
-			out->run = optarg;
-		else if (option == 's')
-			out->state = optarg;
-		else if (option == 'a')
-			out->after_restore = true;
-		else
-			return false;
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
+		switch (option) {
+		case 'r': out->run = optarg; break;
+		case 's': out->state = optarg; break;
+		case 'a': out->after_restore = true; break;
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default: wrong(NULL, NULL);
+		}
 	}
-	return optind == argc && strlen(out->run) < SOCKET_PATH_MAX - sizeof("/dataplane.sock");
+	if (optind < argc)
+		wrong("unexpected argument: ", argv[optind]);
+	if (strlen(out->run) >= SOCKET_PATH_MAX - sizeof("/dataplane.sock"))
+		wrong("--run: a socket's path would be too long: ", out->run);
 }
 
 /* Keys pass through our memory: no core dump, and nobody may look into it (but the leak checker of the asan flavour).
@@ -116,17 +139,14 @@ static int serve(struct ledger *l, const struct settings *settings)
 	return stopping ? 0 : 1;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct settings settings;
 	struct ledger *l;
 	char error[256] = "";
 	int status = 1;
 
-	if (!parse(argc, argv, &settings)) {
-		fprintf(stderr, "usage: sluice-control --run DIR --state DIR [--after-restore]\n");
-		return 2;
-	}
+	parse(argc, argv, &settings);
 	umask(0027);
 	hide_memory();
 	catch_signals();
@@ -141,4 +161,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "sluice-control: %s\n", error);
 	ledger_close(l);
 	return status;
+}
+
+CPU_ANY int main(int argc, char **argv)
+{
+	cpu_check("sluice-control");
+	return run(argc, argv);
 }

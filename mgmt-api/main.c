@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cpu.h"
 #include "base/frame.h"
 #include "mgmt-api/api/auth.h"
 #include "mgmt-api/api/certificate.h"
@@ -73,7 +74,7 @@ static void options_read(struct options *o, int argc, char **argv)
 		}
 	}
 	if (optind != argc) {
-		fputs(usage, stderr);
+		fprintf(stderr, "sluice-api: unexpected argument: %s\n%s", argv[optind], usage);
 		exit(EXIT_USAGE);
 	}
 }
@@ -146,7 +147,7 @@ static void hide_memory(void)
 #endif
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct options o = {.run = "/run/sluice", .state = "/var/lib/sluice"};
 	struct server *servers[LISTEN_MAX + 1];
@@ -181,4 +182,10 @@ int main(int argc, char **argv)
 	source_free(api.source);
 	auth_free(api.auth);
 	return 0;
+}
+
+CPU_ANY int main(int argc, char **argv)
+{
+	cpu_check("sluice-api");
+	return run(argc, argv);
 }

@@ -2,6 +2,7 @@
 #: make sim-faults     every planted fault must be found within 1,000 seeds
 SEEDS ?= 200
 FIRST ?= 1
+planted := $(shell sed -n 's/^PLANTED.\([a-z_]*\),.*/\1/p' dataplane/base/faults.def)
 sim_src := $(wildcard tests/sim/*.c)
 $(B)/sim: $(call obj,$(sim_src)) $(B)/libsupport.a $(B)/libdataplane.a
 	$(call link,$^,$(libs_dataplane))
@@ -15,4 +16,4 @@ sim: $(B)/sim
 	@tests/tally sim "$(B)/sim --first $(FIRST) --seeds $(SEEDS)" "$(B)/sim --scenario swaps"
 sim-faults:
 	@$(MAKE) FLAVOUR=faults sim-program
-	@tests/tally sim-faults $(foreach f,$(shell sed -n 's/^PLANTED(\([a-z_]*\),.*/\1/p' dataplane/base/faults.def),"build/faults/sim --fault $(f) --seeds 1000")
+	@tests/tally sim-faults $(foreach f,$(planted),"build/faults/sim --fault $(f) --seeds 1000")

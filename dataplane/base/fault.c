@@ -6,8 +6,10 @@
 static const char *const names[] = {
 	"none",
 #define PLANTED(name, what) #name,
+#define PLANTED_LIVE(name, what, test) #name,
 #include "base/faults.def"
 #undef PLANTED
+#undef PLANTED_LIVE
 };
 
 const char *fault_name(enum fault f)
@@ -16,7 +18,7 @@ const char *fault_name(enum fault f)
 }
 
 #ifdef SLUICE_FAULTS
-enum fault fault_planted;
+volatile enum fault fault_planted;
 
 bool fault_plant(const char *name)
 {

@@ -10,13 +10,15 @@
 enum fault {
 	FAULT_none,
 #define PLANTED(name, what) FAULT_##name,
+#define PLANTED_LIVE(name, what, test) FAULT_##name,
 #include "base/faults.def"
 #undef PLANTED
+#undef PLANTED_LIVE
 	FAULTS
 };
 
 #ifdef SLUICE_FAULTS
-extern enum fault fault_planted;
+extern volatile enum fault fault_planted; /* written by a signal handler */
 #define FAULT(name) (__builtin_expect(fault_planted == FAULT_##name, 0))
 #else
 #define FAULT(name) 0

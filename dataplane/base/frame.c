@@ -117,38 +117,45 @@ static void attach(struct msghdr *m, void *space, size_t space_bytes, int pass_f
 	memcpy(CMSG_DATA(c), &pass_fd, sizeof(int));
 }
 
-enum err frame_send(int fd, const void *bytes, size_t n, int pass_fd, unsigned timeout_ms)
+enum err frame_give(int fd, const void *bytes, size_t n, int pass_fd, size_t *sent)
 {
-	int64_t deadline_ms = now_ms() + timeout_ms;
 	_Alignas(struct cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {0};
 	uint32_t length = (uint32_t)n;
-	size_t sent = 0, total = sizeof(length) + n;
+	size_t total = sizeof(length) + n;
 
 	if (n > FRAME_BYTES_MAX)
 		return ERR_LIMIT;
-	while (sent < total) {
-		size_t header = sent < sizeof(length) ? sizeof(length) - sent : 0;
-		size_t body = sent > sizeof(length) ? sent - sizeof(length) : 0;
+	while (*sent < total) {
+		size_t header = *sent < sizeof(length) ? sizeof(length) - *sent : 0;
+		size_t body = *sent > sizeof(length) ? *sent - sizeof(length) : 0;
 		struct iovec v[2] = {{(char *)&length + sizeof(length) - header, header},
 		                     {(char *)(uintptr_t)bytes + body, n - body}};
 		struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
 		ssize_t took;
 
-		if (pass_fd >= 0 && sent == 0)
+		if (pass_fd >= 0 && *sent == 0)
 			attach(&m, space, sizeof(space), pass_fd);
 		took = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (took >= 0) {
-			sent += (size_t)took;
-		} else if (errno == EAGAIN) {
-			enum err e = await(fd, POLLOUT, deadline_ms);
-
-			if (e)
-				return e;
-		} else if (errno != EINTR) {
-			return ERR_IO;
-		}
+		if (took >= 0)
+			*sent += (size_t)took;
+		else if (errno != EINTR)
+			return errno == EAGAIN ? ERR_AGAIN : ERR_IO;
 	}
 	return OK;
+}
+
+enum err frame_send(int fd, const void *bytes, size_t n, int pass_fd, unsigned timeout_ms)
+{
+	int64_t deadline_ms = now_ms() + timeout_ms;
+	size_t sent = 0;
+	enum err e;
+
+	while ((e = frame_give(fd, bytes, n, pass_fd, &sent)) == ERR_AGAIN) {
+		e = await(fd, POLLOUT, deadline_ms);
+		if (e)
+			return e;
+	}
+	return e;
 }
 
 /* Keeps the first descriptor that comes with a frame and closes what nobody asked for. */
@@ -170,62 +177,75 @@ static void collect(struct msghdr *m, int *passed)
 	}
 }
 
-static enum err receive(int fd, char *to, size_t n, int *passed, int64_t deadline_ms)
+/* Some bytes more. */
+static enum err take(struct frame_in *f, int fd, char *to, size_t n)
 {
-	size_t have = 0;
+	_Alignas(struct cmsghdr) char space[CMSG_SPACE(4 * sizeof(int))];
+	struct iovec v = {to, n};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space)};
+	ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
-	while (have < n) {
-		_Alignas(struct cmsghdr) char space[CMSG_SPACE(4 * sizeof(int))];
-		struct iovec v = {to + have, n - have};
-		struct msghdr m = {
-			.msg_iov = &v, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof(space),
-		};
-		ssize_t got = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-		if (got > 0) {
-			collect(&m, passed);
-			have += (size_t)got;
-		} else if (got == 0) {
-			return have == 0 ? ERR_SHUTDOWN : ERR_IO;
-		} else if (errno == EAGAIN) {
-			enum err e = await(fd, POLLIN, deadline_ms);
-
-			if (e)
-				return e;
-		} else if (errno != EINTR) {
-			return ERR_IO;
-		}
-	}
+	if (got == 0)
+		return f->have == 0 ? ERR_SHUTDOWN : ERR_IO;
+	if (got < 0)
+		return errno == EINTR ? OK : errno == EAGAIN ? ERR_AGAIN : ERR_IO;
+	collect(&m, &f->passed);
+	f->have += (size_t)got;
 	return OK;
+}
+
+void frame_in_init(struct frame_in *f)
+{
+	*f = (struct frame_in){.passed = -1};
+}
+
+void frame_in_fini(struct frame_in *f)
+{
+	free(f->bytes);
+	if (f->passed >= 0)
+		close(f->passed);
+	frame_in_init(f);
+}
+
+enum err frame_take(struct frame_in *f, int fd, size_t max)
+{
+	const size_t head = sizeof(f->length);
+	enum err e = OK;
+
+	while (!e && f->have < head)
+		e = take(f, fd, (char *)&f->length + f->have, head - f->have);
+	if (!e && (f->length > max || f->length > FRAME_BYTES_MAX))
+		e = ERR_LIMIT;
+	if (!e && !f->bytes && !(f->bytes = malloc((size_t)f->length + 1)))
+		e = ERR_NO_MEMORY;
+	while (!e && f->have < head + f->length)
+		e = take(f, fd, f->bytes + (f->have - head), head + f->length - f->have);
+	if (!e)
+		f->bytes[f->length] = '\0';
+	return e;
 }
 
 enum err frame_recv(int fd, size_t max, char **bytes, size_t *n, int *passed, unsigned timeout_ms)
 {
 	int64_t deadline_ms = now_ms() + timeout_ms;
-	uint32_t length = 0;
+	struct frame_in f;
 	enum err e;
 
 	*bytes = NULL;
 	*n = 0;
 	*passed = -1;
-	e = receive(fd, (char *)&length, sizeof(length), passed, deadline_ms);
-	if (!e && (length > max || length > FRAME_BYTES_MAX))
-		e = ERR_LIMIT;
-	if (!e && !(*bytes = malloc((size_t)length + 1)))
-		e = ERR_NO_MEMORY;
-	if (!e)
-		e = receive(fd, *bytes, length, passed, deadline_ms);
-	if (e == ERR_SHUTDOWN && *bytes)
-		e = ERR_IO; /* the end came inside a frame */
+	frame_in_init(&f);
+	while ((e = frame_take(&f, fd, max)) == ERR_AGAIN) {
+		e = await(fd, POLLIN, deadline_ms);
+		if (e)
+			break;
+	}
 	if (e) {
-		free(*bytes);
-		*bytes = NULL;
-		if (*passed >= 0)
-			close(*passed);
-		*passed = -1;
+		frame_in_fini(&f);
 		return e;
 	}
-	(*bytes)[length] = '\0';
-	*n = length;
+	*bytes = f.bytes;
+	*n = f.length;
+	*passed = f.passed;
 	return OK;
 }

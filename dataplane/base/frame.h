@@ -10,9 +10,10 @@
  * dataplane.sock, one reply frame per request frame:
  *   {"op":"publish","resourceVersion":"123"} + memfd  ->  {"ok":true} or {"ok":false,"reason":"..."}
  *   {"op":"generation"}  ->  {"ok":true,"resourceVersion":"123","content":"<16 hex digits>","alive":1}
- *   {"op":"flows"|"neigh"|"drops"|"stats"|"workers"}  ->  {"ok":true,"items":[{...}, ...]}
+ *   {"op":"flows"|"neigh"|"drops"|"stats"|"workers"}  ->  {"ok":true,"items":[{...}, ...]}, and for flows
+ *   "incomplete":"worker 1 did not answer within 2000 ms" beside what the others said
  *
- * Blocking with a deadline: never used on a worker.
+ * frame_send() and frame_recv() wait, with a deadline; frame_give() and frame_take() never do. None is used on a worker.
  */
 #ifndef BASE_FRAME_H
 #define BASE_FRAME_H
@@ -31,5 +32,20 @@ enum err frame_send(int fd, const void *bytes, size_t n, int pass_fd, unsigned t
 /* *bytes is malloc'ed and ended by a NUL that is not counted. *passed is -1 when no descriptor came. Errors: IO,
  * SHUTDOWN (orderly end before a frame), LIMIT (longer than max), CONN_TIMEOUT. */
 enum err frame_recv(int fd, size_t max, char **bytes, size_t *n, int *passed, unsigned timeout_ms) MUST_CHECK;
+
+/* A frame that arrives in pieces: whoever holds it owns bytes and descriptor until frame_in_fini(). */
+struct frame_in {
+	uint32_t length;      /* of the bytes, once they have begun */
+	size_t have;          /* of the length field and the bytes */
+	char *bytes;          /* whole: ended by a NUL that is not counted */
+	int passed;           /* -1: none came */
+};
+
+void frame_in_init(struct frame_in *f);
+void frame_in_fini(struct frame_in *f);
+/* As far as the socket lets them. AGAIN: call again when it is readable, or writable; other errors as above. *sent is 0
+ * at first. */
+enum err frame_take(struct frame_in *f, int fd, size_t max) MUST_CHECK;
+enum err frame_give(int fd, const void *bytes, size_t n, int pass_fd, size_t *sent) MUST_CHECK;
 
 #endif

@@ -80,6 +80,7 @@ struct worker {
 	uint64_t pushed;             /* bit per worker: something was put into its ring in this round */
 	_Atomic uint64_t serial;     /* of the generation in use */
 	_Atomic uint64_t heartbeat;
+	_Atomic uint64_t late_max_ns;
 	_Atomic bool drain;
 	bool draining;
 	bool online;

@@ -10,9 +10,9 @@
  * is kept (worker/block.h) until the new one runs; when that FAILED, the program goes back to what was kept and refuses
  * the failed machine with the reason of its failure, until it is stopped or yet another machine has started.
  *
- * One thread, one loop: serve the desk (which waits), drain the logs, free generations, save the newest, look at
- * heartbeats. A publish is answered as soon as the pointer is swapped; saving follows, because a disk may be slow and
- * control asks after a restart which generation is there.
+ * One thread, one loop: serve the desk (which waits), free generations, save the newest, look at heartbeats. Logs are
+ * written by a thread of their own (worker/scribe.h). A publish is answered as soon as the pointer is swapped; saving
+ * follows, because a disk may be slow and control asks after a restart which generation is there.
  */
 #include "worker/housekeeping.h"
 
@@ -40,8 +40,7 @@
 #include "worker/worker.h"
 
 enum {
-	TURN_BUSY_MS = 2,
-	TURN_IDLE_MS = 20,
+	TURN_MS = 20,
 	WATCH_EVERY_MS = 100,
 	HUNG_LOOKS = 20,           /* without a heartbeat in between: two seconds */
 	RESTART_DRAIN_MS = 1000,
@@ -65,7 +64,9 @@ struct watched {
 
 struct house {
 	const struct housekeeping_options *o;
+	volatile struct housekeeping_signals *signals;
 	struct desk desk;
+	struct requests requests;
 	struct machine machine;
 	struct threads *threads;
 	struct gateway *gateway;         /* null while waiting */
@@ -125,12 +126,22 @@ static void save(struct house *h)
 		save_now(h);
 }
 
+/* A generation stays in use for as long as a worker does not end its round. */
+static void say_in_use(const struct house *h, char why[static BLOCK_WHY_MAX])
+{
+	size_t n = (size_t)snprintf(why, BLOCK_WHY_MAX, "%d generations are still in use", LIMIT_generations);
+
+	for (uint16_t w = 0; w < h->machine.workers && n < BLOCK_WHY_MAX; w++)
+		if (h->hung[w])
+			n += (size_t)snprintf(why + n, BLOCK_WHY_MAX - n, ", worker %u hangs", w);
+}
+
 static enum err take(struct house *h, const struct table *t, char why[static BLOCK_WHY_MAX])
 {
 	enum err e = gateway_publish(h->gateway, t, on_free, h);
 
 	if (e)
-		snprintf(why, BLOCK_WHY_MAX, "%d generations are still in use", LIMIT_generations);
+		say_in_use(h, why);
 	else
 		h->unsaved = t;
 	return e;
@@ -254,24 +265,27 @@ static void answer_generation(const struct house *h, yyjson_mut_doc *d, yyjson_m
 	yyjson_mut_obj_add_uint(d, root, "alive", h->gateway ? gateway_generations(h->gateway) : 0);
 }
 
-static void answer(void *arg, yyjson_val *request, int memfd, yyjson_mut_doc *d, yyjson_mut_val *root)
+static bool answer(void *arg, struct desk_question *q)
 {
+	const char *op = doc_str(q->request, "op");
 	struct house *h = arg;
-	struct requests_view v = {h->gateway, &h->machine, h->counters, h->hung};
-	const char *op = doc_str(request, "op"), *reason = NULL;
 
 	if (strcmp(op, "publish") == 0)
-		answer_publish(h, memfd, d, root);
+		answer_publish(h, q->memfd, q->reply, q->root);
 	else if (strcmp(op, "generation") == 0)
-		answer_generation(h, d, root);
+		answer_generation(h, q->reply, q->root);
 	else if (!h->gateway)
-		reason = "no generation yet";
-	else if (!requests_answer(&v, op, d, root))
-		reason = "no such op";
-	if (reason) {
-		yyjson_mut_obj_add_bool(d, root, "ok", false);
-		yyjson_mut_obj_add_str(d, root, "reason", reason);
-	}
+		desk_refuse(q, "no generation yet");
+	else
+		return requests_answer(&h->requests, op, q, now_ms());
+	return true;
+}
+
+static void abandon(void *arg, struct desk_question *q)
+{
+	struct house *h = arg;
+
+	requests_abandon(&h->requests, q);
 }
 
 /* ---- starting ---- */
@@ -325,7 +339,20 @@ static enum err make_gateway(struct house *h)
 	g.waker = h->threads;
 	g.counters = h->counters;
 	h->gateway = gateway_new(&g);
-	return h->gateway ? OK : fail(h, "no memory for the gateway");
+	if (!h->gateway)
+		return fail(h, "no memory for the gateway");
+	h->requests = (struct requests){.gateway = h->gateway, .machine = &h->machine, .counters = h->counters,
+	                                .hung = h->hung};
+	return OK;
+}
+
+static enum err start_scribe(struct house *h)
+{
+	struct logring *rings[LIMIT_workers];
+
+	for (uint16_t w = 0; w < h->machine.workers; w++)
+		rings[w] = worker_shard(gateway_worker(h->gateway, w))->access_log;
+	return scribe_start(h->scribe, rings, h->machine.workers) ? fail(h, "the access log's thread does not start") : OK;
 }
 
 /* Takes t. EAL can be started only once per process, so a failure is final for this one. */
@@ -339,6 +366,8 @@ static enum err start(struct house *h, const struct table *t)
 		e = make_gateway(h);
 	if (!e)
 		e = take(h, t, h->why);
+	if (!e)
+		e = start_scribe(h);
 	if (!e && threads_start(h->threads, h->gateway, h->machine.port_list, h->machine.ports_n))
 		e = fail(h, "threads do not start");
 	if (e) {
@@ -430,22 +459,18 @@ static void watch(struct house *h)
 		watch_worker(h, w);
 }
 
-static bool write_logs(struct house *h)
+static void attend(struct house *h, unsigned timeout_ms)
 {
-	bool wrote = false;
-
-	for (uint16_t w = 0; w < h->machine.workers; w++)
-		wrote |= scribe_drain(h->scribe, worker_shard(gateway_worker(h->gateway, w))->access_log);
-	scribe_flush(h->scribe);
-	return wrote;
+	desk_serve(&h->desk, timeout_ms);
+	if (h->signals->reopen) {
+		h->signals->reopen = 0;
+		scribe_reopen(h->scribe);
+	}
 }
 
-static void turn(struct house *h, int timeout_ms)
+static void turn(struct house *h)
 {
-	static bool busy;
-
-	desk_serve(&h->desk, busy && timeout_ms > TURN_BUSY_MS ? TURN_BUSY_MS : timeout_ms);
-	busy = write_logs(h);
+	attend(h, TURN_MS);
 	gateway_reclaim(h->gateway);
 	save(h);
 	watch(h);
@@ -468,39 +493,44 @@ static void drain(struct house *h, unsigned deadline_ms)
 	for (uint16_t w = 0; w < h->machine.workers; w++)
 		worker_drain(gateway_worker(h->gateway, w));
 	do
-		turn(h, TURN_IDLE_MS);
+		turn(h);
 	while (exchanges(h) > 0 && now_ms() < end_ms);
-	turn(h, TURN_IDLE_MS); /* the last FINs */
+	turn(h); /* the last FINs */
 }
 
 static void end(struct house *h)
 {
+	uint64_t lost;
+
 	threads_stop(h->threads);
 	profile_write();
-	write_logs(h);
+	lost = scribe_stop(h->scribe);
+	if (lost)
+		fprintf(stderr, "dataplane: %" PRIu64 " access log lines were not taken\n", lost);
 	save_now(h);
 	gateway_free(h->gateway);
 	threads_free(h->threads);
 	machine_stop(&h->machine);
 }
 
-static enum housekeeping_end live(struct house *h, volatile sig_atomic_t *stop)
+static enum housekeeping_end live(struct house *h)
 {
+	volatile sig_atomic_t *stop = &h->signals->stop;
 	int64_t retry_ms;
 
 	h->bad = block_blamed(h->o->state_dir);
 	start_from_state(h);
 	while (!h->gateway && !h->failed && !*stop)
-		desk_serve(&h->desk, WATCH_EVERY_MS);
+		attend(h, WATCH_EVERY_MS);
 	retry_ms = now_ms() + RETRY_MS;
 	while (h->failed && !h->restart && !*stop && now_ms() < retry_ms)
-		desk_serve(&h->desk, WATCH_EVERY_MS);
+		attend(h, WATCH_EVERY_MS);
 	if (*stop && !h->gateway)
 		return HOUSEKEEPING_STOPPED;
 	if (h->failed)
 		return HOUSEKEEPING_RESTART;
 	while (!*stop && !h->restart)
-		turn(h, TURN_IDLE_MS);
+		turn(h);
 	if (h->restart)
 		fprintf(stderr, "dataplane: workers or ports changed: starting anew\n");
 	drain(h, *stop ? h->o->drain_ms : RESTART_DRAIN_MS);
@@ -508,25 +538,26 @@ static enum housekeeping_end live(struct house *h, volatile sig_atomic_t *stop)
 	return h->restart && !*stop ? HOUSEKEEPING_RESTART : HOUSEKEEPING_STOPPED;
 }
 
-enum housekeeping_end housekeeping_run(const struct housekeeping_options *o, volatile sig_atomic_t *stop)
+enum housekeeping_end housekeeping_run(const struct housekeeping_options *o,
+                                       volatile struct housekeeping_signals *signals)
 {
 	struct house *h = calloc(1, sizeof(*h));
 	enum housekeeping_end how = HOUSEKEEPING_FAILED;
+	struct desk_up up = {.answer = answer, .abandon = abandon, .up = h};
 
 	CHECK(h != NULL);
 	h->o = o;
+	h->signals = signals;
 	h->scribe = scribe_new(o->access_log);
 	if (!h->scribe)
 		fprintf(stderr, "dataplane: %s: %s\n", o->access_log, strerror(errno));
-	else if (!desk_open(&h->desk, o->run_dir, answer, h)) {
-		how = live(h, stop);
+	else if (!desk_open(&h->desk, o->run_dir, &up)) {
+		how = live(h);
 		/* Who stops the program and starts it again may have repaired what was wrong. */
 		if (how == HOUSEKEEPING_STOPPED)
 			block_forgive(o->state_dir);
 		desk_close(&h->desk);
 	}
-	if (h->scribe && scribe_lost(h->scribe))
-		fprintf(stderr, "dataplane: %" PRIu64 " access log lines were not taken\n", scribe_lost(h->scribe));
 	scribe_free(h->scribe);
 	free(h);
 	return how;

@@ -2,7 +2,8 @@
  * The housekeeping core: everything of the data plane that is slow, blocks, or belongs to no worker.
  *
  * It serves dataplane.sock (base/frame.h has the requests), publishes and frees generations, keeps the last one in the
- * state directory, writes the access log, watches the workers' heartbeats. Workers never wait for it.
+ * state directory, has the access log written, watches the workers' heartbeats. Workers never wait for it, and it waits
+ * for no worker, no client and no reader of the log.
  */
 #ifndef WORKER_HOUSEKEEPING_H
 #define WORKER_HOUSEKEEPING_H
@@ -29,7 +30,14 @@ enum housekeeping_end {
 	HOUSEKEEPING_FAILED,           /* a wrong directory or file: nothing to try again */
 };
 
-/* Runs until *stop is set. EAL is started inside, by the first generation. */
-enum housekeeping_end housekeeping_run(const struct housekeeping_options *o, volatile sig_atomic_t *stop);
+/* Set by signal handlers, looked at in every turn. */
+struct housekeeping_signals {
+	sig_atomic_t stop;
+	sig_atomic_t reopen;           /* the access log: it was renamed */
+};
+
+/* Runs until signals->stop is set. EAL is started inside, by the first generation. */
+enum housekeeping_end housekeeping_run(const struct housekeeping_options *o,
+                                       volatile struct housekeeping_signals *signals);
 
 #endif

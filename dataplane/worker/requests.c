@@ -2,10 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { WALK_DEADLINE_MS = 2000, WALK_STEP_US = 50 };
+#include "base/check.h"
+#include "base/wheel.h"
+#include "worker/desk.h"
 
 struct writer {
 	yyjson_mut_doc *d;
@@ -14,7 +14,7 @@ struct writer {
 
 /* ---- counters ---- */
 
-static void add_counter(const struct requests_view *v, struct writer *w, unsigned id)
+static void add_counter(const struct requests *v, struct writer *w, unsigned id)
 {
 	static const char *const kinds[] = {
 		[COUNTER_EVENT] = "event", [COUNTER_DROP] = "drop", [COUNTER_LIMIT] = "limit",
@@ -37,7 +37,7 @@ static void add_counter(const struct requests_view *v, struct writer *w, unsigne
 }
 
 /* What ports dropped belongs to no worker: an item with a list per port instead. */
-static void add_missed(const struct requests_view *v, struct writer *w)
+static void add_missed(const struct requests *v, struct writer *w)
 {
 	yyjson_mut_val *item = yyjson_mut_arr_add_obj(w->d, w->items), *each;
 	uint64_t sum = 0;
@@ -56,31 +56,28 @@ static void add_missed(const struct requests_view *v, struct writer *w)
 	yyjson_mut_obj_add_uint(w->d, item, "value", sum);
 }
 
-static void answer_stats(const struct requests_view *v, struct writer *w, yyjson_mut_val *root)
+static void answer_stats(const struct requests *v, struct writer *w)
 {
-	(void)root;
 	for (unsigned id = 0; id < COUNTERS; id++)
 		add_counter(v, w, id);
 	add_missed(v, w);
 }
 
-static void answer_drops(const struct requests_view *v, struct writer *w, yyjson_mut_val *root)
+static void answer_drops(const struct requests *v, struct writer *w)
 {
-	(void)root;
 	add_missed(v, w);
 	for (unsigned id = 0; id < COUNTERS; id++)
 		if (counter_descriptions[id].kind == COUNTER_DROP)
 			add_counter(v, w, id);
 }
 
-static uint64_t cell(const struct requests_view *v, uint16_t worker, enum counter id)
+static uint64_t cell(const struct requests *v, uint16_t worker, enum counter id)
 {
 	return __atomic_load_n(&v->counters[worker].cell[id], __ATOMIC_RELAXED);
 }
 
-static void answer_workers(const struct requests_view *v, struct writer *w, yyjson_mut_val *root)
+static void answer_workers(const struct requests *v, struct writer *w)
 {
-	(void)root;
 	for (uint16_t i = 0; i < v->machine->workers; i++) {
 		yyjson_mut_val *item = yyjson_mut_arr_add_obj(w->d, w->items);
 		uint64_t useful = cell(v, i, C_worker_useful_ns);
@@ -104,6 +101,10 @@ static void answer_workers(const struct requests_view *v, struct writer *w, yyjs
 			{"exchanges", cell(v, i, C_exchanges_opened) - cell(v, i, C_exchanges_closed)},
 			{"requests", cell(v, i, C_exchanges_closed)},
 			{"generation", worker_generation(gateway_worker(v->gateway, i))},
+			{"late100us", cell(v, i, C_worker_late_100us)},
+			{"late1ms", cell(v, i, C_worker_late_1ms)},
+			{"late5ms", cell(v, i, C_worker_late_5ms)},
+			{"lateMaxUs", worker_late_max_ns(gateway_worker(v->gateway, i)) / NS_PER_US},
 			{"hangs", cell(v, i, C_worker_hangs)},
 		};
 
@@ -114,14 +115,6 @@ static void answer_workers(const struct requests_view *v, struct writer *w, yyjs
 }
 
 /* ---- walks ---- */
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void add_endpoint(struct writer *w, yyjson_mut_val *item, const char *name, const struct addr *a, uint16_t port)
 {
@@ -154,7 +147,7 @@ static void add_flow(struct writer *w, uint16_t worker, const struct tcp_flow_in
 		yyjson_mut_obj_add_uint(w->d, item, numbers[n].name, numbers[n].value);
 }
 
-static void add_neigh(const struct requests_view *v, struct writer *w, const struct ip_neigh_info *n)
+static void add_neigh(const struct requests *v, struct writer *w, const struct ip_neigh_info *n)
 {
 	yyjson_mut_val *item = yyjson_mut_arr_add_obj(w->d, w->items);
 	char text[ADDR_TEXT_MAX], mac[18];
@@ -170,80 +163,139 @@ static void add_neigh(const struct requests_view *v, struct writer *w, const str
 	yyjson_mut_obj_add_bool(w->d, item, "gateway", n->gateway);
 }
 
-static const struct worker_walk *ask(struct worker *w, enum worker_walk_kind kind, uint32_t at, int64_t deadline_ms)
+static void add_entries(const struct requests *v, struct writer *w, uint16_t worker, const struct worker_walk *a)
 {
+	for (unsigned i = 0; i < a->n; i++)
+		if (a->kind == WORKER_WALK_FLOWS)
+			add_flow(w, worker, &a->flows[i]);
+		else
+			add_neigh(v, w, &a->neigh[i]);
+}
+
+static void begin_walk(struct requests *v, const struct desk_question *q, enum worker_walk_kind kind, int64_t now_ms)
+{
+	struct requests_walk *walk = &v->walk;
+
+	CHECK(!walk->of);
+	walk->of = q;
+	walk->kind = kind;
+	walk->first = kind == WORKER_WALK_NEIGH ? IP_LINK_OWNER : 0;
+	walk->end = kind == WORKER_WALK_NEIGH ? IP_LINK_OWNER + 1 : v->machine->workers;
+	for (uint16_t w = walk->first; w < walk->end; w++)
+		walk->told[w] = (struct requests_told){.items = yyjson_mut_arr(q->reply), .heard_ms = now_ms};
+}
+
+/* One worker, as far as it has come. A box that still holds an earlier question takes ours when that is answered. */
+static void collect(struct requests *v, uint16_t w, yyjson_mut_doc *d, int64_t now_ms)
+{
+	struct requests_told *t = &v->walk.told[w];
+	struct worker *worker = gateway_worker(v->gateway, w);
 	const struct worker_walk *a;
 
-	while (!worker_ask(w, kind, at))
-		if (now_ms() > deadline_ms)
-			return NULL;
+	if (!t->asked)
+		t->asked = worker_ask(worker, v->walk.kind, t->at);
+	a = t->asked ? worker_answer(worker) : NULL;
+	if (a) {
+		add_entries(v, &(struct writer){d, t->items}, w, a);
+		t->at = a->at;
+		t->done = a->at == 0;
+		t->heard_ms = now_ms;
+		t->asked = !t->done && worker_ask(worker, v->walk.kind, t->at);
+	} else if (v->hung[w] || now_ms - t->heard_ms >= REQUESTS_PATIENCE_MS) {
+		t->done = t->silent = true;
+	}
+}
+
+static void say_silent(const struct requests *v, uint16_t w, char *text, size_t size)
+{
+	size_t n = strlen(text);
+
+	if (v->hung[w])
+		snprintf(text + n, size - n, "%sworker %u hangs", n ? "; " : "", w);
+	else
+		snprintf(text + n, size - n, "%sworker %u did not answer within %d ms", n ? "; " : "", w,
+		         REQUESTS_PATIENCE_MS);
+}
+
+/* Entries in the order of the workers; who said nothing is named. */
+static void end_walk(struct requests *v, struct desk_question *q)
+{
+	yyjson_mut_val *items = yyjson_mut_arr(q->reply), *item;
+	char silent[64 * LIMIT_workers] = "";
+	unsigned told = 0;
+
+	for (uint16_t w = v->walk.first; w < v->walk.end; w++) {
+		while ((item = yyjson_mut_arr_remove_first(v->walk.told[w].items)))
+			yyjson_mut_arr_append(items, item);
+		if (v->walk.told[w].silent)
+			say_silent(v, w, silent, sizeof(silent));
 		else
-			usleep(WALK_STEP_US);
-	while (!(a = worker_answer(w)))
-		if (now_ms() > deadline_ms)
-			return NULL;
-		else
-			usleep(WALK_STEP_US);
-	return a;
+			told++;
+	}
+	v->walk.of = NULL;
+	if (told == 0) {
+		desk_refuse(q, silent);
+		return;
+	}
+	yyjson_mut_obj_add_bool(q->reply, q->root, "ok", true);
+	if (silent[0])
+		yyjson_mut_obj_add_strcpy(q->reply, q->root, "incomplete", silent);
+	yyjson_mut_obj_add_val(q->reply, q->root, "items", items);
 }
 
-/* False when the worker did not tell all of it in time. */
-static bool walk(const struct requests_view *v, struct writer *w, uint16_t worker, enum worker_walk_kind kind,
-                 int64_t deadline_ms)
+static bool go_on(struct requests *v, struct desk_question *q, enum worker_walk_kind kind, int64_t now_ms)
 {
-	uint32_t at = 0;
+	bool done = true;
 
-	do {
-		const struct worker_walk *a = ask(gateway_worker(v->gateway, worker), kind, at, deadline_ms);
-
-		if (!a)
-			return false;
-		for (unsigned i = 0; i < a->n; i++)
-			if (kind == WORKER_WALK_FLOWS)
-				add_flow(w, worker, &a->flows[i]);
-			else
-				add_neigh(v, w, &a->neigh[i]);
-		at = a->at;
-	} while (at != 0);
-	return true;
+	if (!v->walk.of)
+		begin_walk(v, q, kind, now_ms);
+	if (v->walk.of != q)
+		return false;
+	for (uint16_t w = v->walk.first; w < v->walk.end; w++) {
+		if (!v->walk.told[w].done)
+			collect(v, w, q->reply, now_ms);
+		done = done && v->walk.told[w].done;
+	}
+	if (done)
+		end_walk(v, q);
+	return done;
 }
 
-static void answer_flows(const struct requests_view *v, struct writer *w, yyjson_mut_val *root)
+void requests_abandon(struct requests *v, const struct desk_question *q)
 {
-	int64_t deadline_ms = now_ms() + WALK_DEADLINE_MS;
-
-	for (uint16_t i = 0; i < v->machine->workers; i++)
-		if (!walk(v, w, i, WORKER_WALK_FLOWS, deadline_ms))
-			yyjson_mut_obj_add_bool(w->d, root, "incomplete", true);
+	if (v->walk.of == q)
+		v->walk.of = NULL;
 }
 
-static void answer_neigh(const struct requests_view *v, struct writer *w, yyjson_mut_val *root)
-{
-	if (!walk(v, w, IP_LINK_OWNER, WORKER_WALK_NEIGH, now_ms() + WALK_DEADLINE_MS))
-		yyjson_mut_obj_add_bool(w->d, root, "incomplete", true);
-}
+/* ---- what may be asked ---- */
 
 static const struct {
 	const char *op;
-	void (*answer)(const struct requests_view *v, struct writer *w, yyjson_mut_val *root);
+	void (*answer)(const struct requests *v, struct writer *w); /* null: a walk */
+	enum worker_walk_kind kind;
 } ops[] = {
-	{"flows", answer_flows},
-	{"neigh", answer_neigh},
-	{"drops", answer_drops},
-	{"stats", answer_stats},
-	{"workers", answer_workers},
+	{"flows", NULL, WORKER_WALK_FLOWS},
+	{"neigh", NULL, WORKER_WALK_NEIGH},
+	{"drops", answer_drops, 0},
+	{"stats", answer_stats, 0},
+	{"workers", answer_workers, 0},
 };
 
-bool requests_answer(const struct requests_view *v, const char *op, yyjson_mut_doc *d, yyjson_mut_val *root)
+bool requests_answer(struct requests *v, const char *op, struct desk_question *q, int64_t now_ms)
 {
-	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
-		if (strcmp(op, ops[i].op) == 0) {
-			struct writer w = {d, yyjson_mut_arr(d)};
+	for (unsigned i = 0; i < sizeof(ops) / sizeof(ops[0]); i++) {
+		struct writer w = {q->reply, NULL};
 
-			yyjson_mut_obj_add_bool(d, root, "ok", true);
-			ops[i].answer(v, &w, root);
-			yyjson_mut_obj_add_val(d, root, "items", w.items);
-			return true;
-		}
-	return false;
+		if (strcmp(op, ops[i].op) != 0)
+			continue;
+		if (!ops[i].answer)
+			return go_on(v, q, ops[i].kind, now_ms);
+		w.items = yyjson_mut_arr(q->reply);
+		yyjson_mut_obj_add_bool(q->reply, q->root, "ok", true);
+		ops[i].answer(v, &w);
+		yyjson_mut_obj_add_val(q->reply, q->root, "items", w.items);
+		return true;
+	}
+	desk_refuse(q, "no such op");
+	return true;
 }

@@ -1,4 +1,11 @@
-/* What dataplane.sock is asked, beyond publishing: looks at the running gateway. Items are JSON objects. */
+/*
+ * What dataplane.sock is asked, beyond publishing: looks at the running gateway. Items are JSON objects.
+ *
+ * Counters are read at once. A walk (flows, neigh) goes on over several turns of the desk: its workers are asked through
+ * their mailboxes (worker.h), all at the same time, and what they answered is collected. There is one walk at a time,
+ * since a mailbox holds one question; the next waits for its end. A worker that hangs, or says nothing for
+ * REQUESTS_PATIENCE_MS, is given up: the answer holds what the others said and names it.
+ */
 #ifndef WORKER_REQUESTS_H
 #define WORKER_REQUESTS_H
 
@@ -7,14 +14,37 @@
 #include "worker/machine.h"
 #include "worker/worker.h"
 
-struct requests_view {
+enum { REQUESTS_PATIENCE_MS = 2000 };
+
+struct desk_question;
+
+/* How far one worker has come in the walk. */
+struct requests_told {
+	yyjson_mut_val *items;     /* of the question's reply */
+	uint32_t at;               /* the cursor */
+	bool asked;                /* its mailbox holds our question, or the answer to it */
+	bool done;
+	bool silent;               /* given up */
+	int64_t heard_ms;
+};
+
+struct requests_walk {
+	const struct desk_question *of;  /* null: none is under way */
+	enum worker_walk_kind kind;
+	uint16_t first, end;             /* of the workers that are asked */
+	struct requests_told told[LIMIT_workers];
+};
+
+struct requests {
 	struct gateway *gateway;
 	const struct machine *machine;
 	const struct counters *counters;  /* one per worker */
 	const bool *hung;                 /* one per worker */
+	struct requests_walk walk;
 };
 
-/* Fills root for op; false: no such op. */
-bool requests_answer(const struct requests_view *v, const char *op, yyjson_mut_doc *d, yyjson_mut_val *root);
+/* False: not yet, call again. An op that nobody knows is refused. */
+bool requests_answer(struct requests *v, const char *op, struct desk_question *q, int64_t now_ms);
+void requests_abandon(struct requests *v, const struct desk_question *q);
 
 #endif

@@ -8,6 +8,12 @@
  * A sleep ends by a frame when every port of this worker has a descriptor to wait for. Else it is a nap: 50 us right
  * after traffic, doubling up to 1 ms, which bounds both the added latency and the share of an idle CPU. Sleeps end
  * after half a second in any case, so that the heartbeat of a sleeping worker goes on.
+ *
+ * How late is a round? After a sleep that ended by itself: since its end was due. After a kick: since the kick, whose time
+ * the producer leaves. Without a sleep: since the start of the round before, since whatever came then had to wait for
+ * that long; a thread that lost its CPU in the middle shows here, too. When a frame came that ended a sleep is not
+ * known: it counts as just now. What is late by the scheduler's doing is counted all the same: who wants to tell them
+ * apart compares with what the kernel says about the thread (/proc/PID/task/TID/schedstat).
  */
 #include "worker/thread.h"
 
@@ -45,6 +51,7 @@ struct thread {
 	struct counters *counters;
 	int event_fd;
 	int epoll_fd;
+	_Atomic uint64_t kicked_ns;  /* when it was last woken by another thread */
 	bool crowded;
 	bool rx_fds;             /* every port that we poll can wake us */
 	_Atomic bool stop;
@@ -79,6 +86,11 @@ static uint64_t wall_us(struct thread *t, uint64_t now_ns)
 	return (now_ns + (uint64_t)t->wall_minus_ns) / NS_PER_US;
 }
 
+static bool is_kick(const struct epoll_event *e)
+{
+	return (e->data.u64 >> 32) == 1;
+}
+
 /* A packet socket whose interface went down stays "ready" until its error is read. */
 static void settle(const struct epoll_event *e)
 {
@@ -86,7 +98,7 @@ static void settle(const struct epoll_event *e)
 	int error;
 	socklen_t n = sizeof(error);
 
-	if ((e->data.u64 >> 32) == 1) {
+	if (is_kick(e)) {
 		if (read((int)(uint32_t)e->data.u64, &kicks, sizeof(kicks)) < 0)
 			CHECK(errno == EAGAIN);
 	} else if (e->events & EPOLLERR) {
@@ -94,14 +106,23 @@ static void settle(const struct epoll_event *e)
 	}
 }
 
-static void wait_ns(struct thread *t, uint64_t ns)
+/* When the round that follows was due; UINT64_MAX: that is not known. */
+static uint64_t wait_ns(struct thread *t, uint64_t ns, uint64_t now_ns)
 {
+	uint64_t due_ns = UINT64_MAX;
 	struct timespec timeout = {.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
 	struct epoll_event events[EVENTS];
 	int n = epoll_pwait2(t->epoll_fd, events, EVENTS, &timeout, NULL);
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		if (is_kick(&events[i]))
+			due_ns = atomic_load_explicit(&t->kicked_ns, memory_order_relaxed);
 		settle(&events[i]);
+	}
+	if (n == 0)
+		return now_ns + ns;
+	/* An older kick found us awake already; only its writing came late. */
+	return due_ns < now_ns ? UINT64_MAX : due_ns;
 }
 
 static uint64_t bounded(struct thread *t, uint64_t until_ns, uint64_t now_ns)
@@ -112,10 +133,10 @@ static uint64_t bounded(struct thread *t, uint64_t until_ns, uint64_t now_ns)
 	return until_ns <= now_ns ? 0 : until_ns - now_ns < max ? until_ns - now_ns : max;
 }
 
-/* After an empty round. Returns the time. */
-static uint64_t rest(struct thread *t, uint64_t now_ns)
+/* After an empty round. Returns the time; *late_ns grows to how late the next round will begin. */
+static uint64_t rest(struct thread *t, uint64_t now_ns, uint64_t *late_ns)
 {
-	uint64_t until_ns, woke_ns;
+	uint64_t until_ns, due_ns, woke_ns;
 
 	if (now_ns - t->busy_ns < (t->crowded ? SPIN_CROWDED_NS : SPIN_NS) || !worker_sleepable(t->worker, &until_ns) ||
 	    !worker_park(t->worker)) {
@@ -125,8 +146,10 @@ static uint64_t rest(struct thread *t, uint64_t now_ns)
 			rte_pause();
 		return now_ns;
 	}
-	wait_ns(t, bounded(t, until_ns, now_ns));
+	due_ns = wait_ns(t, bounded(t, until_ns, now_ns), now_ns);
 	woke_ns = clock_ns(CLOCK_MONOTONIC);
+	if (woke_ns > due_ns && woke_ns - due_ns > *late_ns)
+		*late_ns = woke_ns - due_ns;
 	count_n(t->counters, C_worker_asleep_ns, woke_ns - now_ns);
 	worker_unpark(t->worker);
 	return woke_ns;
@@ -135,7 +158,7 @@ static uint64_t rest(struct thread *t, uint64_t now_ns)
 static int run(void *arg)
 {
 	struct thread *t = arg;
-	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), late_ns = 0;
 
 	t->self = pthread_self();
 	t->busy_ns = now_ns;
@@ -145,16 +168,21 @@ static int run(void *arg)
 	profile_thread();
 	atomic_store(&t->running, true);
 	while (!atomic_load_explicit(&t->stop, memory_order_relaxed)) {
-		unsigned handled = worker_round(t->worker, now_ns, wall_us(t, now_ns));
-		uint64_t after_ns = clock_ns(CLOCK_MONOTONIC);
+		unsigned handled;
+		uint64_t after_ns;
 
+		if (unlikely(late_ns >= WORKER_LATE_NS))
+			worker_late(t->worker, late_ns);
+		handled = worker_round(t->worker, now_ns, wall_us(t, now_ns));
+		after_ns = clock_ns(CLOCK_MONOTONIC);
+		late_ns = after_ns - now_ns;
 		count_n(t->counters, handled ? C_worker_useful_ns : C_worker_idle_ns, after_ns - now_ns);
 		now_ns = after_ns;
 		if (handled) {
 			t->busy_ns = now_ns;
 			t->nap_ns = NAP_MIN_NS;
 		} else {
-			now_ns = rest(t, now_ns);
+			now_ns = rest(t, now_ns, &late_ns);
 		}
 	}
 	return 0;
@@ -202,6 +230,7 @@ void threads_wake(void *threads, uint16_t worker)
 	struct threads *all = threads;
 	uint64_t one = 1;
 
+	atomic_store_explicit(&all->thread[worker].kicked_ns, clock_ns(CLOCK_MONOTONIC), memory_order_relaxed);
 	/* Full is as good as written: the worker will be woken. */
 	if (write(all->thread[worker].event_fd, &one, sizeof(one)) < 0)
 		CHECK(errno == EAGAIN);

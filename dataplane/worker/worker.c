@@ -11,6 +11,7 @@
  * timers, then the handshake budget, then what was gathered is sent: ACKs by tcp_flush(), frames by port_tx_flush(),
  * frames of others by hand_over_flush(). Last, the round says that it holds no table any more.
  */
+#include <rte_pause.h>
 #include <rte_prefetch.h>
 #include <stdlib.h>
 #include <string.h>
@@ -349,6 +350,8 @@ static void begin(struct worker *w, uint64_t now_ns, uint64_t wall_us)
 
 static void end(struct worker *w, unsigned handled)
 {
+	while (FAULT(worker_hangs) && w->shard.worker + 1 == w->shard.workers)
+		rte_pause();
 	walk_run(w);
 	/* Whoever reads the table between rounds is wrong: it may be gone. */
 	if (!FAULT(stale_generation))
@@ -454,4 +457,21 @@ uint64_t worker_generation(const struct worker *w)
 uint64_t worker_heartbeat(const struct worker *w)
 {
 	return atomic_load_explicit(&w->heartbeat, memory_order_relaxed);
+}
+
+void worker_late(struct worker *w, uint64_t late_ns)
+{
+	enum counter bucket = late_ns < NS_PER_MS ? C_worker_late_100us
+	                    : late_ns < 5 * NS_PER_MS ? C_worker_late_1ms : C_worker_late_5ms;
+
+	CHECK(late_ns >= WORKER_LATE_NS);
+	count(w->shard.counters, bucket);
+	count_n(w->shard.counters, C_worker_late_ns, late_ns);
+	if (late_ns > atomic_load_explicit(&w->late_max_ns, memory_order_relaxed))
+		atomic_store_explicit(&w->late_max_ns, late_ns, memory_order_relaxed);
+}
+
+uint64_t worker_late_max_ns(const struct worker *w)
+{
+	return atomic_load_explicit(&w->late_max_ns, memory_order_relaxed);
 }

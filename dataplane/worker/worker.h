@@ -92,4 +92,12 @@ struct port_tx *worker_tx(struct worker *w, uint8_t port);          /* tests: it
 uint64_t worker_generation(const struct worker *w);                 /* serial of the one in use; read by housekeeping */
 uint64_t worker_heartbeat(const struct worker *w);                  /* rounds; read by housekeeping */
 
+/*
+ * Lateness: how long something that was due waited for the round that begins now, as far as it can be known. The thread
+ * tells (worker/thread.c); what is below WORKER_LATE_NS is as good as at once and not even told.
+ */
+#define WORKER_LATE_NS (100 * NS_PER_US)
+void worker_late(struct worker *w, uint64_t late_ns);
+uint64_t worker_late_max_ns(const struct worker *w);                /* since the start; read by housekeeping */
+
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cpu.h"
 #include "mgmt-api/ctl/ctl.h"
 
 static const struct command commands[] = {
@@ -201,7 +202,7 @@ static const char *option_name(char letter)
 	return "?";
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct options o = {.client = {.run = "/run/sluice", .timeout_s = 30}};
 	const struct command *command;
@@ -224,4 +225,10 @@ int main(int argc, char **argv)
 	o.arguments = (const char *const *)argv + optind + 1;
 	o.arguments_n = (size_t)(argc - optind - 1);
 	return command->run(command, &o);
+}
+
+CPU_ANY int main(int argc, char **argv)
+{
+	cpu_check("sluicectl");
+	return run(argc, argv);
 }

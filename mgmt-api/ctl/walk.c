@@ -35,7 +35,7 @@ static const struct view {
 	{"stats", {"name", "value", "help"}, "value"},
 	{"workers",
 	 {"worker", "usefulPerMille", "asleepPerMille", "packetsIn", "packetsOut", "handedOver", "connections",
-	  "exchanges", "requests", "generation", "hangs", "hung"},
+	  "exchanges", "requests", "generation", "late1ms", "late5ms", "lateMaxUs", "hangs", "hung"},
 	 NULL},
 };
 
@@ -181,8 +181,10 @@ int walk_run_command(const struct command *self, const struct options *o)
 	} else {
 		print(o, self->name, doc_get(root, "items"));
 	}
-	if (doc_bool(root, "incomplete", false))
-		fprintf(stderr, "sluicectl: incomplete: a worker did not answer in time\n");
+	if (doc_str(root, "incomplete")[0] != '\0') {
+		fprintf(stderr, "sluicectl: incomplete: %s\n", doc_str(root, "incomplete"));
+		code = CTL_NO_ANSWER;
+	}
 	yyjson_doc_free(doc);
 	free(reply);
 	return code;
