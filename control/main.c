@@ -44,7 +44,7 @@ static void on_signal(int number)
 static const char usage[] =
 	"usage: sluice-control [OPTION]...\n"
 	"  --run DIR             sockets of this box (default /run/sluice)\n"
-	"  --state DIR           state of this box (default /var/lib/sluice): the store, its key, the administrator's token\n"
+	"  --state DIR           state of this box (default /var/lib/sluice): the store, its key, the admin's token\n"
 	"  --after-restore       the state was restored from a copy: versions go on far past anything given out\n"
 	"  --help                this text\n";
 

@@ -3,7 +3,9 @@
 .PHONY: e2e e2e-long
 e2e: all
 	@$(MAKE) FLAVOUR=asan all
-	@tests/tally e2e tests/e2e/management.py "env FLAVOUR=asan tests/e2e/management.py" \
+	@$(MAKE) FLAVOUR=faults all
+	@tests/tally e2e tests/e2e/programs.py "env FLAVOUR=asan tests/e2e/programs.py" tests/e2e/hang.py tests/e2e/logs.py \
+		tests/e2e/management.py "env FLAVOUR=asan tests/e2e/management.py" \
 		tests/e2e/http.py "env FLAVOUR=asan WORKERS=2 tests/e2e/http.py" "env WORKERS=4 tests/e2e/http.py" \
 		tests/e2e/wrk.py tests/e2e/bulk.py tests/e2e/churn.py tests/e2e/idle.py tests/e2e/machine.py
 e2e-long: all

@@ -1,6 +1,6 @@
 /*
- * Everything is compiled for x86-64-v3, but for main() of each program and cpu_check(): these are for any x86-64, so that
- * they live to say what the machine lacks, instead of dying of SIGILL somewhere.
+ * Everything is compiled for x86-64-v3, but for main() of each program and cpu_check(): these are for any x86-64, so
+ * that they live to say what the machine lacks, instead of dying of SIGILL somewhere.
  *
  *     CPU_ANY int main(int argc, char **argv)
  *     {

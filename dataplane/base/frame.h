@@ -13,7 +13,7 @@
  *   {"op":"flows"|"neigh"|"drops"|"stats"|"workers"}  ->  {"ok":true,"items":[{...}, ...]}, and for flows
  *   "incomplete":"worker 1 did not answer within 2000 ms" beside what the others said
  *
- * frame_send() and frame_recv() wait, with a deadline; frame_give() and frame_take() never do. None is used on a worker.
+ * frame_send() and frame_recv() wait, with a deadline; frame_give() and frame_take() never do. No worker uses them.
  */
 #ifndef BASE_FRAME_H
 #define BASE_FRAME_H

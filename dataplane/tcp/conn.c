@@ -47,12 +47,21 @@ bool state_receives(enum tcp_state s)
 	return rights[s].receives;
 }
 
+/* Closed by us, and the peer may still lack something: a data plane that ends waits for these. */
+static bool finishing(enum tcp_state s)
+{
+	return s == TCP_FIN_WAIT_1 || s == TCP_CLOSING || s == TCP_LAST_ACK;
+}
+
 void conn_move(struct tcp_conn *c, enum tcp_cause cause)
 {
 	const uint8_t next = transitions[c->state][cause];
+	const bool before = finishing(c->state);
 
 	CHECK(next != ILLEGAL);
 	c->state = (uint8_t)(next - 1);
+	if (finishing(c->state) != before)
+		tcp_count(c->tcp, before ? C_tcp_finishing_closed : C_tcp_finishing_opened);
 }
 
 struct tcp_conn *conn_new(struct tcp *t, const struct tuple *tuple)

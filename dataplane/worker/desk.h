@@ -1,6 +1,6 @@
 /*
- * The desk: who comes to dataplane.sock, one frame in and one frame out. It waits for nobody: a frame may come and go in
- * pieces, and an answer that is not ready is asked for again in every turn. What a request means is the business of
+ * The desk: who comes to dataplane.sock, one frame in and one frame out. It waits for nobody: a frame may come and go
+ * in pieces, and an answer that is not ready is asked for again in every turn. What a request means is the business of
  * whom the desk asks (worker/housekeeping.c, worker/requests.c).
  *
  *   FREE --a client--> READING --a whole frame--> ASKING --answered--> SENDING --all sent--> READING

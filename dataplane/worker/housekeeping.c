@@ -352,7 +352,9 @@ static enum err start_scribe(struct house *h)
 
 	for (uint16_t w = 0; w < h->machine.workers; w++)
 		rings[w] = worker_shard(gateway_worker(h->gateway, w))->access_log;
-	return scribe_start(h->scribe, rings, h->machine.workers) ? fail(h, "the access log's thread does not start") : OK;
+	if (scribe_start(h->scribe, rings, h->machine.workers))
+		return fail(h, "the access log's thread does not start");
+	return OK;
 }
 
 /* Takes t. EAL can be started only once per process, so a failure is final for this one. */
@@ -476,14 +478,21 @@ static void turn(struct house *h)
 	watch(h);
 }
 
-static uint64_t exchanges(const struct house *h)
+static uint64_t open_now(const struct house *h, enum counter opened, enum counter closed)
 {
 	uint64_t n = 0;
 
 	for (uint16_t w = 0; w < h->machine.workers; w++)
-		n += __atomic_load_n(&h->counters[w].cell[C_exchanges_opened], __ATOMIC_RELAXED) -
-		     __atomic_load_n(&h->counters[w].cell[C_exchanges_closed], __ATOMIC_RELAXED);
+		n += __atomic_load_n(&h->counters[w].cell[opened], __ATOMIC_RELAXED) -
+		     __atomic_load_n(&h->counters[w].cell[closed], __ATOMIC_RELAXED);
 	return n;
+}
+
+/* An exchange ends when all of it is queued; the peer has it when the connection is finished. */
+static bool unfinished(const struct house *h)
+{
+	return open_now(h, C_exchanges_opened, C_exchanges_closed) > 0 ||
+	       open_now(h, C_tcp_finishing_opened, C_tcp_finishing_closed) > 0;
 }
 
 static void drain(struct house *h, unsigned deadline_ms)
@@ -492,10 +501,9 @@ static void drain(struct house *h, unsigned deadline_ms)
 
 	for (uint16_t w = 0; w < h->machine.workers; w++)
 		worker_drain(gateway_worker(h->gateway, w));
-	do
+	/* Twice: the counters of a round under way may have been read in the middle. */
+	for (unsigned calm = 0; calm < 2 && now_ms() < end_ms; calm = unfinished(h) ? 0 : calm + 1)
 		turn(h);
-	while (exchanges(h) > 0 && now_ms() < end_ms);
-	turn(h); /* the last FINs */
 }
 
 static void end(struct house *h)

@@ -1,7 +1,7 @@
 /*
  * The scribe: a thread that takes access log records out of the workers' rings and writes them as lines. Only it waits
- * for the output: a full disk or a slow reader costs the workers and housekeeping nothing. What the output does not take
- * stays where it is, and when a ring is full its worker loses new records and counts them (access_lost).
+ * for the output: a full disk or a slow reader costs the workers and housekeeping nothing. What the output does not
+ * take stays where it is, and when a ring is full its worker loses new records and counts them (access_lost).
  */
 #ifndef WORKER_SCRIBE_H
 #define WORKER_SCRIBE_H

@@ -9,9 +9,9 @@
  * after traffic, doubling up to 1 ms, which bounds both the added latency and the share of an idle CPU. Sleeps end
  * after half a second in any case, so that the heartbeat of a sleeping worker goes on.
  *
- * How late is a round? After a sleep that ended by itself: since its end was due. After a kick: since the kick, whose time
- * the producer leaves. Without a sleep: since the start of the round before, since whatever came then had to wait for
- * that long; a thread that lost its CPU in the middle shows here, too. When a frame came that ended a sleep is not
+ * How late is a round? After a sleep that ended by itself: since its end was due. After a kick: since the kick, whose
+ * time the producer leaves. Without a sleep: since the start of the round before, since whatever came then had to wait
+ * for that long; a thread that lost its CPU in the middle shows here, too. When a frame came that ended a sleep is not
  * known: it counts as just now. What is late by the scheduler's doing is counted all the same: who wants to tell them
  * apart compares with what the kernel says about the thread (/proc/PID/task/TID/schedstat).
  */

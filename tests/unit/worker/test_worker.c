@@ -312,6 +312,45 @@ static void test_walks(void **state)
 	close_gateway();
 }
 
+static const struct {
+	const char *name;
+	uint64_t late_ns;
+	enum counter bucket;
+	uint64_t max_ns;
+} latenesses[] = {
+	{"100 us", WORKER_LATE_NS, C_worker_late_100us, WORKER_LATE_NS},
+	{"less than 1 ms", NS_PER_MS - 1, C_worker_late_100us, NS_PER_MS - 1},
+	{"1 ms", NS_PER_MS, C_worker_late_1ms, NS_PER_MS},
+	{"5 ms", 5 * NS_PER_MS, C_worker_late_5ms, 5 * NS_PER_MS},
+	{"less than 5 ms", 5 * NS_PER_MS - 1, C_worker_late_1ms, 5 * NS_PER_MS},
+	{"a day", UINT64_C(86400) * NS_PER_S, C_worker_late_5ms, UINT64_C(86400) * NS_PER_S},
+};
+
+static void test_lateness(void **state)
+{
+	const struct counters *c;
+	uint64_t sum = 0;
+
+	(void)state;
+	open_gateway(WORKERS);
+	c = worker_shard(worker[1])->counters;
+	assert_int_equal(worker_late_max_ns(worker[1]), 0);
+	for (size_t i = 0; i < LENGTH(latenesses); i++) {
+		const uint64_t before = c->cell[latenesses[i].bucket];
+
+		print_message("%s\n", latenesses[i].name);
+		sum += latenesses[i].late_ns;
+		worker_late(worker[1], latenesses[i].late_ns);
+		assert_int_equal(c->cell[latenesses[i].bucket], before + 1);
+		assert_int_equal(worker_late_max_ns(worker[1]), latenesses[i].max_ns);
+	}
+	assert_int_equal(c->cell[C_worker_late_100us] + c->cell[C_worker_late_1ms] + c->cell[C_worker_late_5ms],
+	                 LENGTH(latenesses));
+	assert_int_equal(c->cell[C_worker_late_ns], sum);
+	assert_int_equal(worker_late_max_ns(worker[0]), 0);
+	close_gateway();
+}
+
 /* Several gateways in one process, made and unmade: no name collides, no packet is lost from the pools. */
 static void test_several(void **state)
 {
@@ -347,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_parking),
 		cmocka_unit_test(test_few_queues),
 		cmocka_unit_test(test_walks),
+		cmocka_unit_test(test_lateness),
 		cmocka_unit_test(test_several),
 	};
 
