@@ -606,6 +606,7 @@ class FakeDataPlane:
 
     def __init__(self, run):
         self.refusal, self.served, self.walks = None, {"resourceVersion": "0", "content": "0" * 16}, {}
+        self.beside = {}
         self.path = os.path.join(run, "dataplane.sock")
         self.listening = socket.socket(socket.AF_UNIX)
         self.listening.bind(self.path)
@@ -649,7 +650,7 @@ class FakeDataPlane:
                 return {"ok": False, "reason": self.refusal}
             self.served["resourceVersion"] = request["resourceVersion"]
             return {"ok": True}
-        return {"ok": True, "items": self.walks.get(request["op"], [])}
+        return {"ok": True, "items": self.walks.get(request["op"], []), **self.beside}
 
 
 @clean_case
@@ -696,6 +697,10 @@ def walks(box):
                      ["LOCAL", "REMOTE", "STATE", "SIDE", "WORKER", "SRTT US", "CWND", "IN FLIGHT", "BYTES IN",
                       "BYTES OUT", "RETRANSMITS", "AGE MS"], "no flows")
         expect_equal(box.ctl("flows", "-o", "yaml", check=False).returncode, 2, "yaml")
+        data_plane.beside = {"incomplete": "worker 1 hangs"}
+        run = box.ctl("neigh", check=False)
+        expect_equal((run.returncode, run.stderr), (4, "sluicectl: incomplete: worker 1 hangs\n"), "incomplete")
+        expect("198.18.0.2" in run.stdout, run.stdout)
 
 
 @clean_case
