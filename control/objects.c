@@ -64,6 +64,18 @@ struct object *object_new(const struct kind *kind, yyjson_doc *doc)
 	return &h->object;
 }
 
+void object_set_version(struct object *o, uint64_t version, const char *digits)
+{
+	yyjson_val *value = doc_get(doc_get(o->root, "metadata"), "resourceVersion");
+	char *place = (char *)(uintptr_t)yyjson_get_str(value);
+	const size_t n = strlen(digits);
+
+	CHECK(n <= yyjson_get_len(value));
+	memcpy(place, digits, n + 1);
+	yyjson_set_strn(value, place, n);
+	o->resource_version = version;
+}
+
 const struct object *object_get(const struct object *o)
 {
 	atomic_fetch_add_explicit(&held_of(o)->refs, 1, memory_order_relaxed);
@@ -81,6 +93,11 @@ void object_put(const struct object *o)
 	h->magic = 0;
 	yyjson_doc_free(h->doc);
 	free(h);
+}
+
+size_t object_bytes(const struct object *o)
+{
+	return yyjson_doc_get_read_size(held_of(o)->doc);
 }
 
 static struct list *list_new(size_t n)

@@ -26,8 +26,11 @@ struct object {
 
 /* Takes the document, which must be an object of the kind with metadata.name; refcounted, born with one. */
 struct object *object_new(const struct kind *kind, yyjson_doc *doc);
+/* Writes over metadata.resourceVersion, which is at least as long. Only before anybody else has the object. */
+void object_set_version(struct object *o, uint64_t version, const char *digits);
 const struct object *object_get(const struct object *o);
 void object_put(const struct object *o);
+size_t object_bytes(const struct object *o);    /* of the text that it was read from; 0 when there was none */
 
 /* "HTTPRoute/default/shop": what logs and seals call it. */
 enum { OBJECT_PLACE_MAX = 640 };

@@ -97,22 +97,52 @@ static void keep_other_half(const struct admission *a, yyjson_mut_doc *doc, yyjs
 		yyjson_mut_obj_add_val(doc, root, "status", status);
 }
 
+static bool is_named(const char *const *names, const char *name)
+{
+	for (; *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+/* Metadata but its resourceVersion, which is that of the write. */
+static bool same_metadata(yyjson_mut_val *mine, yyjson_val *theirs)
+{
+	yyjson_mut_val *key, *value;
+	size_t i, max, n = 0;
+
+	yyjson_mut_obj_foreach(mine, i, max, key, value) {
+		yyjson_val *other = yyjson_obj_getn(theirs, yyjson_mut_get_str(key), yyjson_mut_get_len(key));
+
+		if (yyjson_mut_equals_str(key, "resourceVersion"))
+			continue;
+		if (!other || !doc_same(value, other))
+			return false;
+		n++;
+	}
+	return n + (doc_get(theirs, "resourceVersion") != NULL) == yyjson_obj_size(theirs);
+}
+
 /* Are all members but those named equal? Defaults are there on both sides, so equal means equal. */
 static bool same_but(yyjson_mut_val *root, yyjson_val *old, const char *const *except)
 {
-	yyjson_mut_doc *doc = yyjson_mut_doc_new(&wiping);
-	yyjson_mut_val *mine = yyjson_mut_val_mut_copy(doc, root), *theirs = yyjson_val_mut_copy(doc, old);
-	bool same;
+	yyjson_mut_val *key, *value;
+	yyjson_val *old_key, *old_value;
+	size_t i, max, mine = 0, theirs = 0;
 
-	for (; *except; except++) {
-		yyjson_mut_obj_remove_str(mine, *except);
-		yyjson_mut_obj_remove_str(theirs, *except);
+	yyjson_mut_obj_foreach(root, i, max, key, value) {
+		const char *name = yyjson_mut_get_str(key);
+		yyjson_val *other = yyjson_obj_getn(old, name, yyjson_mut_get_len(key));
+
+		if (is_named(except, name))
+			continue;
+		if (!other || !(strcmp(name, "metadata") == 0 ? same_metadata(value, other) : doc_same(value, other)))
+			return false;
+		mine++;
 	}
-	yyjson_mut_obj_remove_str(yyjson_mut_obj_get(mine, "metadata"), "resourceVersion");
-	yyjson_mut_obj_remove_str(yyjson_mut_obj_get(theirs, "metadata"), "resourceVersion");
-	same = yyjson_mut_equals(mine, theirs);
-	yyjson_mut_doc_free(doc);
-	return same;
+	yyjson_obj_foreach(old, i, max, old_key, old_value)
+		theirs += !is_named(except, yyjson_get_str(old_key));
+	return mine == theirs;
 }
 
 static void count_generation(const struct admission *a, yyjson_mut_doc *doc, yyjson_mut_val *root,

@@ -97,25 +97,29 @@ static void add_attachment(struct build *b, const struct model_attachment *a)
 	m->attachments[m->attachments_n++] = *a;
 }
 
-/* A route that two parentRefs bring to one listener is attached to it once. */
-static void attach(struct build *b, struct model_route *route, struct model_listener *l, const char *const *hostnames,
+/* A route that two parentRefs bring to one listener is attached to it once. False: there is no room for it. */
+static bool attach(struct build *b, struct model_route *route, struct model_listener *l, const char *const *hostnames,
                    size_t n, bool counts)
 {
 	if (b->seen[l->index] == route->order + 1)
-		return;
+		return true;
+	if (l->live && !capacity_attach(b, route, n))
+		return false;
 	b->seen[l->index] = route->order + 1;
 	l->attached_routes += counts;
 	if (!l->live)
-		return;
+		return true;
 	route->attached = true;
 	for (size_t i = 0; i < n; i++)
 		add_attachment(b, &(struct model_attachment){.listener = l, .hostname = hostnames[i], .route = route});
+	return true;
 }
 
 static struct model_condition join(struct build *b, struct model_route *route, struct model_gateway *g, yyjson_val *ref,
                                    const struct model_condition *rules)
 {
 	bool any_selected = false, any_allowed = false, any_common = false;
+	const struct model_listener *full = NULL;
 
 	for (uint32_t i = 0; i < g->listeners_n; i++) {
 		struct model_listener *l = &g->listeners[i];
@@ -132,7 +136,8 @@ static struct model_condition join(struct build *b, struct model_route *route, s
 		if (n == 0)
 			continue;
 		any_common = true;
-		attach(b, route, l, hostnames, n, rules->ok);
+		if (!attach(b, route, l, hostnames, n, rules->ok))
+			full = l;
 	}
 	if (!any_selected)
 		return condition_false("NoMatchingParent", "The Gateway has no listener of that name and port.");
@@ -141,6 +146,10 @@ static struct model_condition join(struct build *b, struct model_route *route, s
 	if (!any_common)
 		return condition_false("NoMatchingListenerHostname",
 				       "No listener has a hostname in common with the route.");
+	if (full != NULL)
+		return condition_false("LimitReached", region_print(b->region,
+			"There is no room for the route on the listener %s (a generation has at most %d bytes).",
+			full->name, TABLE_BYTES_MAX));
 	return *rules;
 }
 

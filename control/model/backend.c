@@ -115,12 +115,15 @@ static const struct resolved *add_cluster(struct build *b, const char *name, str
 	return r;
 }
 
-void cluster_use(struct build *b, struct model_cluster *c)
+const char *cluster_use(struct build *b, struct model_cluster *c)
 {
 	struct model *m = b->model;
 
-	if (c->index != MODEL_UNUSED)
-		return;
+	if (c->index != MODEL_UNUSED || c->refused != NULL)
+		return c->refused;
+	c->refused = capacity_cluster(b, c);
+	if (c->refused != NULL)
+		return c->refused;
 	if (m->clusters_n == b->clusters_room) {
 		struct model_cluster **larger;
 
@@ -132,6 +135,7 @@ void cluster_use(struct build *b, struct model_cluster *c)
 	}
 	c->index = m->clusters_n;
 	m->clusters[m->clusters_n++] = c;
+	return NULL;
 }
 
 /* ---- Services ---- */

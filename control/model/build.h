@@ -25,11 +25,19 @@ struct resolved {
 	const char *message;
 };
 
+/* What is left of the data plane's room. */
+struct capacity {
+	uint32_t clusters, endpoints, rows_medium, rows_large;
+	uint64_t bytes;
+	struct names *ids;           /* of clusters: struct model_cluster */
+};
+
 struct build {
 	const struct snapshot *snapshot;
 	struct model *model;
 	struct region *region;
 
+	uint32_t addresses_left;     /* places for addresses of the machine (LIMIT_addresses) */
 	struct vip_range *pool;
 	uint32_t pool_n;
 	struct names *gateways;      /* namespace, name: struct model_gateway */
@@ -40,6 +48,7 @@ struct build {
 	uint32_t *seen;              /* by listener: order + 1 of the last route that was attached to it */
 	size_t attachments_room;
 	size_t clusters_room;
+	struct capacity capacity;
 	struct builder *scratch;     /* filters are compiled into it to see whether they can be */
 };
 
@@ -54,14 +63,13 @@ void build_backends(struct build *b);    /* indices for what follows, and the Ba
 void build_routes(struct build *b);
 
 /* Pieces that one step lends to another. */
+uint32_t machine_address_places(const struct table_address *a);   /* how many of LIMIT_addresses it takes */
 const char *object_created(const struct object *o);   /* metadata.creationTimestamp; "" when missing */
 int object_age_compare(const struct object *a, const struct object *b);  /* by age, namespace, name */
 bool grant_allows(const struct build *b, const char *from_group, const char *from_kind, const char *from_namespace,
                   const char *to_group, const char *to_kind, const char *to_namespace, const char *to_name);
 void build_grants(struct build *b);
 const struct resolved *backend_resolve(struct build *b, yyjson_val *ref, const char *route_namespace);
-/* Gives the cluster an index: an attached route leads to it. */
-void cluster_use(struct build *b, struct model_cluster *c);
 /* filters: reads the HTTPRouteFilters of one rule or backend, and tells what is wrong. */
 struct filter_reader {
 	struct build *build;
@@ -76,6 +84,15 @@ void read_filters(struct filter_reader *r, yyjson_val *list, struct model_filter
 /* One ExtensionRef: at most EXTENSION_FILTERS_MAX filters. */
 void read_extension(struct filter_reader *r, yyjson_val *ref, const char *at, struct model_filters *out);
 
+/* Gives the cluster an index: an attached route leads to it. Null, or why there is no room for it. */
+const char *cluster_use(struct build *b, struct model_cluster *c);
+void capacity_init(struct capacity *c, struct region *r);
+/* Takes the room for a cluster, of which endpoints may be cut. Null, or why it cannot be had. */
+const char *capacity_cluster(struct build *b, struct model_cluster *c);
+/* What the rules of a route need at most; filter_bytes is what their filters came to. */
+uint64_t capacity_rules(const struct model_route *route, size_t filter_bytes);
+/* Takes the bytes that the route needs on one more listener, under so many hostnames. False: there are none left. */
+bool capacity_attach(struct build *b, struct model_route *route, size_t hostnames);
 /* rules: whether the rules can be obeyed, which is the Accepted condition of a route that finds its listeners. */
 void attach_route(struct build *b, struct model_route *route, const struct model_condition *rules);
 

@@ -10,7 +10,8 @@
 #include "base/limits.h"
 #include "control/model/build.h"
 
-enum { MTU_DEFAULT = 1500, HOST_BITS = 128, V4_HOST_EDGE = 126, PORT_NONE = 0xff };
+enum { MTU_DEFAULT = 1500, HOST_BITS = 128, V4_HOST_EDGE = 126, PORT_NONE = 0xff, DEVICE_BYTES_MAX = 224,
+       NAME_BYTES_MAX = 31 };
 
 /* The first thing that is wrong is the one that is told. */
 static void complain(struct build *b, const char *message)
@@ -47,6 +48,11 @@ static void read_ports(struct build *b, yyjson_val *list)
 				 region_print(b->region, "spec.ports[%zu]: needs a name of its own and a device", i));
 			continue;
 		}
+		if (strlen(name) > NAME_BYTES_MAX || strlen(doc_str(item, "device")) > DEVICE_BYTES_MAX) {
+			complain(b, region_print(b->region, "spec.ports[%zu]: a name has at most %d bytes, a device %d",
+			                         i, NAME_BYTES_MAX, DEVICE_BYTES_MAX));
+			continue;
+		}
 		m->ports[m->ports_n++] = (struct model_port){
 			.name = name,
 			.device = doc_str(item, "device"),
@@ -56,12 +62,29 @@ static void read_ports(struct build *b, yyjson_val *list)
 	}
 }
 
+uint32_t machine_address_places(const struct table_address *a)
+{
+	/* A subnet's broadcast address has a place of its own (RFC 3021: a /31 has none). */
+	return addr_is_v4(&a->addr) && a->prefix_bits <= V4_HOST_EDGE ? 2 : 1;
+}
+
+static bool is_own(const struct model_machine *m, const struct addr *a)
+{
+	for (uint32_t i = 0; i < m->addresses_n; i++) {
+		if (addr_equal(&m->addresses[i].addr, a))
+			return true;
+	}
+	return false;
+}
+
 static void read_addresses(struct build *b, yyjson_val *list)
 {
 	struct model_machine *m = &b->model->machine;
 	size_t i, n;
 	yyjson_val *item;
 
+	/* Each port has a link-local address. */
+	b->addresses_left = LIMIT_addresses - m->ports_n;
 	m->addresses = REGION_ARRAY(b->region, struct table_address, yyjson_arr_size(list));
 	yyjson_arr_foreach(list, i, n, item) {
 		struct table_address a = {.port = port_index(m, doc_str(item, "port"))};
@@ -75,8 +98,15 @@ static void read_addresses(struct build *b, yyjson_val *list)
 		else if (a.port == PORT_NONE)
 			complain(b, region_print(b->region, "spec.addresses[%zu].port: there is no port \"%s\"", i,
 			                         doc_str(item, "port")));
-		else
+		else if (is_own(m, &a.addr))
+			complain(b, region_print(b->region, "spec.addresses[%zu].address: %s is there already", i, text));
+		else if (b->addresses_left < machine_address_places(&a))
+			complain(b, region_print(b->region, "spec.addresses[%zu]: there is no room for it (limit "
+			                         "addresses: %d)", i, LIMIT_addresses));
+		else {
+			b->addresses_left -= machine_address_places(&a);
 			m->addresses[m->addresses_n++] = a;
+		}
 	}
 }
 
@@ -122,9 +152,58 @@ static int compare_routes(const void *x, const void *y)
 	return by != 0 ? by : memcmp(a->gateway.b, b->gateway.b, sizeof(a->gateway.b));
 }
 
+/* Who has a way to a prefix: an own address ("connected"), or the index of a route, from 1. */
+static const char connected;
+
+static void **way_to(struct names *ways, const struct addr *a, uint8_t bits)
+{
+	struct { struct addr prefix; uint64_t bits; } key = {.bits = bits};
+	const unsigned __int128 mask = bits == 0 ? 0 : ~(unsigned __int128)0 << (HOST_BITS - bits);
+
+	key.prefix = addr_of_number(addr_number(a) & mask);
+	return names_slot(ways, &key, sizeof(key));
+}
+
+/* Of the ways to one prefix the data plane takes one, and it has room for so many prefixes. */
+static struct names *connected_ways(struct build *b, uint32_t *left)
+{
+	const struct model_machine *m = &b->model->machine;
+	struct names *ways = names_new(b->region);
+
+	*left = LIMIT_ip_routes;
+	for (uint32_t i = 0; i < m->addresses_n; i++) {
+		const struct table_address *a = &m->addresses[i];
+		void **way = a->prefix_bits < HOST_BITS ? way_to(ways, &a->addr, a->prefix_bits) : NULL;
+
+		if (way == NULL || *way != NULL)
+			continue;
+		*way = (void *)(uintptr_t)&connected;
+		--*left;
+	}
+	return ways;
+}
+
+static const char *take_way(struct build *b, struct names *ways, const struct table_ip_route *r, size_t i,
+                            uint32_t *left)
+{
+	void **way = way_to(ways, &r->prefix, r->prefix_bits);
+
+	if (*way == &connected)
+		return "to: an own address is in this prefix, which is connected";
+	if (*way != NULL)
+		return region_print(b->region, "to: routes[%zu] leads there already", (size_t)(uintptr_t)*way - 1);
+	if (*left == 0)
+		return region_print(b->region, "to: there is no room for it (limit ip_routes: %d)", LIMIT_ip_routes);
+	--*left;
+	*way = (void *)(uintptr_t)(i + 1);
+	return NULL;
+}
+
 static void read_routes(struct build *b, yyjson_val *list)
 {
 	struct model_machine *m = &b->model->machine;
+	uint32_t left;
+	struct names *ways = connected_ways(b, &left);
 	size_t i, n;
 	yyjson_val *item;
 
@@ -133,6 +212,8 @@ static void read_routes(struct build *b, yyjson_val *list)
 		struct table_ip_route r = {0};
 		const char *problem = read_route(b, item, &r);
 
+		if (problem == NULL)
+			problem = take_way(b, ways, &r, i, &left);
 		if (problem != NULL)
 			complain(b, region_print(b->region, "spec.routes[%zu].%s", i, problem));
 		else
@@ -222,6 +303,7 @@ void build_machine(struct build *b)
 
 	m->accepted = condition_true("Accepted", "The machine's configuration is in the tables.");
 	m->workers = 1;
+	b->addresses_left = LIMIT_addresses;
 	choose_machine(b);
 	if (m->object == NULL)
 		return;

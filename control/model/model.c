@@ -68,15 +68,43 @@ static int compare_aged(const void *x, const void *y)
 	return by != 0 ? by : strcmp(a->object->name, b->object->name);
 }
 
-static void use_filters(struct build *b, const struct model_filters *filters)
+/* False: there is no room for it, and the conditions say so. One that got less room than it asked for is told too. */
+static bool take_cluster(struct build *b, struct model_route *route, struct model_cluster *c, uint32_t rule,
+                         const char *list, uint32_t i)
 {
-	for (uint32_t i = 0; i < filters->n; i++) {
-		if (filters->items[i].cluster != NULL)
-			cluster_use(b, filters->items[i].cluster);
-	}
+	const char *refused = cluster_use(b, c);
+	struct model_condition *partially = &route->partially_invalid;
+
+	if (refused != NULL && route->resolved_refs.ok)
+		route->resolved_refs = condition_false("LimitReached", region_print(b->region, "rules[%u].%s[%u]: %s.",
+		                                                                    rule, list, i, refused));
+	if (refused != NULL)
+		return false;
+	if (c->cut != NULL && partially->reason == NULL)
+		*partially = condition_true("LimitReached", region_print(b->region, "rules[%u].%s[%u]: %s.", rule, list,
+		                                                         i, c->cut));
+	else if (c->cut != NULL && !route->told_of_cut)
+		partially->message = region_print(b->region, "%s rules[%u].%s[%u]: %s.", partially->message, rule, list,
+		                                  i, c->cut);
+	route->told_of_cut |= c->cut != NULL;
+	return true;
 }
 
-/* Rules that answer by themselves need no place for their backends. */
+/* A mirror that there is no room for is left out. */
+static void take_filters(struct build *b, struct model_route *route, uint32_t rule, struct model_filters *filters)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < filters->n; i++) {
+		struct model_cluster *c = filters->items[i].cluster;
+
+		if (c == NULL || take_cluster(b, route, c, rule, "filters", i))
+			filters->items[kept++] = filters->items[i];
+	}
+	filters->n = kept;
+}
+
+/* Rules that answer by themselves need no place for their backends. A backend without room is 500 for its share. */
 static void take_places(struct build *b, struct model_route *route)
 {
 	for (uint32_t i = 0; i < route->rules_n; i++) {
@@ -85,11 +113,14 @@ static void take_places(struct build *b, struct model_route *route)
 		rule->index = b->model->rules_n++;
 		if (rule->direct_status != 0)
 			continue;
-		use_filters(b, &rule->filters);
+		take_filters(b, route, i, &rule->filters);
 		for (uint32_t k = 0; k < rule->backends_n; k++) {
-			if (rule->backends[k].cluster != NULL)
-				cluster_use(b, rule->backends[k].cluster);
-			use_filters(b, &rule->backends[k].filters);
+			struct model_backend *backend = &rule->backends[k];
+
+			if (backend->cluster != NULL &&
+			    !take_cluster(b, route, backend->cluster, i, "backendRefs", k))
+				backend->cluster = NULL;
+			take_filters(b, route, i, &backend->filters);
 		}
 	}
 }
@@ -108,13 +139,16 @@ void build_routes(struct build *b)
 	m->routes = REGION_ARRAY(b->region, struct model_route, n);
 	m->routes_n = (uint32_t)n;
 	b->scratch = builder_new();
+	capacity_init(&b->capacity, b->region);
 	for (uint32_t i = 0; i < m->routes_n; i++) {
 		struct model_route *route = &m->routes[i];
+		const size_t before = builder_bytes(b->scratch);
 		struct model_condition rules;
 
 		route->object = by_age[i].object;
 		route->order = i;
 		rules = read_rules(b, route);
+		route->own_bytes = capacity_rules(route, builder_bytes(b->scratch) - before);
 		attach_route(b, route, &rules);
 		if (route->attached)
 			take_places(b, route);

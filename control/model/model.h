@@ -116,6 +116,8 @@ struct model_cluster {
 	struct table_endpoint *endpoints;  /* in the order of address and port */
 	uint32_t endpoints_n;
 	uint32_t index;              /* in the table; MODEL_UNUSED when no attached rule leads to it */
+	const char *cut;             /* why it has fewer endpoints than there are; null: it has all */
+	const char *refused;         /* why the data plane has no room for it; null: it has */
 };
 
 /* A Backend of Envoy Gateway, whether it is used or not: for its status. */
@@ -164,6 +166,9 @@ struct model_route {
 	struct model_condition resolved_refs;
 	struct model_condition partially_invalid;  /* reason null: not present */
 	bool attached;               /* to at least one listener */
+	bool told_of_cut;            /* the conditions name one of the clusters that were cut */
+	uint64_t own_bytes;          /* what its rules need in the tables at most, and each of its attachments */
+	uint64_t attachment_bytes;
 };
 
 /* One for each hostname that a route has on a listener. */

@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "base/limits.h"
 #include "control/model/build.h"
 
 enum { FAMILIES = 2 };
@@ -22,6 +23,17 @@ struct vips {
 	struct names *holders;       /* by address */
 	uint32_t given;
 };
+
+static bool is_own(const struct build *b, const struct addr *a)
+{
+	const struct model_machine *m = &b->model->machine;
+
+	for (uint32_t i = 0; i < m->addresses_n; i++) {
+		if (addr_equal(a, &m->addresses[i].addr))
+			return true;
+	}
+	return false;
+}
 
 static void **holder(struct vips *v, const struct addr *a)
 {
@@ -102,11 +114,16 @@ static bool has_address(const struct model_gateway *g, const struct addr *a)
 	return false;
 }
 
-static void give(struct vips *v, struct model_gateway *g, const struct addr *a)
+/* The machine's own addresses have their place already. False: there is no place for another one. */
+static bool give(struct vips *v, struct model_gateway *g, const struct addr *a)
 {
+	if (v->b->addresses_left == 0 && !is_own(v->b, a))
+		return false;
+	v->b->addresses_left -= !is_own(v->b, a);
 	*holder(v, a) = g;
 	g->addresses[g->addresses_n++] = *a;
 	v->given++;
+	return true;
 }
 
 /* May be asked for by name: of the pool or the machine's own, and nobody else's. */
@@ -133,7 +150,8 @@ static void keep(struct vips *v, struct model_gateway *g)
 			if (usable(v, g, &a))
 				*holder(v, &a) = g;
 		} else if (any && in_pool(v->b, &a) && *holder(v, &a) == NULL && !has_family(g, addr_is_v4(&a))) {
-			give(v, g, &a);
+			/* When there is no place, there is none in pass 3 either, which says so. */
+			(void)give(v, g, &a);
 		}
 	}
 }
@@ -150,8 +168,12 @@ static void give_requested(struct vips *v, struct model_gateway *g)
 
 		if (r == REQUEST_ANY || (r == REQUEST_THIS && has_address(g, &a)))
 			continue;
-		if (r == REQUEST_THIS && usable(v, g, &a))
-			give(v, g, &a);
+		if (r == REQUEST_THIS && usable(v, g, &a) && give(v, g, &a))
+			continue;
+		if (g->addressed.ok && r == REQUEST_THIS && usable(v, g, &a))
+			g->addressed = condition_false("AddressNotUsable", region_print(v->b->region,
+				"spec.addresses[%zu]: there is no room for another address (limit addresses: %d).", i,
+				LIMIT_addresses));
 		else if (g->addressed.ok)
 			g->addressed = condition_false("AddressNotUsable", region_print(v->b->region,
 				"spec.addresses[%zu]: %s is not in the machine's VIP pool, or another Gateway's.", i,
@@ -191,19 +213,23 @@ static bool pool_has(const struct build *b, bool v4)
 /* Pass 3. */
 static void give_any(struct vips *v, struct model_gateway *g)
 {
+	const char *no_room = region_print(v->b->region, "There is no room for another address (limit addresses: %d).",
+	                                   LIMIT_addresses);
 	for (int v4 = FAMILIES - 1; v4 >= 0; v4--) {
 		struct addr a;
 
 		if (has_family(g, v4) || !pool_has(v->b, v4))
 			continue;
-		if (take_free(v, v4, &a))
-			give(v, g, &a);
-		else if (g->addressed.ok)
+		if (take_free(v, v4, &a)) {
+			if (!give(v, g, &a))
+				g->addressed.message = no_room;
+		} else if (g->addressed.ok)
 			g->addressed.message = v4 ? "No IPv4 address is left in the machine's VIP pool."
 			                          : "No IPv6 address is left in the machine's VIP pool.";
 	}
 	if (g->addresses_n == 0 && g->addressed.ok)
-		g->addressed = condition_false("AddressNotAssigned", v->b->pool_n == 0 ?
+		g->addressed = condition_false("AddressNotAssigned", v->b->addresses_left == 0 ? no_room :
+			v->b->pool_n == 0 ?
 			"The machine has no VIP pool (Machine.spec.vipPool)." :
 			"No address is left in the machine's VIP pool.");
 }

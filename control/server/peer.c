@@ -31,6 +31,9 @@ static uint32_t length_of(const uint8_t head[4])
 	return (uint32_t)head[0] | (uint32_t)head[1] << 8 | (uint32_t)head[2] << 16 | (uint32_t)head[3] << 24;
 }
 
+/* What is read in one round: others wait for it. */
+enum { ROUND_BYTES = 1 << 20 };
+
 /* 1: some bytes; 0: none now; -1: the end. */
 static int receive(struct peer *p, void *to, size_t room, size_t *n)
 {
@@ -67,7 +70,7 @@ bool peer_read(struct peer *p, int64_t now_ms)
 		if (p->head_n == sizeof(p->head) && !begin_body(p))
 			return false;
 	}
-	while (got > 0 && p->at < p->n)
+	for (size_t end = p->at + ROUND_BYTES; got > 0 && p->bytes && p->at < p->n && p->at < end;)
 		got = receive(p, p->bytes + p->at, p->n - p->at, &p->at);
 	if (p->bytes && p->at == p->n) {
 		p->bytes[p->n] = 0;

@@ -4,6 +4,15 @@
  * A transaction takes its objects one by one, Namespaces first (a file may name a namespace before it makes it). Each
  * step is: who is it (identity), what is there (ledger), may this verb (existence, preconditions), is it right (admit),
  * put it. The first failure rolls the whole request back.
+ *
+ * A long request takes its steps over several rounds, into a draft of its own. When all are taken the draft is merged;
+ * where somebody else has changed meanwhile what it was made from, all steps are taken anew. The last try is taken in
+ * one go, so that no request is overtaken for ever.
+ *
+ *   LOOK (is it deep?) > PARSE > STEPS ... > STAGE > REPLY ... > DONE
+ *                                  ^-----------+ overtaken
+ *
+ * The reply is written last, also in slices: only then the objects have their versions. Each is written as it is kept.
  */
 #include "control/server/request.h"
 
@@ -17,11 +26,12 @@
 #include "control/admit/admit.h"
 #include "control/admit/rules.h"
 #include "control/admit/walk.h"
+#include "control/clock.h"
 #include "control/server/failure.h"
 #include "control/server/tokens.h"
 #include "control/wipe.h"
 
-enum { DEPTH_MAX = 96, RV_TEXT = 24 };
+enum { DEPTH_MAX = 96, RV_TEXT = 24, TRIES = 3, VALUES_MAX = 100000 };
 
 enum verb {
 	VERB_NONE,
@@ -36,17 +46,50 @@ enum verb {
 };
 enum validation { VALIDATE_STRICT, VALIDATE_WARN, VALIDATE_IGNORE };
 
+enum phase { PHASE_LOOK, PHASE_PARSE, PHASE_STEPS, PHASE_STAGE, PHASE_REPLY, PHASE_DONE };
+
+/* What became of one object. */
+struct result {
+	int code;                       /* 0: nothing yet */
+	const char *what;
+	const struct object *object;    /* owned */
+};
+
 struct transaction {
 	const struct request_context *c;
+	struct ledger *ledger;          /* the context's, or a draft above it */
 	enum verb verb;
 	enum validation validation;
 	bool status_only;
 	yyjson_val *root;
-	yyjson_mut_doc *reply;
+	yyjson_mut_doc *reply;          /* all of it but the results */
+	yyjson_mut_val *reply_root;
 	yyjson_mut_val *warnings;
+	struct result *results;         /* null: the verb has none */
+	size_t results_n;
 	struct failure failure;
 	struct causes causes;
-	int code;
+	/* where it is: Namespaces in pass 0, the others in pass 1 */
+	int pass;
+	size_t at;
+	yyjson_arr_iter iter;
+};
+
+struct request {
+	struct request_context context;
+	char now[CLOCK_TEXT_MAX];
+	char *text;
+	size_t n;
+	bool sliced;                    /* into a draft */
+	enum phase phase;
+	int tries;
+	size_t mark;                    /* of the ledger before it */
+	yyjson_doc *doc;
+	struct transaction t;
+	enum err committed;
+	struct reply reply;             /* as far as it is written */
+	size_t reply_room;
+	size_t told;                    /* results that are in it */
 };
 
 static const struct {
@@ -93,6 +136,12 @@ static bool copy_text(char *to, size_t room, const char *from)
 	return (size_t)snprintf(to, room, "%s", from) < room;
 }
 
+/* No step may take long, so an object has its bound too: the next value lies right behind its last one. */
+static bool is_too_large(yyjson_val *object)
+{
+	return unsafe_yyjson_get_next(object) - object > VALUES_MAX;
+}
+
 static bool identify(struct transaction *t, struct step *s, yyjson_val *object)
 {
 	const char *api_version = doc_str(object, "apiVersion"), *kind = doc_str(object, "kind");
@@ -100,6 +149,10 @@ static bool identify(struct transaction *t, struct step *s, yyjson_val *object)
 
 	if (!yyjson_is_obj(object)) {
 		failure_set(&t->failure, 400, "BadRequest", "not an object");
+		return false;
+	}
+	if (is_too_large(object)) {
+		failure_set(&t->failure, 413, "RequestEntityTooLarge", "the object has more than %d values", VALUES_MAX);
 		return false;
 	}
 	s->kind = kind_find(api_version, kind);
@@ -124,7 +177,7 @@ static bool identify(struct transaction *t, struct step *s, yyjson_val *object)
 		failure_set(&t->failure, 400, "BadRequest", "metadata: resourceVersion or uid is too long");
 		return false;
 	}
-	s->before = ledger_find(t->c->ledger, s->kind, s->namespace, s->name);
+	s->before = ledger_find(t->ledger, s->kind, s->namespace, s->name);
 	return true;
 }
 
@@ -162,7 +215,7 @@ static bool has_namespace(struct transaction *t, const struct step *s)
 {
 	const struct kind *namespaces = kind_by_name("Namespace");
 
-	if (!s->kind->namespaced || ledger_find(t->c->ledger, namespaces, "", s->namespace))
+	if (!s->kind->namespaced || ledger_find(t->ledger, namespaces, "", s->namespace))
 		return true;
 	failure_not_found(&t->failure, namespaces, s->namespace);
 	return false;
@@ -194,32 +247,16 @@ static bool is_accepted(struct transaction *t, const struct step *s)
 	return false;
 }
 
-static yyjson_mut_val *opened_copy(struct transaction *t, const struct object *o)
+static void tell(struct result *r, int code, const char *what, const struct object *o)
 {
-	yyjson_mut_doc *doc;
-	yyjson_mut_val *copy;
-
-	if (ledger_open_object(t->c->ledger, o, &doc) != OK)
-		return yyjson_mut_null(t->reply);
-	copy = yyjson_mut_val_mut_copy(t->reply, yyjson_mut_doc_get_root(doc));
-	yyjson_mut_doc_free(doc);
-	return copy;
-}
-
-static void tell(struct transaction *t, yyjson_mut_val *result, int code, const char *what, const struct object *o)
-{
-	yyjson_mut_obj_add_int(t->reply, result, "code", code);
-	yyjson_mut_obj_add_str(t->reply, result, "result", what);
-	yyjson_mut_obj_add_val(t->reply, result, "object", opened_copy(t, o));
-	if (code == 201)
-		t->code = 201;
+	*r = (struct result){.code = code, .what = what, .object = object_get(o)};
 }
 
 static bool open_before(struct transaction *t, struct step *s)
 {
 	if (!s->before)
 		return true;
-	if (ledger_open_object(t->c->ledger, s->before, &s->old_doc) == OK) {
+	if (ledger_open_object(t->ledger, s->before, &s->old_doc) == OK) {
 		s->old = yyjson_mut_doc_imut_copy(s->old_doc, &wiping);
 		return true;
 	}
@@ -237,21 +274,21 @@ static bool is_finished(yyjson_mut_doc *doc)
 	       yyjson_mut_arr_size(yyjson_mut_obj_get(metadata, "finalizers")) == 0;
 }
 
-static bool put(struct transaction *t, struct step *s, yyjson_mut_val *result)
+static bool put(struct transaction *t, struct step *s, struct result *result)
 {
 	const struct object *o;
-	enum err e = ledger_put(t->c->ledger, s->kind, s->doc, &o);
+	enum err e = ledger_put(t->ledger, s->kind, s->doc, &o);
 
 	if (e != OK) {
 		failure_set(&t->failure, 507, "InsufficientStorage", "the store is full: %s",
 		            s->before ? "delete objects first" : "nothing can be created until objects are deleted");
 		return false;
 	}
-	tell(t, result, s->before ? 200 : 201, s->before ? "configured" : "created", o);
+	tell(result, s->before ? 200 : 201, s->before ? "configured" : "created", o);
 	return true;
 }
 
-static bool write_step(struct transaction *t, struct step *s, yyjson_mut_val *result)
+static bool write_step(struct transaction *t, struct step *s, struct result *result)
 {
 	struct admission a = {.kind = s->kind, .status_only = t->status_only, .now = t->c->now};
 	bool changed;
@@ -267,12 +304,12 @@ static bool write_step(struct transaction *t, struct step *s, yyjson_mut_val *re
 	if (!is_accepted(t, s))
 		return false;
 	if (!changed) {
-		tell(t, result, 200, "unchanged", s->before);
+		tell(result, 200, "unchanged", s->before);
 		return true;
 	}
 	if (s->before && is_finished(s->doc)) {
-		tell(t, result, 200, "deleted", s->before);
-		ledger_delete(t->c->ledger, s->before);
+		tell(result, 200, "deleted", s->before);
+		ledger_delete(t->ledger, s->before);
 		return true;
 	}
 	return put(t, s, result);
@@ -280,12 +317,12 @@ static bool write_step(struct transaction *t, struct step *s, yyjson_mut_val *re
 
 /* ---- deleting ---- */
 
-static bool mark_deleted(struct transaction *t, struct step *s, yyjson_mut_val *result)
+static bool mark_deleted(struct transaction *t, struct step *s, struct result *result)
 {
 	yyjson_mut_val *metadata;
 
 	if (doc_get(doc_get(s->before->root, "metadata"), "deletionTimestamp")) {
-		tell(t, result, 200, "unchanged", s->before);
+		tell(result, 200, "unchanged", s->before);
 		return true;
 	}
 	if (!open_before(t, s))
@@ -301,16 +338,16 @@ static bool mark_deleted(struct transaction *t, struct step *s, yyjson_mut_val *
 static void delete_namespace(struct transaction *t, const char *name)
 {
 	size_t n;
-	const struct object **inside = ledger_namespace(t->c->ledger, name, &n);
+	const struct object **inside = ledger_namespace(t->ledger, name, &n);
 
 	for (size_t i = 0; i < n; i++) {
-		ledger_delete(t->c->ledger, inside[i]);
+		ledger_delete(t->ledger, inside[i]);
 		object_put(inside[i]);
 	}
 	free(inside);
 }
 
-static bool delete_step(struct transaction *t, struct step *s, yyjson_mut_val *result)
+static bool delete_step(struct transaction *t, struct step *s, struct result *result)
 {
 	bool is_namespace = strcmp(s->kind->name, "Namespace") == 0;
 
@@ -322,16 +359,16 @@ static bool delete_step(struct transaction *t, struct step *s, yyjson_mut_val *r
 	}
 	if (yyjson_arr_size(doc_at(s->before->root, "metadata.finalizers")) > 0)
 		return mark_deleted(t, s, result);
-	tell(t, result, 200, "deleted", s->before);
+	tell(result, 200, "deleted", s->before);
 	if (is_namespace)
 		delete_namespace(t, s->name);
-	ledger_delete(t->c->ledger, s->before);
+	ledger_delete(t->ledger, s->before);
 	return true;
 }
 
 /* ---- transactions ---- */
 
-static bool take_step(struct transaction *t, yyjson_val *object, yyjson_mut_val *result)
+static bool take_step(struct transaction *t, yyjson_val *object, struct result *result)
 {
 	struct step s = {0};
 	bool ok = identify(t, &s, object);
@@ -343,61 +380,86 @@ static bool take_step(struct transaction *t, yyjson_val *object, yyjson_mut_val 
 }
 
 /* Namespaces come first: pass 0 takes them, pass 1 the others. Deletions are taken as they come. */
-static bool is_of_pass(const struct transaction *t, yyjson_val *object, int pass)
+static bool is_of_pass(const struct transaction *t, yyjson_val *object)
 {
 	bool early = t->verb == VERB_DELETE || strcmp(doc_str(object, "kind"), "Namespace") == 0;
 
-	return early == (pass == 0);
+	return early == (t->pass == 0);
 }
 
-static void run_writes(struct transaction *t, yyjson_mut_val *root)
+static struct result *new_results(struct transaction *t, size_t n)
 {
-	yyjson_val *objects = doc_get(t->root, "objects"), *object;
-	yyjson_mut_val *results = yyjson_mut_obj_add_arr(t->reply, root, "results");
-	size_t i, max;
+	t->results = calloc(n + 1, sizeof(t->results[0]));
+	CHECK(t->results);
+	return t->results;
+}
+
+static void forget_results(struct transaction *t)
+{
+	for (size_t i = 0; i < t->results_n; i++)
+		object_put(t->results[i].object);
+	free(t->results);
+	t->results = NULL;
+	t->results_n = 0;
+}
+
+static void begin_writes(struct transaction *t)
+{
+	yyjson_val *objects = doc_get(t->root, "objects");
 
 	if (!yyjson_is_arr(objects)) {
 		failure_set(&t->failure, 400, "BadRequest", "no objects");
 		return;
 	}
-	for (i = 0, max = yyjson_arr_size(objects); i < max; i++)
-		yyjson_mut_arr_add_obj(t->reply, results);
-	for (int pass = 0; pass < 2; pass++) {
-		yyjson_mut_val *result = yyjson_mut_arr_get_first(results);
+	t->results_n = yyjson_arr_size(objects);
+	new_results(t, t->results_n);
+	t->pass = 0;
+	t->at = 0;
+	t->iter = yyjson_arr_iter_with(objects);
+}
 
-		yyjson_arr_foreach(objects, i, max, object) {
-			if (is_of_pass(t, object, pass) && !take_step(t, object, result)) {
-				t->failure.index = (int)i;
-				return;
-			}
-			result = result->next;
-		}
+/* The next object; false when there is none left, or one has failed. */
+static bool write_next(struct transaction *t)
+{
+	yyjson_val *object = yyjson_arr_iter_next(&t->iter);
+
+	if (!object && t->pass == 0) {
+		t->pass = 1;
+		t->at = 0;
+		t->iter = yyjson_arr_iter_with(doc_get(t->root, "objects"));
+		object = yyjson_arr_iter_next(&t->iter);
 	}
+	if (!object)
+		return false;
+	if (is_of_pass(t, object) && !take_step(t, object, &t->results[t->at])) {
+		t->failure.index = (int)t->at;
+		return false;
+	}
+	t->at++;
+	return true;
 }
 
 /* ---- reading Secrets ---- */
 
-static void run_get(struct transaction *t, yyjson_mut_val *root)
+static void run_get(struct transaction *t)
 {
 	yyjson_val *object = yyjson_arr_get_first(doc_get(t->root, "objects"));
-	yyjson_mut_val *results = yyjson_mut_obj_add_arr(t->reply, root, "results");
 	struct step s = {0};
 
 	if (identify(t, &s, object)) {
 		if (s.before)
-			tell(t, yyjson_mut_arr_add_obj(t->reply, results), 200, "found", s.before);
+			tell(&new_results(t, 1)[t->results_n++], 200, "found", s.before);
 		else
 			failure_not_found(&t->failure, s.kind, s.name);
 	}
 	step_fini(&s);
 }
 
-static void run_list(struct transaction *t, yyjson_mut_val *root)
+static void run_list(struct transaction *t)
 {
 	yyjson_val *object = yyjson_arr_get_first(doc_get(t->root, "objects"));
 	const struct kind *kind = kind_find(doc_str(object, "apiVersion"), doc_str(object, "kind"));
 	const char *namespace = doc_str(doc_get(object, "metadata"), "namespace");
-	yyjson_mut_val *results = yyjson_mut_obj_add_arr(t->reply, root, "results");
 	size_t n;
 
 	if (!kind) {
@@ -406,9 +468,10 @@ static void run_list(struct transaction *t, yyjson_mut_val *root)
 	}
 	const struct object *const *items = snapshot_list(ledger_snapshot(t->c->ledger), kind->name, &n);
 
+	new_results(t, n);
 	for (size_t i = 0; i < n; i++)
 		if (!*namespace || strcmp(items[i]->namespace, namespace) == 0)
-			tell(t, yyjson_mut_arr_add_obj(t->reply, results), 200, "found", items[i]);
+			tell(&t->results[t->results_n++], 200, "found", items[i]);
 }
 
 /* ---- requests ---- */
@@ -457,39 +520,43 @@ static void add_version(struct transaction *t, yyjson_mut_val *root, const char 
 	yyjson_mut_obj_add_strcpy(t->reply, root, name, text);
 }
 
-static void run(struct transaction *t, yyjson_mut_val *root)
+static bool is_write(enum verb verb)
+{
+	return verb == VERB_APPLY || verb == VERB_CREATE || verb == VERB_UPDATE || verb == VERB_DELETE;
+}
+
+/* All of it but the steps of a write. */
+static void begin(struct transaction *t)
 {
 	struct user user = who(t->c, t->root);
-	uint64_t version = store_version(ledger_store(t->c->ledger));
 
 	switch (t->verb) {
 	case VERB_NONE:
 		failure_set(&t->failure, 400, "BadRequest", "no such verb: \"%.40s\"", doc_str(t->root, "verb"));
-		return;
+		break;
 	case VERB_AUTHENTICATE:
-		run_authenticate(t, root, &user);
-		return;
+		run_authenticate(t, t->reply_root, &user);
+		break;
 	case VERB_READY:
-		add_version(t, root, "resourceVersion", version);
-		add_version(t, root, "published", t->c->readiness.published);
-		yyjson_mut_obj_add_bool(t->reply, root, "dataplane", t->c->readiness.dataplane);
+		add_version(t, t->reply_root, "resourceVersion", store_version(ledger_store(t->c->ledger)));
+		add_version(t, t->reply_root, "published", t->c->readiness.published);
+		yyjson_mut_obj_add_bool(t->reply, t->reply_root, "dataplane", t->c->readiness.dataplane);
 		if (t->c->readiness.refusal[0])
-			yyjson_mut_obj_add_strcpy(t->reply, root, "reason", t->c->readiness.refusal);
-		return;
+			yyjson_mut_obj_add_strcpy(t->reply, t->reply_root, "reason", t->c->readiness.refusal);
+		break;
 	case VERB_GET:
 		if (may(t, user.role))
-			run_get(t, root);
+			run_get(t);
 		break;
 	case VERB_LIST:
 		if (may(t, user.role))
-			run_list(t, root);
+			run_list(t);
 		break;
 	default:
 		if (may(t, user.role))
-			run_writes(t, root);
+			begin_writes(t);
 		break;
 	}
-	add_version(t, root, "resourceVersion", version + ledger_mark(t->c->ledger));
 }
 
 static void write_reply(yyjson_mut_doc *doc, struct reply *reply)
@@ -521,31 +588,6 @@ static enum validation validation_of(yyjson_val *root)
 	return strcmp(name, "Ignore") == 0 ? VALIDATE_IGNORE : VALIDATE_STRICT;
 }
 
-static void answer(struct transaction *t, struct reply *reply)
-{
-	yyjson_mut_val *root = yyjson_mut_obj(t->reply);
-	size_t mark = ledger_mark(t->c->ledger);
-
-	yyjson_mut_doc_set_root(t->reply, root);
-	t->code = 200;
-	t->verb = verb_of(doc_str(t->root, "verb"));
-	t->validation = validation_of(t->root);
-	t->status_only = strcmp(doc_str(t->root, "subresource"), "status") == 0;
-	t->warnings = yyjson_mut_arr(t->reply);
-	run(t, root);
-	if (t->failure.code || doc_bool(t->root, "dryRun", false))
-		ledger_rollback(t->c->ledger, mark);
-	if (t->failure.code) {
-		write_failure(&t->failure, reply);
-		return;
-	}
-	yyjson_mut_obj_add_int(t->reply, root, "code", t->code);
-	if (yyjson_mut_arr_size(t->warnings))
-		yyjson_mut_obj_add_val(t->reply, root, "warnings", t->warnings);
-	write_reply(t->reply, reply);
-	reply->staged = ledger_mark(t->c->ledger) > mark;
-}
-
 static void refuse(struct reply *reply, int code, const char *reason, const char *message)
 {
 	struct failure f = {.index = -1};
@@ -555,31 +597,234 @@ static void refuse(struct reply *reply, int code, const char *reason, const char
 	failure_fini(&f);
 }
 
-void request_answer(const struct request_context *c, char *text, size_t n, struct reply *reply)
+/* ---- a transaction from its beginning to its end ---- */
+
+static void transaction_init(struct request *r)
+{
+	struct transaction *t = &r->t;
+
+	*t = (struct transaction){.c = &r->context, .root = yyjson_doc_get_root(r->doc),
+	                          .reply = yyjson_mut_doc_new(&wiping)};
+	t->ledger = r->sliced && r->tries < TRIES ? ledger_draft(r->context.ledger) : r->context.ledger;
+	t->failure.index = -1;
+	causes_init(&t->causes);
+	t->reply_root = yyjson_mut_obj(t->reply);
+	yyjson_mut_doc_set_root(t->reply, t->reply_root);
+	t->verb = verb_of(doc_str(t->root, "verb"));
+	t->validation = validation_of(t->root);
+	t->status_only = strcmp(doc_str(t->root, "subresource"), "status") == 0;
+	t->warnings = yyjson_mut_arr(t->reply);
+	r->tries++;
+	r->mark = ledger_mark(r->context.ledger);
+	begin(t);
+}
+
+static void transaction_fini(struct transaction *t)
+{
+	if (!t->c)
+		return;
+	forget_results(t);
+	failure_fini(&t->failure);
+	causes_fini(&t->causes);
+	yyjson_mut_doc_free(t->reply);
+	if (t->ledger != t->c->ledger)
+		ledger_draft_free(t->ledger);
+	*t = (struct transaction){0};
+}
+
+/* ---- the reply ---- */
+
+/* Room doubles; what is left behind is wiped. */
+static void put_bytes(struct request *r, const char *bytes, size_t n)
+{
+	if (r->reply.n + n > r->reply_room) {
+		r->reply_room = 2 * (r->reply.n + n);
+		r->reply.json = wiping_grow(r->reply.json, r->reply_room);
+	}
+	memcpy(r->reply.json + r->reply.n, bytes, n);
+	r->reply.n += n;
+}
+
+/* The object as it is kept; a Secret opened, or null when that cannot be. */
+static void put_object(struct request *r, const struct object *o)
+{
+	bool sealed = strcmp(o->kind->name, "Secret") == 0;
+	yyjson_mut_doc *opened = NULL;
+	size_t n = strlen("null");
+	char *text = NULL;
+
+	if (!sealed) {
+		text = yyjson_val_write_opts(o->root, 0, &wiping, &n, NULL);
+		CHECK(text);
+	} else if (ledger_open_object(r->context.ledger, o, &opened) == OK) {
+		text = yyjson_mut_write_opts(opened, 0, &wiping, &n, NULL);
+		CHECK(text);
+	}
+	put_bytes(r, text ? text : "null", n);
+	wiping_free(text);
+	yyjson_mut_doc_free(opened);
+}
+
+static void put_result(struct request *r, const struct result *result)
+{
+	char head[64];
+	int n = snprintf(head, sizeof(head), "%s{\"code\":%d,\"result\":\"%s\",\"object\":",
+	                 r->told ? "," : "{\"results\":[", result->code, result->what);
+
+	CHECK(n > 0 && n < (int)sizeof(head));
+	put_bytes(r, head, (size_t)n);
+	put_object(r, result->object);
+	put_bytes(r, "}", 1);
+	r->told++;
+}
+
+/* The other members are those of the document, whose brace is left out when there are members before it. */
+static void put_rest(struct request *r)
+{
+	struct transaction *t = &r->t;
+	struct reply rest;
+	int code = 200;
+
+	for (size_t i = 0; i < t->results_n; i++)
+		code = t->results[i].code == 201 ? 201 : code;
+	yyjson_mut_obj_add_int(t->reply, t->reply_root, "code", code);
+	if (yyjson_mut_arr_size(t->warnings))
+		yyjson_mut_obj_add_val(t->reply, t->reply_root, "warnings", t->warnings);
+	write_reply(t->reply, &rest);
+	if (t->results && !r->told)
+		put_bytes(r, "{\"results\":[", strlen("{\"results\":["));
+	if (t->results)
+		put_bytes(r, "],", 2);
+	put_bytes(r, rest.json + (t->results != NULL), rest.n - (t->results != NULL));
+	wiping_free(rest.json);
+}
+
+struct request *request_new(const struct request_context *c, char *text, size_t n, bool sliced)
+{
+	struct request *r = calloc(1, sizeof(*r));
+
+	CHECK(r);
+	r->context = *c;
+	r->context.now = r->now;
+	snprintf(r->now, sizeof(r->now), "%s", c->now);
+	r->text = text;
+	r->n = n;
+	r->sliced = sliced;
+	return r;
+}
+
+void request_free(struct request *r)
+{
+	if (!r)
+		return;
+	transaction_fini(&r->t);
+	yyjson_doc_free(r->doc);
+	wiping_free(r->reply.json);
+	free(r);
+}
+
+static enum phase look(struct request *r)
+{
+	if (!json_is_deep(r->text, r->n, DEPTH_MAX))
+		return PHASE_PARSE;
+	refuse(&r->reply, 400, "BadRequest", "the request is nested too deeply");
+	return PHASE_STAGE;
+}
+
+static enum phase after_beginning(const struct request *r)
+{
+	return r->t.failure.code == 0 && is_write(r->t.verb) ? PHASE_STEPS : PHASE_STAGE;
+}
+
+static enum phase parse(struct request *r)
 {
 	yyjson_read_err problem;
-	yyjson_doc *doc;
 
-	*reply = (struct reply){0};
-	if (json_is_deep(text, n, DEPTH_MAX)) {
-		refuse(reply, 400, "BadRequest", "the request is nested too deeply");
-		return;
+	r->doc = yyjson_read_opts(r->text, r->n, 0, &wiping, &problem);
+	if (!r->doc || !yyjson_is_obj(yyjson_doc_get_root(r->doc))) {
+		refuse(&r->reply, 400, "BadRequest", r->doc ? "the request is not an object" : problem.msg);
+		return PHASE_STAGE;
 	}
-	doc = yyjson_read_opts(text, n, 0, &wiping, &problem);
-	if (!doc || !yyjson_is_obj(yyjson_doc_get_root(doc))) {
-		refuse(reply, 400, "BadRequest", doc ? "the request is not an object" : problem.msg);
-		yyjson_doc_free(doc);
-		return;
-	}
-	struct transaction t = {.c = c, .root = yyjson_doc_get_root(doc), .reply = yyjson_mut_doc_new(&wiping)};
+	transaction_init(r);
+	return after_beginning(r);
+}
 
-	t.failure.index = -1;
-	causes_init(&t.causes);
-	answer(&t, reply);
-	failure_fini(&t.failure);
-	causes_fini(&t.causes);
-	yyjson_mut_doc_free(t.reply);
-	yyjson_doc_free(doc);
+/* Without a draft all steps are taken at once: what is staged in the ledger goes into this round's commit. */
+static enum phase take_steps(struct request *r, int64_t until_ms)
+{
+	bool draft = r->t.ledger != r->context.ledger;
+
+	if (!draft)
+		r->mark = ledger_mark(r->context.ledger);
+	while (write_next(&r->t))
+		if (draft && clock_monotonic_ms() >= until_ms)
+			return PHASE_STEPS;
+	return PHASE_STAGE;
+}
+
+bool request_step(struct request *r, int64_t until_ms)
+{
+	if (r->phase == PHASE_LOOK)
+		r->phase = look(r);
+	else if (r->phase == PHASE_PARSE)
+		r->phase = parse(r);
+	else if (r->phase == PHASE_STEPS)
+		r->phase = take_steps(r, until_ms);
+	return r->phase >= PHASE_STAGE;
+}
+
+bool request_stage(struct request *r)
+{
+	struct transaction *t = &r->t;
+	struct ledger *l = r->context.ledger;
+
+	CHECK(r->phase == PHASE_STAGE);
+	r->phase = PHASE_REPLY;
+	if (!t->c)
+		return true;
+	if (t->ledger != l)
+		r->mark = ledger_mark(l);
+	if (t->ledger != l && t->failure.code == 0 && !ledger_merge(t->ledger)) {
+		transaction_fini(t);
+		transaction_init(r);
+		r->phase = after_beginning(r);
+		return false;
+	}
+	if (t->verb != VERB_AUTHENTICATE && t->verb != VERB_READY)
+		add_version(t, t->reply_root, "resourceVersion", store_version(ledger_store(l)) + ledger_mark(l));
+	if (t->failure.code || doc_bool(t->root, "dryRun", false))
+		ledger_rollback(l, r->mark);
+	r->reply.staged = ledger_mark(l) > r->mark;
+	return true;
+}
+
+void request_settle(struct request *r, enum err committed)
+{
+	CHECK(r->phase == PHASE_REPLY);
+	r->committed = committed;
+}
+
+bool request_reply(struct request *r, int64_t until_ms, struct reply *reply)
+{
+	struct transaction *t = &r->t;
+
+	CHECK(r->phase == PHASE_REPLY);
+	if (r->committed != OK && r->reply.staged) {
+		request_answer_lost(r->committed, &r->reply);
+	} else if (t->failure.code) {
+		write_failure(&t->failure, &r->reply);
+	} else if (t->c) {
+		while (r->told < t->results_n) {
+			put_result(r, &t->results[r->told]);
+			if (clock_monotonic_ms() >= until_ms)
+				return false;
+		}
+		put_rest(r);
+	}
+	r->phase = PHASE_DONE;
+	*reply = r->reply;
+	r->reply = (struct reply){0};
+	return true;
 }
 
 void request_answer_lost(enum err e, struct reply *reply)

@@ -1,6 +1,8 @@
 /*
  * One request of control/protocol.h, from its JSON to its reply. Writes are staged in the ledger: their reply may be
  * sent only after the round's commit, and becomes another one when that fails.
+ *
+ * A long one is sliced: it is worked on a little in each round, while others are answered, and staged at its end.
  */
 #ifndef SERVER_REQUEST_H
 #define SERVER_REQUEST_H
@@ -30,8 +32,19 @@ struct reply {
 	bool staged;            /* wait for the commit */
 };
 
-/* The text is the frame; it may be changed. */
-void request_answer(const struct request_context *c, char *text, size_t n, struct reply *reply);
+struct request;
+
+/* The text is borrowed. Not sliced: all steps are taken in the round that it is finished in, as its commit wants. */
+struct request *request_new(const struct request_context *c, char *text, size_t n, bool sliced);
+void request_free(struct request *r);       /* null is fine; what it staged in the ledger stays */
+/* Takes steps until the time, at least one. True: all are taken, request_stage() it in this round. */
+bool request_step(struct request *r, int64_t until_ms);
+/* Stages it for this round's commit. False: it was overtaken by other requests, and takes its steps anew. */
+bool request_stage(struct request *r);
+/* How the commit went; not told: it is not over yet. */
+void request_settle(struct request *r, enum err committed);
+/* Writes its reply until the time. True: it is whole. */
+bool request_reply(struct request *r, int64_t until_ms, struct reply *reply);
 /* In place of a staged reply, when the commit failed. */
 void request_answer_lost(enum err e, struct reply *reply);
 

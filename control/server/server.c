@@ -3,8 +3,10 @@
  *
  *   wait > accept > read whole frames > answer them all (staging) > stage status patches > one commit > replies > write
  *
- * Status patches ride in the same commit as the requests of the round. A patch is dropped when its object changed since
- * the snapshot that it was made from: the reconciler is about to see the new one anyway.
+ * A long request gets a slice of time in each round until it is done; one at a time, so that memory has a bound. Status
+ * patches ride in the same commit as the requests of the round, a slice of them too, and wait while a long request is
+ * under way: it could be overtaken by them. A patch is dropped when its object changed since the snapshot that it was
+ * made from: the reconciler is about to see the new one anyway.
  */
 #include "control/server/server.h"
 
@@ -27,6 +29,8 @@
 
 enum { SERVER_MAGIC = 0x5e47e401, SOCKET_MODE = 0660, EVENTS_MAX = 64, TAG_LISTENER = SERVER_PEERS_MAX,
        TAG_RECONCILER };
+/* A request of LONG_BYTES takes about as long as a slice. */
+enum { SLICE_MS = 10, LONG_BYTES = 64 << 10, NOBODY = SERVER_PEERS_MAX };
 
 struct server {
 	uint32_t magic;
@@ -35,6 +39,11 @@ struct server {
 	int epoll, listener;
 	struct peer *peers[SERVER_PEERS_MAX];
 	struct reply replies[SERVER_PEERS_MAX];
+	uint32_t long_peer;             /* whose long request is under way, or NOBODY */
+	struct request *long_request;
+	bool long_staged;               /* and committed, when its round is over */
+	struct reconciled found;        /* its patches from found_at on are to be staged */
+	size_t found_at;
 };
 
 static bool watch(struct server *s, int fd, uint32_t events, uint32_t tag, int operation)
@@ -53,6 +62,7 @@ struct server *server_new(struct ledger *ledger, struct reconciler *reconciler, 
 	s->magic = SERVER_MAGIC;
 	s->ledger = ledger;
 	s->reconciler = reconciler;
+	s->long_peer = NOBODY;
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->listener = frame_listen(socket_path, SOCKET_MODE);
 	if (s->epoll < 0 || s->listener < 0 || !watch(s, s->listener, EPOLLIN, TAG_LISTENER, EPOLL_CTL_ADD) ||
@@ -66,8 +76,18 @@ struct server *server_new(struct ledger *ledger, struct reconciler *reconciler, 
 	return s;
 }
 
+static void end_long(struct server *s)
+{
+	request_free(s->long_request);
+	s->long_request = NULL;
+	s->long_staged = false;
+	s->long_peer = NOBODY;
+}
+
 static void drop_peer(struct server *s, uint32_t at)
 {
+	if (at == s->long_peer)
+		end_long(s);
 	peer_fini(s->peers[at]);        /* closing takes it out of epoll */
 	free(s->peers[at]);
 	s->peers[at] = NULL;
@@ -79,6 +99,7 @@ void server_free(struct server *s)
 	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++)
 		if (s->peers[i])
 			drop_peer(s, i);
+	reconciled_fini(&s->found);
 	if (s->listener >= 0)
 		close(s->listener);
 	if (s->epoll >= 0)
@@ -161,10 +182,35 @@ static struct request_context context(struct server *s, const char *now)
 	return c;
 }
 
-static size_t answer_all(struct server *s, const char *now)
+/* Whole in this round. */
+static void answer(struct server *s, uint32_t at, const struct request_context *c)
+{
+	struct peer *p = s->peers[at];
+	struct request *r = request_new(c, p->bytes, p->n, false);
+
+	while (!request_step(r, INT64_MAX))
+		;
+	CHECK(request_stage(r) && request_reply(r, INT64_MAX, &s->replies[at]));
+	request_free(r);
+}
+
+/* A slice of the long one: steps, until it is staged for this round's commit; in the rounds after it, the reply. */
+static void go_on(struct server *s, const struct request_context *c)
+{
+	const int64_t until_ms = clock_monotonic_ms() + SLICE_MS;
+	struct peer *p = s->peers[s->long_peer];
+
+	if (!s->long_request)
+		s->long_request = request_new(c, p->bytes, p->n, true);
+	if (!s->long_staged)
+		s->long_staged = request_step(s->long_request, until_ms) && request_stage(s->long_request);
+	else if (request_reply(s->long_request, until_ms, &s->replies[s->long_peer]))
+		end_long(s);
+}
+
+static void answer_all(struct server *s, const char *now)
 {
 	struct request_context c = context(s, now);
-	size_t answered = 0;
 
 	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++) {
 		struct peer *p = s->peers[i];
@@ -172,10 +218,15 @@ static size_t answer_all(struct server *s, const char *now)
 		if (!p || p->state != PEER_READY)
 			continue;
 		c.peer = p->uid;
-		request_answer(&c, p->bytes, p->n, &s->replies[i]);
-		answered++;
+		if (p->n < LONG_BYTES)
+			answer(s, i, &c);
+		else if (s->long_peer == NOBODY)
+			s->long_peer = i;
 	}
-	return answered;
+	if (s->long_peer == NOBODY)
+		return;
+	c.peer = s->peers[s->long_peer]->uid;
+	go_on(s, &c);
 }
 
 /* ---- status ---- */
@@ -212,15 +263,25 @@ static void stage_status(struct server *s, const struct status_patch *patch, con
 	yyjson_mut_doc_free(doc);
 }
 
+/* What is found later says all that was found before and not staged yet. */
 static void take_status(struct server *s, const char *now)
 {
-	struct reconciled found;
+	int64_t until_ms = clock_monotonic_ms() + SLICE_MS;
+	struct reconciled newer;
 
-	if (!s->reconciler || !reconciler_take(s->reconciler, &found))
+	if (s->reconciler && reconciler_take(s->reconciler, &newer)) {
+		reconciled_fini(&s->found);
+		s->found = newer;
+		s->found_at = 0;
+	}
+	if (s->long_peer != NOBODY)
 		return;
-	for (size_t i = 0; i < found.patches.n; i++)
-		stage_status(s, &found.patches.items[i], now);
-	reconciled_fini(&found);
+	while (s->found_at < s->found.patches.n && clock_monotonic_ms() < until_ms)
+		stage_status(s, &s->found.patches.items[s->found_at++], now);
+	if (s->found_at == s->found.patches.n)
+		reconciled_fini(&s->found);
+	if (s->found.patches.n == 0)
+		s->found_at = 0;
 }
 
 /* ---- the round ---- */
@@ -230,7 +291,7 @@ static void reply_all(struct server *s, enum err committed, int64_t now_ms)
 	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++) {
 		struct peer *p = s->peers[i];
 
-		if (!p || p->state != PEER_READY)
+		if (!p || !s->replies[i].json)
 			continue;
 		if (committed != OK && s->replies[i].staged)
 			request_answer_lost(committed, &s->replies[i]);
@@ -243,7 +304,8 @@ static void reply_all(struct server *s, enum err committed, int64_t now_ms)
 static void close_stalled(struct server *s, int64_t now_ms)
 {
 	for (uint32_t i = 0; i < SERVER_PEERS_MAX; i++)
-		if (s->peers[i] && s->peers[i]->since_ms && now_ms - s->peers[i]->since_ms > SERVER_STALL_MS)
+		if (s->peers[i] && s->peers[i]->state != PEER_READY && s->peers[i]->since_ms &&
+		    now_ms - s->peers[i]->since_ms > SERVER_STALL_MS)
 			drop_peer(s, i);
 }
 
@@ -271,14 +333,20 @@ bool server_round(struct server *s, int timeout_ms)
 {
 	char now[CLOCK_TEXT_MAX];
 	int64_t wall_ms;
+	bool staged_long;
 	enum err e;
 
 	CHECK_MAGIC(s, SERVER_MAGIC);
+	/* There is work already. */
+	if (s->long_peer != NOBODY || s->found.patches.n > 0)
+		timeout_ms = 0;
 	if (!wait_and_read(s, timeout_ms))
 		return false;
 	wall_ms = clock_wall_ms();
 	clock_text(wall_ms, now);
+	staged_long = s->long_staged;
 	answer_all(s, now);
+	staged_long = !staged_long && s->long_staged;
 	take_status(s, now);
 	if (ledger_is_dirty(s->ledger)) {
 		e = ledger_commit(s->ledger, wall_ms);
@@ -289,6 +357,8 @@ bool server_round(struct server *s, int timeout_ms)
 	} else {
 		e = OK;
 	}
+	if (staged_long)
+		request_settle(s->long_request, e);
 	reply_all(s, e, clock_monotonic_ms());
 	return true;
 }

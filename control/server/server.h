@@ -3,6 +3,7 @@
  *
  *   - a peer sends a frame in as many pieces as it likes; only whole requests are looked at, one at a time per peer
  *   - all requests that are whole in a round are answered from the ledger and committed together (group commit)
+ *   - a long request is worked on in slices, between which the others are answered; it is still one transaction
  *   - replies are written as far as the socket takes them; a peer that does not read is not read from either, and
  *     is closed when it stalls inside a frame for too long
  *   - compiling and publishing happen on the reconciler's thread (control/reconcile.h); it gets the newest snapshot

@@ -87,7 +87,7 @@ static enum err finish(struct status_round *s, const struct object *o, yyjson_mu
 	struct status_patches *out = s->out;
 	struct status_patch patch = {.object = o};
 
-	if (same_value(status, doc_get(o->root, "status")))
+	if (doc_same(status, doc_get(o->root, "status")))
 		return OK;
 	patch.status = yyjson_mut_val_write(status, 0, &patch.status_n);
 	if (patch.status == NULL)

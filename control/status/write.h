@@ -24,7 +24,5 @@ yyjson_val *find_condition(yyjson_val *list, const char *type);      /* or null 
 void copy_others(const struct status_writer *w, yyjson_mut_val *to, yyjson_val *from, const char *const *ours);
 void copy_other_conditions(const struct status_writer *w, yyjson_mut_val *to, yyjson_val *from,
 			   const char *const *ours);
-/* The same document, whatever the order of members. */
-bool same_value(yyjson_mut_val *a, yyjson_val *b);
 
 #endif

@@ -1,6 +1,9 @@
 /*
  * See ledger.h. Staged events are a growing array; a small hash table over it finds the latest one of an object, so
  * that a file of ten thousand objects is not searched ten thousand times.
+ *
+ * The text of an event is written when it is staged, but that of a draft gets its version only when it is merged: so
+ * the version has a place of the longest number's width, which is closed up when the number is put in.
  */
 #include "control/store/ledger.h"
 
@@ -14,7 +17,7 @@
 #include "base/check.h"
 #include "control/wipe.h"
 
-enum { LEDGER_MAGIC = 0x1ed6e701, SLOTS_MIN = 64 };
+enum { LEDGER_MAGIC = 0x1ed6e701, SLOTS_MIN = 64, DIGITS_MAX = 20 };
 
 struct staged {
 	struct store_event event;
@@ -22,10 +25,16 @@ struct staged {
 	const struct object *before;    /* what gives namespace and name to a deletion. Owned, or null. */
 	char *labels;
 	uint64_t hash;
+	size_t version_at;              /* where the version's place is in the text */
+	const struct object *seen;      /* of a draft: what was there below it. Owned, or null. */
+	bool again;                     /* of a draft: it has staged the object before, and seen what is there then */
 };
 
 struct ledger {
 	uint32_t magic;
+	struct ledger *base;            /* null, or this is a draft above it */
+	struct snapshot *gathered;      /* of a draft: what a whole namespace was looked up in. Owned, or null. */
+	size_t gathered_n;              /* and what was staged then */
 	struct store *store;
 	struct seal *seal;
 	struct snapshot *current;
@@ -209,6 +218,7 @@ static void drop(struct staged *s)
 	free(s->labels);
 	object_put(s->object);
 	object_put(s->before);
+	object_put(s->seen);
 }
 
 const struct object *ledger_find(const struct ledger *l, const struct kind *kind, const char *namespace,
@@ -221,27 +231,44 @@ const struct object *ledger_find(const struct ledger *l, const struct kind *kind
 		if (slot)
 			return l->staged[slot - 1].object;
 	}
-	return snapshot_find(l->current, kind->name, namespace, name);
+	return l->base ? ledger_find(l->base, kind, namespace, name) :
+	                 snapshot_find(l->current, kind->name, namespace, name);
 }
 
-const struct object **ledger_namespace(const struct ledger *l, const char *namespace, size_t *n)
+static const struct ledger *root_of(const struct ledger *l)
 {
+	return l->base ? l->base : l;
+}
+
+/* The i-th of all that is staged: of the draft, then of the ledger. */
+static const struct object *staged_object(const struct ledger *l, size_t i)
+{
+	return i < l->staged_n ? l->staged[i].object : l->base->staged[i - l->staged_n].object;
+}
+
+const struct object **ledger_namespace(struct ledger *l, const char *namespace, size_t *n)
+{
+	const struct ledger *root = root_of(l);
 	size_t room = 64;
 	const struct object **found = malloc(room * sizeof(*found));
 
 	CHECK_MAGIC(l, LEDGER_MAGIC);
 	CHECK(found);
 	*n = 0;
+	if (l->base && !l->gathered) {
+		l->gathered = snapshot_get(root->current);
+		l->gathered_n = root->staged_n;
+	}
 	for (size_t k = 0; k < kinds_count; k++) {
-		size_t count, total = l->staged_n;
-		const struct object *const *items = snapshot_list(l->current, kinds[k]->name, &count);
+		size_t count, total = l->staged_n + (l->base ? l->base->staged_n : 0);
+		const struct object *const *items = snapshot_list(root->current, kinds[k]->name, &count);
 
 		if (!kinds[k]->namespaced)
 			continue;
 		/* What is stored, then what was staged: each object is taken where ledger_find() gives that very one.
 		 */
 		for (size_t i = 0; i < count + total; i++) {
-			const struct object *o = i < count ? items[i] : l->staged[i - count].object;
+			const struct object *o = i < count ? items[i] : staged_object(l, i - count);
 
 			if (!o || o->kind != kinds[k] || strcmp(o->namespace, namespace) != 0 ||
 			    ledger_find(l, o->kind, o->namespace, o->name) != o)
@@ -269,14 +296,59 @@ static char *labels_of(const struct object *o)
 	return text;
 }
 
-static void set_version(yyjson_mut_doc *doc, uint64_t version)
+/*
+ * The document as text, with a place for its version: "00000000000000000000". It is found by a byte that no JSON text
+ * has, since control characters are escaped in it.
+ */
+static char *write_text(yyjson_mut_doc *doc, struct staged *s)
 {
+	static const char mark[DIGITS_MAX + 3] = "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1";
 	yyjson_mut_val *metadata = yyjson_mut_obj_get(yyjson_mut_doc_get_root(doc), "metadata");
-	char text[24];
+	char *text, *at;
 
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)version);
 	yyjson_mut_obj_remove_str(metadata, "resourceVersion");
-	yyjson_mut_obj_add_strcpy(doc, metadata, "resourceVersion", text);
+	yyjson_mut_obj_add_val(doc, metadata, "resourceVersion", yyjson_mut_rawn(doc, mark, DIGITS_MAX + 2));
+	text = yyjson_mut_write(doc, 0, &s->event.json_n);
+	at = text ? memchr(text, mark[0], s->event.json_n) : NULL;
+	CHECK(at && memcmp(at, mark, DIGITS_MAX + 2) == 0);
+	memset(at, '0', DIGITS_MAX + 2);
+	at[0] = at[DIGITS_MAX + 1] = '"';
+	s->version_at = (size_t)(at + 1 - text);
+	s->event.json = text;
+	return text;
+}
+
+/* Puts the version in its place, in the text and in the object, which nobody else has seen yet. */
+static void stamp(struct staged *s, uint64_t version)
+{
+	char digits[DIGITS_MAX + 1], *text = (char *)(uintptr_t)s->event.json;
+	const size_t n = (size_t)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)version);
+	const size_t rest = s->version_at + DIGITS_MAX;
+
+	memcpy(text + s->version_at, digits, n);
+	memmove(text + s->version_at + n, text + rest, s->event.json_n - rest + 1);
+	s->event.json_n -= DIGITS_MAX - n;
+	s->event.resource_version = version;
+	if (s->object)
+		object_set_version((struct object *)(uintptr_t)s->object, version, digits);
+}
+
+/* A draft remembers what it was made from; the ledger itself knows the version at once. */
+static void stage(struct ledger *l, struct staged *s)
+{
+	const struct store_event *e = &s->event;
+
+	s->hash = hash_of(e->kind, e->namespace, e->name);
+	if (!l->base) {
+		stamp(s, store_version(l->store) + l->staged_n + 1);
+	} else if (l->staged_n && *slot_of(l, s->hash, e->kind, e->namespace, e->name)) {
+		s->again = true;
+	} else {
+		const struct object *seen = ledger_find(l->base, e->kind, e->namespace, e->name);
+
+		s->seen = seen ? object_get(seen) : NULL;
+	}
+	push(l, s);
 }
 
 /* Puts `sealed` in the place of `data`. */
@@ -330,23 +402,21 @@ enum err ledger_open_object(const struct ledger *l, const struct object *o, yyjs
 
 enum err ledger_put(struct ledger *l, const struct kind *kind, yyjson_mut_doc *doc, const struct object **out)
 {
+	unsigned used_percent = root_of(l)->used_percent;
 	struct staged s = {0};
 	const struct object *before;
 	struct object *o;
 	yyjson_doc *parsed;
 	char *json;
-	size_t n;
 
 	CHECK_MAGIC(l, LEDGER_MAGIC);
-	s.event.resource_version = store_version(l->store) + l->staged_n + 1;
-	set_version(doc, s.event.resource_version);
 	seal_data(l, kind, doc);
-	json = yyjson_mut_write(doc, 0, &n);
-	parsed = json ? yyjson_read(json, n, 0) : NULL;
+	json = write_text(doc, &s);
+	parsed = yyjson_read(json, s.event.json_n, 0);
 	CHECK(parsed);
 	o = object_new(kind, parsed);
 	before = ledger_find(l, kind, o->namespace, o->name);
-	if (before ? store_is_full(l->used_percent) : store_is_crowded(l->used_percent)) {
+	if (before ? store_is_full(used_percent) : store_is_crowded(used_percent)) {
 		free(json);
 		object_put(o);
 		return ERR_FULL;
@@ -355,12 +425,9 @@ enum err ledger_put(struct ledger *l, const struct kind *kind, yyjson_mut_doc *d
 	s.event.kind = kind;
 	s.event.namespace = o->namespace;
 	s.event.name = o->name;
-	s.event.json = json;
-	s.event.json_n = n;
 	s.event.old_labels = s.labels = labels_of(before);
 	s.object = o;
-	s.hash = hash_of(kind, o->namespace, o->name);
-	push(l, &s);
+	stage(l, &s);
 	*out = o;
 	return OK;
 }
@@ -369,25 +436,104 @@ void ledger_delete(struct ledger *l, const struct object *o)
 {
 	struct staged s = {0};
 	yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-	size_t n;
 
 	CHECK_MAGIC(l, LEDGER_MAGIC);
 	s.before = object_get(o);
-	s.event.resource_version = store_version(l->store) + l->staged_n + 1;
 	yyjson_mut_doc_set_root(doc, yyjson_val_mut_copy(doc, o->root));
-	set_version(doc, s.event.resource_version);
-	s.event.json = yyjson_mut_write(doc, 0, &n);
+	write_text(doc, &s);
 	yyjson_mut_doc_free(doc);
-	CHECK(s.event.json);
-	s.event.json_n = n;
 	s.event.op = STORE_DELETED;
 	s.event.kind = o->kind;
 	s.event.namespace = o->namespace;
 	s.event.name = o->name;
 	s.event.old_labels = s.labels = labels_of(o);
-	s.hash = hash_of(o->kind, o->namespace, o->name);
-	push(l, &s);
+	stage(l, &s);
 }
+
+/* ---- drafts ---- */
+
+struct ledger *ledger_draft(struct ledger *l)
+{
+	struct ledger *d = calloc(1, sizeof(*d));
+
+	CHECK_MAGIC(l, LEDGER_MAGIC);
+	CHECK(d && !l->base);
+	d->magic = LEDGER_MAGIC;
+	d->base = l;
+	d->store = l->store;
+	d->seal = l->seal;
+	return d;
+}
+
+void ledger_draft_free(struct ledger *d)
+{
+	if (!d)
+		return;
+	CHECK_MAGIC(d, LEDGER_MAGIC);
+	CHECK(d->base);
+	ledger_rollback(d, 0);
+	snapshot_put(d->gathered);
+	free(d->staged);
+	free(d->slots);
+	d->magic = 0;
+	free(d);
+}
+
+/* What is put has its namespace; those of neighbours in a file are mostly the same one. */
+static bool has_namespace(const struct ledger *d, const struct staged *s, const char **known)
+{
+	const struct store_event *e = &s->event;
+
+	if (!s->object || !e->kind->namespaced || (*known && strcmp(*known, e->namespace) == 0))
+		return true;
+	*known = e->namespace;
+	return ledger_find(d, kind_by_name("Namespace"), "", e->namespace) != NULL;
+}
+
+static bool still_holds(const struct ledger *d)
+{
+	const struct ledger *l = d->base;
+	const char *known = NULL;
+
+	if (d->gathered && (d->gathered != l->current || d->gathered_n != l->staged_n))
+		return false;
+	for (size_t i = 0; i < d->staged_n; i++) {
+		const struct staged *s = &d->staged[i];
+		const struct store_event *e = &s->event;
+
+		if (!s->again && ledger_find(l, e->kind, e->namespace, e->name) != s->seen)
+			return false;
+		if (!has_namespace(d, s, &known))
+			return false;
+	}
+	return true;
+}
+
+bool ledger_merge(struct ledger *d)
+{
+	struct ledger *l = d->base;
+
+	CHECK_MAGIC(d, LEDGER_MAGIC);
+	CHECK(l);
+	if (!still_holds(d))
+		return false;
+	if (l->slots_n < 2 * (l->staged_n + d->staged_n)) {
+		size_t slots_n = l->slots_n ? l->slots_n : SLOTS_MIN;
+
+		while (slots_n < 2 * (l->staged_n + d->staged_n))
+			slots_n *= 2;
+		reindex(l, slots_n);
+	}
+	for (size_t i = 0; i < d->staged_n; i++) {
+		stamp(&d->staged[i], store_version(l->store) + l->staged_n + 1);
+		push(l, &d->staged[i]);
+	}
+	d->staged_n = 0;
+	reindex(d, SLOTS_MIN);
+	return true;
+}
+
+/* ---- keeping or leaving ---- */
 
 size_t ledger_mark(const struct ledger *l)
 {
@@ -434,6 +580,7 @@ enum err ledger_commit(struct ledger *l, int64_t now_ms)
 	enum err e;
 
 	CHECK_MAGIC(l, LEDGER_MAGIC);
+	CHECK(!l->base);
 	if (l->staged_n == 0)
 		return OK;
 	events = calloc(l->staged_n, sizeof(*events));

@@ -18,5 +18,7 @@ yyjson_val *doc_at(yyjson_val *value, const char *dotted_path);        /* "spec.
 const char *doc_str(yyjson_val *object, const char *name);              /* "" when missing */
 int64_t doc_int(yyjson_val *object, const char *name, int64_t fallback);
 bool doc_bool(yyjson_val *object, const char *name, bool fallback);
+/* The same document, whatever the order of members. */
+bool doc_same(yyjson_mut_val *a, yyjson_val *b);
 
 #endif

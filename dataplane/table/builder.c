@@ -175,6 +175,11 @@ void *builder_at(struct builder *b, uint32_t offset)
 	return b->block + offset;
 }
 
+size_t builder_bytes(const struct builder *b)
+{
+	return b->bytes;
+}
+
 struct table *builder_root(struct builder *b)
 {
 	return (struct table *)b->block;

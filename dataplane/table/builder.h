@@ -28,6 +28,7 @@ struct table_text builder_text(struct builder *b, const char *text, size_t len);
 struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n);
 void *builder_at(struct builder *b, uint32_t offset);
 struct table *builder_root(struct builder *b);
+size_t builder_bytes(const struct builder *b);     /* put so far */
 
 /* Fills sizes, content and checksum; *block is owned by the builder. LIMIT: something did not fit. */
 enum err builder_finish(struct builder *b, const struct table **block, size_t *bytes) MUST_CHECK;

@@ -243,6 +243,25 @@ static const struct row rows[] = {
 	{"a next hop that cannot be reached",
 	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'routes':[{'to':'0.0.0.0/0','via':'10.0.0.2'}]")},
 	 {"machine: spec.routes[0].via: no address of the machine covers 10.0.0.2\n", "-ip route"}},
+	{"an own address twice",
+	 {MACHINE_WITH("'ports':[{'name':'a','device':'x'},{'name':'b','device':'y'}],'addresses':["
+	               "{'address':'10.0.0.1/24','port':'a'},{'address':'10.0.0.1/16','port':'b'}]")},
+	 {"machine: spec.addresses[1].address: 10.0.0.1/16 is there already\n", "address 10.0.0.1/120 port 0\n",
+	  "-port 1"}},
+	{"of two ways to one prefix one is taken",
+	 {MACHINE_WITH("'ports':[{'name':'a','device':'x'}],'addresses':[{'address':'10.0.0.1/24','port':'a'}],"
+	               "'routes':[{'to':'10.2.0.0/16','via':'10.0.0.3'},{'to':'10.2.0.0/16','via':'10.0.0.2'}]")},
+	 {"machine: spec.routes[1].to: routes[0] leads there already\n", "ip route /112 port 0 via 10.0.0.3\n"}},
+	{"a way to a prefix that is connected",
+	 {MACHINE_WITH("'ports':[{'name':'a','device':'x'}],'addresses':[{'address':'10.0.0.1/24','port':'a'}],"
+	               "'routes':[{'to':'10.0.0.0/24','via':'10.0.0.2'}]")},
+	 {"machine: spec.routes[0].to: an own address is in this prefix", "-ip route"}},
+	{"a device that is too long",
+	 {MACHINE_WITH("'ports':[{'name':'a','device':'"
+	               "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	               "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+	               "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx'}]")},
+	 {"machine: spec.ports[0]: a name has at most 31 bytes, a device 224\n"}},
 	{"a prefix that is too long",
 	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/33','port':'p'}]")},
 	 {"machine: spec.addresses[0].address"}},
