@@ -4,3 +4,10 @@ $(B)/load: $(call obj,$(wildcard tests/bench/*.c)) $(B)/libsupport.a $(B)/libdat
 	$(call link,$^,$(libs_dataplane))
 bench: all $(B)/load
 	@tests/bench/bench
+
+#: make bench-compile  milliseconds per stage from objects to verified tables, for 10,000 routes, and bytes per route
+$(B)/bench-compile: $(call obj,tests/bench/compile/compile.c) $(B)/libcontrol.a $(B)/libdataplane.a
+	$(call link,$^,$(libs_control) $(libs_dataplane))
+.PHONY: bench-compile
+bench-compile: $(B)/bench-compile
+	@$(B)/bench-compile

@@ -69,14 +69,15 @@ const char *capacity_cluster(struct build *b, struct model_cluster *c)
 	struct model_cluster **same = (struct model_cluster **)names_slot(left->ids, &c->id, sizeof(c->id));
 
 	if (*same != NULL)
-		return region_print(b->region, "%s has the same identity as %s by chance: one of them needs another name",
+		return region_print(b->region, "%s has the identity of %s by chance: one of them needs another name",
 		                    c->name, (*same)->name);
 	if (left->clusters == 0)
 		return region_print(b->region, "there is no room for %s (limit upstream_clusters: %d)", c->name,
 		                    LIMIT_upstream_clusters);
 	if (left->endpoints == 0 && c->endpoints_n > 0)
-		return region_print(b->region, "there is no room for the endpoints of %s (limit upstream_endpoints: %d)",
-		                    c->name, LIMIT_upstream_endpoints);
+		return region_print(b->region,
+		                    "there is no room for the endpoints of %s (limit upstream_endpoints: %d)", c->name,
+		                    LIMIT_upstream_endpoints);
 	*same = c;
 	left->clusters--;
 	cut(b, c, LIMIT_cluster_endpoints, "cluster_endpoints", LIMIT_cluster_endpoints);
@@ -88,7 +89,7 @@ const char *capacity_cluster(struct build *b, struct model_cluster *c)
 
 /* ---- bytes ---- */
 
-/* Texts are in the object, filters were compiled once already. A list is aligned, an index at most a third full, and each segment of a path may need a node of its own. */
+/* A list is aligned, an index at least a third full, and each segment of a path may need a node of its own. */
 static uint64_t match_bytes(const struct model_match *m)
 {
 	uint64_t segments = 1;
@@ -100,6 +101,7 @@ static uint64_t match_bytes(const struct model_match *m)
 	       segments * (sizeof(struct table_node) + sizeof(struct table_edge) + 3 * sizeof(struct table_slot));
 }
 
+/* Texts are in the object, filters were compiled once already. */
 uint64_t capacity_rules(const struct model_route *route, size_t filter_bytes)
 {
 	uint64_t bytes = object_bytes(route->object) + filter_bytes;

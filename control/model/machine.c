@@ -99,7 +99,8 @@ static void read_addresses(struct build *b, yyjson_val *list)
 			complain(b, region_print(b->region, "spec.addresses[%zu].port: there is no port \"%s\"", i,
 			                         doc_str(item, "port")));
 		else if (is_own(m, &a.addr))
-			complain(b, region_print(b->region, "spec.addresses[%zu].address: %s is there already", i, text));
+			complain(b, region_print(b->region, "spec.addresses[%zu].address: %s is there already", i,
+			                         text));
 		else if (b->addresses_left < machine_address_places(&a))
 			complain(b, region_print(b->region, "spec.addresses[%zu]: there is no room for it (limit "
 			                         "addresses: %d)", i, LIMIT_addresses));

@@ -152,7 +152,8 @@ static bool identify(struct transaction *t, struct step *s, yyjson_val *object)
 		return false;
 	}
 	if (is_too_large(object)) {
-		failure_set(&t->failure, 413, "RequestEntityTooLarge", "the object has more than %d values", VALUES_MAX);
+		failure_set(&t->failure, 413, "RequestEntityTooLarge", "the object has more than %d values",
+			    VALUES_MAX);
 		return false;
 	}
 	s->kind = kind_find(api_version, kind);
