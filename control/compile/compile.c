@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "balance/balance.h"
+#include "base/limits.h"
 #include "control/compile/paths.h"
 #include "control/model/region.h"
 #include "filter/filter.h"
@@ -48,6 +49,15 @@ static void put_machine(const struct model_machine *m, struct builder *b, struct
 
 /* ---- clusters ---- */
 
+/*
+ * What a cluster gets when no policy says otherwise: Envoy Gateway's connect timeout and balancer, Envoy's circuit
+ * breakers, panic threshold and number of connect failures in a row. The ejection times are those of Envoy Gateway's
+ * interval (3 s), so that a backend that restarts is back soon.
+ */
+static const struct table_outlier outlier = {
+	.connect_failures = 5, .ejection_ms = 3000, .ejection_max_ms = 30000, .panic_percent = 50,
+};
+
 static void put_clusters(const struct model *m, struct builder *b, struct region *r)
 {
 	struct table_cluster *all = REGION_ARRAY(r, struct table_cluster, m->clusters_n);
@@ -63,7 +73,10 @@ static void put_clusters(const struct model *m, struct builder *b, struct region
 			.name = text(b, c->name),
 			.endpoints = builder_list(b, c->endpoints, sizeof(c->endpoints[0]), c->endpoints_n),
 			.connect_timeout_ms = CONNECT_TIMEOUT_MS,
-			.balancer = BALANCER_round_robin,
+			.balancer = BALANCER_least_request,
+			.conns_max = LIMIT_cluster_conns,
+			.pending_max = LIMIT_cluster_pending,
+			.outlier = outlier,
 		};
 		hashes[i] = table_hash_cluster(c->id);
 		values[i] = i;

@@ -5,7 +5,10 @@
  * and their health are shared too. A Service without ready endpoints is a cluster without endpoints (503); what
  * cannot be resolved is no cluster (500) and a reason for the route's ResolvedRefs.
  *
- * Only ready endpoints count (Gateway API, semantics 26), or all of a Service that publishes those that are not. Of a
+ * Only ready endpoints count (Gateway API, semantics 26), or all of a Service that publishes those that are not. When
+ * none is ready, those that are terminating but still serve are used: better than 503, and what kube-proxy does too.
+ *
+ * A dual-stack Service has slices of both families, and the endpoints of both are used alike: none is preferred. Of a
  * family in which the machine has no address none count: they could not be reached, and every second request to a
  * dual-stack Service would fail.
  */
@@ -140,63 +143,95 @@ const char *cluster_use(struct build *b, struct model_cluster *c)
 
 /* ---- Services ---- */
 
-static uint16_t slice_port(const struct object *slice, const char *name)
+/* A backendRef to a Service's port, while its slices are read. */
+struct service_port {
+	const char *name;            /* what slices call it */
+	uint16_t number;             /* for slices that do not say: targetPort, else port */
+	bool ready_or_not;           /* publishNotReadyAddresses */
+	bool names;                  /* there are slices of names */
+	struct endpoints ready;
+	struct endpoints ending;     /* those that still serve while they are terminating */
+};
+
+static bool is_tcp(yyjson_val *port)
+{
+	const char *protocol = doc_str(port, "protocol");
+
+	return protocol[0] == '\0' || strcmp(protocol, "TCP") == 0;
+}
+
+/* Slices map by the name of the Service's port; a port without a number is not restricted (discovery/v1). */
+static uint16_t slice_port(const struct object *slice, const struct service_port *p)
 {
 	size_t i, n;
 	yyjson_val *port;
 
 	yyjson_arr_foreach(doc_get(slice->root, "ports"), i, n, port) {
-		const char *protocol = doc_str(port, "protocol");
-		const int64_t number = doc_int(port, "port", 0);
+		const int64_t number = doc_int(port, "port", p->number);
 
-		if (strcmp(doc_str(port, "name"), name) == 0 && (protocol[0] == '\0' || strcmp(protocol, "TCP") == 0) &&
-		    number > 0 && number <= UINT16_MAX)
+		if (strcmp(doc_str(port, "name"), p->name) == 0 && is_tcp(port) && number > 0 && number <= UINT16_MAX)
 			return (uint16_t)number;
 	}
 	return 0;
 }
 
+/* Where an endpoint counts, by its conditions: no verdict about readiness means ready, one about serving the same. */
+static struct endpoints *count_as(struct service_port *p, yyjson_val *conditions)
+{
+	const bool ready = doc_bool(conditions, "ready", true);
+
+	if (ready || p->ready_or_not)
+		return &p->ready;
+	if (doc_bool(conditions, "terminating", false) && doc_bool(conditions, "serving", ready))
+		return &p->ending;
+	return NULL;
+}
+
 /* The addresses of an endpoint are alternatives, of which the first is used (discovery/v1). */
-static void add_slice(struct build *b, struct endpoints *all, const struct object *slice, const char *port_name,
-                      bool ready_or_not)
+static void add_slice(struct build *b, struct service_port *p, const struct object *slice)
 {
 	const char *type = doc_str(slice->root, "addressType");
-	const uint16_t port = slice_port(slice, port_name);
+	const uint16_t port = slice_port(slice, p);
 	size_t i, n;
 	yyjson_val *endpoint;
 
-	if (port == 0 || (strcmp(type, "IPv4") != 0 && strcmp(type, "IPv6") != 0))
+	if (port == 0)
 		return;
+	if (strcmp(type, "IPv4") != 0 && strcmp(type, "IPv6") != 0) {
+		p->names |= yyjson_arr_size(doc_get(slice->root, "endpoints")) > 0;
+		return;
+	}
 	yyjson_arr_foreach(doc_get(slice->root, "endpoints"), i, n, endpoint) {
 		const char *address = yyjson_get_str(yyjson_arr_get_first(doc_get(endpoint, "addresses")));
+		struct endpoints *to = count_as(p, doc_get(endpoint, "conditions"));
 		struct addr a;
 
-		/* No verdict about readiness means ready (discovery/v1). */
-		if (!ready_or_not && !doc_bool(doc_get(endpoint, "conditions"), "ready", true))
-			continue;
-		if (address != NULL && addr_parse(address, &a) == OK && addr_is_v4(&a) == (type[3] == '4'))
-			add_endpoint(b, all, &a, port);
+		if (to != NULL && address != NULL && addr_parse(address, &a) == OK &&
+		    addr_is_v4(&a) == (type[3] == '4'))
+			add_endpoint(b, to, &a, port);
 	}
 }
 
-static yyjson_val *service_port(const struct object *service, int64_t number)
+static yyjson_val *find_port(const struct object *service, int64_t number)
 {
 	size_t i, n;
 	yyjson_val *port;
 
 	yyjson_arr_foreach(doc_at(service->root, "spec.ports"), i, n, port) {
-		const char *protocol = doc_str(port, "protocol");
-
-		if (doc_int(port, "port", 0) == number && (protocol[0] == '\0' || strcmp(protocol, "TCP") == 0))
+		if (doc_int(port, "port", 0) == number && is_tcp(port))
 			return port;
 	}
 	return NULL;
 }
 
-/* The protocols we speak to a backend, as appProtocol names them. */
+/*
+ * The protocols we speak to a backend, as appProtocol names them. HTTP/2 (kubernetes.io/h2c) and TLS (https,
+ * kubernetes.io/wss) will be taken here once they are spoken.
+ */
 static bool protocol_spoken(const char *app_protocol)
 {
-	static const char *const spoken[] = {"", "http", "HTTP", "tcp", "TCP"};
+	static const char *const spoken[] = {"", "http", "HTTP", "tcp", "TCP", "kubernetes.io/ws",
+	                                     "gateway.envoyproxy.io/ws"};
 
 	for (size_t i = 0; i < sizeof(spoken) / sizeof(spoken[0]); i++) {
 		if (strcmp(app_protocol, spoken[i]) == 0)
@@ -205,45 +240,71 @@ static bool protocol_spoken(const char *app_protocol)
 	return false;
 }
 
-static const struct resolved *resolve_service(struct build *b, const char *namespace, const char *name, int64_t port)
+/* What of a Service this version does not obey; null: nothing. */
+static const struct resolved *service_problem(struct build *b, const struct object *service, int64_t port)
 {
-	const struct object *service = snapshot_find(b->snapshot, "Service", namespace, name);
-	const struct slice_list *slices;
-	struct endpoints all = {0};
-	struct name_key key;
-	yyjson_val *service_port_found;
-	bool ready_or_not;
+	const char *namespace = service->namespace, *name = service->name;
+	yyjson_val *spec = doc_get(service->root, "spec"), *found = find_port(service, port);
 
-	if (service == NULL)
-		return fail(b, "BackendNotFound",
-			    region_print(b->region, "the Service %s/%s does not exist", namespace, name));
-	if (strcmp(doc_str(doc_get(service->root, "spec"), "type"), "ExternalName") == 0)
+	if (strcmp(doc_str(spec, "type"), "ExternalName") == 0)
 		return fail(b, "InvalidKind", region_print(b->region,
 			"the Service %s/%s is of type ExternalName, which is not supported", namespace, name));
-	if (strcmp(doc_str(doc_get(service->root, "spec"), "sessionAffinity"), "ClientIP") == 0)
+	if (strcmp(doc_str(spec, "sessionAffinity"), "ClientIP") == 0)
 		return fail(b, "InvalidBackendRef", region_print(b->region,
 			"sessionAffinity ClientIP of the Service %s/%s is not supported by this version", namespace,
 			name));
 	if (port == 0)
 		return fail(b, "PortNotSpecified", region_print(b->region, "the port of the Service %s/%s is missing",
 		            namespace, name));
-	service_port_found = service_port(service, port);
-	if (service_port_found == NULL)
+	if (found == NULL)
 		return fail(
 			b, "PortNotFound",
 			region_print(b->region, "the Service %s/%s has no TCP port %ld", namespace, name, (long)port));
-	if (!protocol_spoken(doc_str(service_port_found, "appProtocol")))
+	if (!protocol_spoken(doc_str(found, "appProtocol")))
 		return fail(b, "UnsupportedProtocol", region_print(b->region,
 			"appProtocol %s of the Service %s/%s is not supported by this version",
-			doc_str(service_port_found, "appProtocol"), namespace, name));
+			doc_str(found, "appProtocol"), namespace, name));
+	return NULL;
+}
+
+static void read_slices(struct build *b, struct service_port *p, const struct object *service)
+{
+	const struct slice_list *slices;
+	struct name_key key;
+
 	name_key_clear(&key);
-	name_key_add(&key, namespace);
-	name_key_add(&key, name);
+	name_key_add(&key, service->namespace);
+	name_key_add(&key, service->name);
 	slices = names_find(b->slices, key.bytes, key.len);
-	ready_or_not = doc_bool(doc_get(service->root, "spec"), "publishNotReadyAddresses", false);
 	for (const struct endpoint_slice *s = slices != NULL ? slices->first : NULL; s != NULL; s = s->next)
-		add_slice(b, &all, s->object, doc_str(service_port_found, "name"), ready_or_not);
-	return add_cluster(b, region_print(b->region, "service/%s/%s/%ld", namespace, name, (long)port), &all);
+		add_slice(b, p, s->object);
+}
+
+static const struct resolved *resolve_service(struct build *b, const char *namespace, const char *name, int64_t port)
+{
+	const struct object *service = snapshot_find(b->snapshot, "Service", namespace, name);
+	const struct resolved *problem;
+	yyjson_val *found, *target;
+	struct service_port p = {0};
+
+	if (service == NULL)
+		return fail(b, "BackendNotFound",
+			    region_print(b->region, "the Service %s/%s does not exist", namespace, name));
+	problem = service_problem(b, service, port);
+	if (problem != NULL)
+		return problem;
+	found = find_port(service, port);
+	target = doc_get(found, "targetPort");
+	p.name = doc_str(found, "name");
+	p.number = (uint16_t)(yyjson_is_int(target) ? yyjson_get_int(target) : port);
+	p.ready_or_not = doc_bool(doc_get(service->root, "spec"), "publishNotReadyAddresses", false);
+	read_slices(b, &p, service);
+	if (p.names)
+		return fail(b, "UnsupportedAddressType", region_print(b->region,
+			"EndpointSlices of addressType FQDN of the Service %s/%s are not supported; "
+			"a Backend can name a host", namespace, name));
+	return add_cluster(b, region_print(b->region, "service/%s/%s/%ld", namespace, name, (long)port),
+			   p.ready.n > 0 ? &p.ready : &p.ending);
 }
 
 static void index_slices(struct build *b)
@@ -274,18 +335,29 @@ static void index_slices(struct build *b)
 
 /* ---- Backends ---- */
 
-/* Fields of a Backend that this version does not obey: refused, since serving without them would do something else. */
-static const char *backend_problem(struct build *b, yyjson_val *spec, struct endpoints *all)
+/*
+ * Fields of a Backend that this version does not obey: refused, since serving without them would do something else.
+ * *reason: for the routes that lead to it.
+ */
+static const char *backend_problem(struct build *b, yyjson_val *spec, struct endpoints *all, const char **reason)
 {
 	yyjson_val *endpoint;
 	size_t i, n;
 
+	*reason = "InvalidBackendRef";
 	if (doc_str(spec, "type")[0] != '\0' && strcmp(doc_str(spec, "type"), "Endpoints") != 0)
 		return region_print(b->region, "spec.type: %s is not supported by this version", doc_str(spec, "type"));
 	if (doc_get(spec, "tls") != NULL)
 		return "spec.tls is not supported by this version";
-	if (yyjson_arr_size(doc_get(spec, "appProtocols")) > 0)
-		return "spec.appProtocols is not supported by this version";
+	yyjson_arr_foreach(doc_get(spec, "appProtocols"), i, n, endpoint) {
+		const char *protocol = yyjson_get_str(endpoint);
+
+		*reason = "UnsupportedProtocol";
+		if (protocol == NULL || !protocol_spoken(protocol))
+			return region_print(b->region, "spec.appProtocols[%zu]: %s is not supported by this version", i,
+			                    protocol != NULL ? protocol : "what is not a text");
+	}
+	*reason = "InvalidBackendRef";
 	if (doc_bool(spec, "fallback", false))
 		return "spec.fallback is not supported by this version";
 	yyjson_arr_foreach(doc_get(spec, "endpoints"), i, n, endpoint) {
@@ -313,14 +385,14 @@ static const struct resolved *resolve_backend(struct build *b, const char *names
 {
 	const struct object *backend = snapshot_find(b->snapshot, "Backend", namespace, name);
 	struct endpoints all = {0};
-	const char *problem;
+	const char *problem, *reason;
 
 	if (backend == NULL)
 		return fail(b, "BackendNotFound",
 			    region_print(b->region, "the Backend %s/%s does not exist", namespace, name));
-	problem = backend_problem(b, doc_get(backend->root, "spec"), &all);
+	problem = backend_problem(b, doc_get(backend->root, "spec"), &all, &reason);
 	if (problem != NULL)
-		return fail(b, "InvalidBackendRef",
+		return fail(b, reason,
 			    region_print(b->region, "the Backend %s/%s: %s", namespace, name, problem));
 	return add_cluster(b, region_print(b->region, "backend/%s/%s", namespace, name), &all);
 }
@@ -337,7 +409,7 @@ void build_backends(struct build *b)
 	m->upstreams = REGION_ARRAY(b->region, struct model_upstream, n);
 	for (size_t i = 0; i < n; i++) {
 		struct endpoints unused = {0};
-		const char *problem = backend_problem(b, doc_get(all[i]->root, "spec"), &unused);
+		const char *reason, *problem = backend_problem(b, doc_get(all[i]->root, "spec"), &unused, &reason);
 
 		m->upstreams[m->upstreams_n++] = (struct model_upstream){
 			.object = all[i],

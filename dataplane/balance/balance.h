@@ -5,6 +5,7 @@
 #ifndef BALANCE_BALANCE_H
 #define BALANCE_BALANCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,9 +22,16 @@ enum balancer_kind {
 struct balance_endpoint {
 	uint64_t id;
 	uint16_t weight;
-	uint16_t usable;       /* 0: ejected, failing or removed */
+	uint16_t usable;       /* 0: ejected (and the cluster is not in panic) */
 	uint32_t active;       /* requests in flight from this worker */
-	int32_t current;       /* the algorithm's own: smooth weighted round robin */
+	int64_t current;       /* the algorithm's own: smooth weighted round robin */
+};
+
+/* The endpoints of one cluster. */
+struct balance_row {
+	struct balance_endpoint *endpoints;
+	uint32_t n;
+	bool weighted;         /* their weights differ */
 };
 
 enum { BALANCE_NONE = 0xffffffff };
@@ -32,8 +40,21 @@ struct balancer {
 	const char *name;
 	/* The index of the endpoint for the next request, or BALANCE_NONE when none is usable. skip: an endpoint that
 	 * was already tried, or BALANCE_NONE. O(n) at most, n = endpoints. */
-	uint32_t (*pick)(struct balance_endpoint *e, uint32_t n, uint32_t skip, struct rng *rng);
+	uint32_t (*pick)(struct balance_row *row, uint32_t skip, struct rng *rng);
 };
+
+/* Any of the usable endpoints, each as likely as the others, whatever their weights; BALANCE_NONE: there is none. */
+uint32_t balance_any(const struct balance_row *row, uint32_t skip, struct rng *rng);
+
+/* What an endpoint counts for in a weighted choice. */
+typedef uint32_t balance_share(const struct balance_endpoint *e);
+
+/*
+ * Smoothly weighted round robin: every pick adds each usable endpoint's share to its current value, takes the largest,
+ * and subtracts the sum of the shares from it. Shares 5, 1, 1 give a a b a c a a, not a a a a a b c. Shares may change
+ * from one pick to the next.
+ */
+uint32_t balance_smooth(struct balance_row *row, uint32_t skip, balance_share *share);
 
 extern const struct balancer *const balancer_list[BALANCERS];
 

@@ -35,6 +35,7 @@ enum packet_kind {
 	PACKET_INPUT,   /* a frame to put through ip_input() */
 	PACKET_RESOLVE, /* an IP packet to send once the neighbour is known (link owner only) */
 	PACKET_TRANSMIT, /* a finished frame for a port on which its worker has no queue */
+	PACKET_REPORT,   /* no packet: a struct health_report for the owner of an endpoint */
 };
 
 /* Lives in the private area of rx, header and payload mbufs. */

@@ -17,7 +17,7 @@
 
 #include "base/addr.h"
 
-enum { TABLE_FORMAT = 1, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
+enum { TABLE_FORMAT = 2, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
 #define TABLE_MAGIC UINT64_C(0x454c424143554c53) /* "SLUCABLE" */
 enum { TABLE_BYTES_MAX = 1 << 30 }; /* the largest block that is built, and that the data plane takes */
 
@@ -170,6 +170,15 @@ struct table_backend {
 
 /* ---- upstreams ---- */
 
+/* Passive health of endpoints (upstream/health.h). */
+struct table_outlier {
+	uint32_t ejection_ms;        /* the first ejection, and what each later one takes longer */
+	uint32_t ejection_max_ms;
+	uint16_t connect_failures;   /* so many in a row eject; 0: never */
+	uint8_t panic_percent;       /* fewer usable endpoints than this share: all are used */
+	uint8_t spare[5];
+};
+
 struct table_cluster {
 	uint64_t id;                 /* stable: of the referenced object and port */
 	struct table_text name;      /* "service/default/shop/80": routes that refer to the same port share a cluster */
@@ -177,6 +186,9 @@ struct table_cluster {
 	uint32_t connect_timeout_ms;
 	uint16_t balancer;           /* enum balancer_kind (balance/balancers.def) */
 	uint16_t spare;
+	uint32_t conns_max;          /* connections to all of its endpoints, at least 1: beyond it, requests wait */
+	uint32_t pending_max;        /* requests that wait: beyond it, 503 overflow */
+	struct table_outlier outlier;
 };
 
 struct table_endpoint {

@@ -333,6 +333,10 @@ static enum err clusters(struct walk *w)
 	for (uint32_t i = 0; i < w->t->clusters.n; i++) {
 		TRY(text(w, c[i].name, "name of a cluster"));
 		TRY(list(w, c[i].endpoints, sizeof(*e), "endpoints of a cluster"));
+		/* With none at all, those who wait would wait for ever. */
+		DEMAND(w, c[i].conns_max > 0, VALUE, "connections of a cluster");
+		DEMAND(w, c[i].outlier.connect_failures == 0 || c[i].outlier.ejection_ms != 0, VALUE,
+		       "ejection time of a cluster");
 		e = table_at(w->t, c[i].endpoints.at);
 		for (uint32_t k = 0; k < c[i].endpoints.n; k++)
 			DEMAND(w, e[k].port != 0 && e[k].weight != 0, VALUE, "port or weight of an endpoint");

@@ -61,18 +61,17 @@ static struct endpoint **endpoint_slot(struct upstream *u, const struct cluster 
 
 static void free_row(struct upstream *u, struct cluster *c)
 {
-	if (c->row != NULL)
-		pool_put(&u->rows[c->row_class], c->row);
-	c->row = NULL;
+	if (c->row.endpoints != NULL)
+		pool_put(&u->rows[c->row_class], c->row.endpoints);
+	c->row = (struct balance_row){0};
 	c->row_endpoints = NULL;
-	c->row_n = 0;
 }
 
 /* The last one of a size is the spare. */
 static bool row_free(const struct upstream *u, const struct cluster *c, unsigned class)
 {
 	CHECK(u->rows[class].free_n > 0);
-	return u->rows[class].free_n > 1 || (c->row != NULL && c->row_class == class);
+	return u->rows[class].free_n > 1 || (c->row.endpoints != NULL && c->row_class == class);
 }
 
 /* The size that fits n endpoints best, else the next larger one, else the largest smaller one. */
@@ -114,18 +113,19 @@ static struct endpoint *get_endpoint(struct upstream *u, struct cluster *c, cons
 		return NULL;
 	}
 	*e = (struct endpoint){.magic = ENDPOINT_MAGIC, .id = from->id, .cluster = c, .addr = from->addr,
-	                       .port = from->port, .row_at = BALANCE_NONE};
+	                       .port = from->port, .row_at = BALANCE_NONE, .health = health_key(c->id, from->id)};
 	TAILQ_INIT(&e->idle);
 	LIST_INSERT_HEAD(&c->endpoints, e, of_cluster);
 	*slot = e;
 	return e;
 }
 
-static void free_cluster_if_empty(struct upstream *u, struct cluster *c)
+void cluster_settle(struct upstream *u, struct cluster *c)
 {
 	struct cluster **slot;
 
-	if (!c->gone || !LIST_EMPTY(&c->endpoints))
+	/* One that is listed is settled by upstream_flush(). */
+	if (!c->gone || !LIST_EMPTY(&c->endpoints) || c->waiting_n > 0 || c->listed)
 		return;
 	slot = cluster_slot(u, c->id);
 	CHECK(*slot == c);
@@ -144,6 +144,7 @@ static void free_endpoint_if_unused(struct upstream *u, struct endpoint *e)
 	slot = endpoint_slot(u, e->cluster, e->id);
 	CHECK(*slot == e);
 	*slot = e->hash_next;
+	endpoint_forget_notes(u, e);
 	LIST_REMOVE(e, of_cluster);
 	e->magic = 0;
 	pool_put(&u->endpoints, e);
@@ -155,7 +156,7 @@ void endpoint_settle(struct upstream *u, struct endpoint *e)
 
 	CHECK_MAGIC(e, ENDPOINT_MAGIC);
 	free_endpoint_if_unused(u, e);
-	free_cluster_if_empty(u, c);
+	cluster_settle(u, c);
 }
 
 uint32_t endpoint_active(struct endpoint *e, int32_t change)
@@ -164,7 +165,7 @@ uint32_t endpoint_active(struct endpoint *e, int32_t change)
 
 	if (e->gone)
 		return 0;
-	b = &e->cluster->row[e->row_at];
+	b = &e->cluster->row.endpoints[e->row_at];
 	/* One that was gone and came back starts from 0 while some of its leases still end. */
 	if (change > 0 || b->active > 0)
 		b->active += (uint32_t)change;
@@ -197,10 +198,10 @@ static void leave_unstamped(struct upstream *u, struct cluster *c)
 
 static bool unchanged(const struct cluster *c, const struct table_endpoint *e, uint32_t n)
 {
-	if (n != c->row_n)
+	if (n != c->row.n)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
-		if (c->row[i].id != e[i].id || c->row[i].weight != e[i].weight)
+		if (c->row.endpoints[i].id != e[i].id || c->row.endpoints[i].weight != e[i].weight)
 			return false;
 	}
 	return true;
@@ -208,10 +209,10 @@ static bool unchanged(const struct cluster *c, const struct table_endpoint *e, u
 
 static void start_anywhere(struct upstream *u, struct cluster *c)
 {
-	const uint32_t n = c->row_n < ADVANCE_MAX ? c->row_n : ADVANCE_MAX;
+	const uint32_t n = c->row.n < ADVANCE_MAX ? c->row.n : ADVANCE_MAX;
 
 	for (uint32_t i = n > 1 ? rng_below(&u->shard->rng, n) : 0; i > 0; i--)
-		balancer_list[c->balancer]->pick(c->row, c->row_n, BALANCE_NONE, &u->shard->rng);
+		balancer_list[c->balancer]->pick(&c->row, BALANCE_NONE, &u->shard->rng);
 }
 
 static void fill_row(struct upstream *u, struct cluster *c, const struct table_endpoint *from, uint32_t n,
@@ -219,18 +220,20 @@ static void fill_row(struct upstream *u, struct cluster *c, const struct table_e
 {
 	struct endpoint **endpoints = endpoints_of(row, class);
 	uint32_t filled = 0;
+	bool weighted = false;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct endpoint *e = get_endpoint(u, c, &from[i]);
-		const bool stays = e != NULL && e->row_at != BALANCE_NONE && e->row_at < c->row_n;
+		const bool stays = e != NULL && e->row_at != BALANCE_NONE && e->row_at < c->row.n;
 
 		if (e == NULL || e->generation == c->generation)
 			continue; /* no room, or twice in the list */
 		row[filled] = (struct balance_endpoint){.id = from[i].id, .weight = from[i].weight, .usable = 1};
 		if (stays) {
-			row[filled].current = c->row[e->row_at].current;
-			row[filled].active = c->row[e->row_at].active;
+			row[filled].current = c->row.endpoints[e->row_at].current;
+			row[filled].active = c->row.endpoints[e->row_at].active;
 		}
+		weighted |= row[filled].weight != row[0].weight;
 		endpoints[filled] = e;
 		e->generation = c->generation;
 		e->gone = false;
@@ -240,15 +243,15 @@ static void fill_row(struct upstream *u, struct cluster *c, const struct table_e
 	for (uint32_t i = 0; i < filled; i++)
 		endpoints[i]->row_at = i;
 	free_row(u, c);
-	c->row = row;
+	c->row = (struct balance_row){.endpoints = row, .n = filled, .weighted = weighted};
 	c->row_class = class;
 	c->row_endpoints = endpoints;
-	c->row_n = filled;
+	c->health_epoch = health_epoch(u->up.health) - 1;
 }
 
 static void replace_row(struct upstream *u, struct cluster *c, const struct table_endpoint *from, uint32_t n)
 {
-	const bool fresh = c->row_n == 0;
+	const bool fresh = c->row.n == 0;
 	struct balance_endpoint *row;
 	uint8_t class;
 
@@ -263,10 +266,29 @@ static void replace_row(struct upstream *u, struct cluster *c, const struct tabl
 	CHECK(row != NULL);
 	n = n < row_room[class] ? n : row_room[class];
 	fill_row(u, c, from, n, row, class);
-	if (c->row_n == 0)
+	if (c->row.n == 0)
 		free_row(u, c);
 	else if (fresh)
 		start_anywhere(u, c);
+}
+
+static uint32_t share(uint32_t whole, uint32_t workers)
+{
+	return (uint32_t)(((uint64_t)whole + workers - 1) / workers);
+}
+
+/* What the tables say about it, apart from its endpoints. */
+static void take_settings(struct upstream *u, struct cluster *c, const struct table_cluster *from)
+{
+	const uint32_t workers = u->shard->workers;
+
+	c->connect_timeout_ms = from->connect_timeout_ms;
+	c->balancer = (uint8_t)from->balancer;
+	c->conns_max = share(from->conns_max, workers);
+	c->pending_max = share(from->pending_max, workers);
+	if (memcmp(&c->outlier, &from->outlier, sizeof(c->outlier)) != 0)
+		c->health_epoch = health_epoch(u->up.health) - 1;
+	c->outlier = from->outlier;
 }
 
 /* Brings it up to date with the tables; one that they do not have may be freed afterwards. */
@@ -281,10 +303,8 @@ static void compare(struct upstream *u, struct cluster *c)
 
 	c->generation = u->generation;
 	c->gone = from == NULL;
-	if (from != NULL) {
-		c->connect_timeout_ms = from->connect_timeout_ms;
-		c->balancer = (uint8_t)from->balancer;
-	}
+	if (from != NULL)
+		take_settings(u, c, from);
 	if (unchanged(c, e, n)) {
 		for (uint32_t k = 0; k < n; k++)
 			c->row_endpoints[k]->generation = u->generation;
@@ -292,6 +312,8 @@ static void compare(struct upstream *u, struct cluster *c)
 		replace_row(u, c, e, n);
 	}
 	leave_unstamped(u, c);
+	/* There may be room now, or nothing left to wait for. */
+	cluster_serve_later(u, c);
 }
 
 struct cluster *cluster_find(struct upstream *u, uint64_t id)
@@ -306,15 +328,17 @@ struct cluster *cluster_find(struct upstream *u, uint64_t id)
 			count(u->shard->counters, C_limit_upstream_clusters);
 			return NULL;
 		}
-		*c = (struct cluster){.magic = CLUSTER_MAGIC, .id = id, .generation = u->generation - 1};
+		*c = (struct cluster){.magic = CLUSTER_MAGIC, .id = id, .upstream = u,
+		                       .generation = u->generation - 1};
 		LIST_INIT(&c->endpoints);
+		TAILQ_INIT(&c->waiting);
 		*slot = c;
 	}
 	if (c->generation != u->generation)
 		compare(u, c);
 	if (!c->gone)
 		return c;
-	free_cluster_if_empty(u, c);
+	cluster_settle(u, c);
 	return NULL;
 }
 
@@ -331,7 +355,7 @@ static void sweep(struct timer *t, uint64_t now_ns)
 			return;
 		if (c->generation != u->generation)
 			compare(u, c);
-		free_cluster_if_empty(u, c);
+		cluster_settle(u, c);
 	}
 	timer_arm(&u->shard->wheel, &u->sweep, now_ns + 1, sweep);
 }
@@ -355,12 +379,13 @@ static void *boot_memory(size_t n, size_t bytes)
 static_assert((LIMIT_upstream_clusters & (LIMIT_upstream_clusters - 1)) == 0, "buckets are masked");
 static_assert((LIMIT_upstream_endpoints & (LIMIT_upstream_endpoints - 1)) == 0, "buckets are masked");
 
-struct upstream *upstream_new(struct shard *s, struct http *h)
+struct upstream *upstream_new(struct shard *s, struct http *h, const struct upstream_up *up)
 {
 	struct upstream *u = boot_memory(1, sizeof(*u));
 
 	u->shard = s;
 	u->http = h;
+	u->up = *up;
 	u->generation = 1;
 	pool_init(&u->clusters, "clusters", sizeof(struct cluster), LIMIT_upstream_clusters);
 	pool_init(&u->endpoints, "endpoints", sizeof(struct endpoint), LIMIT_upstream_endpoints);
@@ -373,6 +398,8 @@ struct upstream *upstream_new(struct shard *s, struct http *h)
 	u->cluster_buckets = boot_memory(LIMIT_upstream_clusters, sizeof(struct cluster *));
 	u->endpoint_buckets = boot_memory(LIMIT_upstream_endpoints, sizeof(struct endpoint *));
 	TAILQ_INIT(&u->idle);
+	TAILQ_INIT(&u->notes);
+	TAILQ_INIT(&u->to_serve);
 	return u;
 }
 

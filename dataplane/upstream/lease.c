@@ -14,6 +14,11 @@
  *
  * A pooled connection that its peer closed is taken out when http says so; one found closed at the moment of use is
  * counted as stale and the next one is taken.
+ *
+ * A cluster that has as many connections as it may (each worker its share of cluster_conns) makes no new one: the
+ * request gets one that idles at another endpoint, or waits for the first that becomes free or whose place does, in
+ * the order of arrival. Requests that wait are served at the end of a round, never from within another's call. When too
+ * many wait the next is refused: overflow, as from Envoy.
  */
 #include "base/check.h"
 #include "base/fault.h"
@@ -47,6 +52,15 @@ static void leave_idle(struct conn *c)
 	c->endpoint->idle_n--;
 }
 
+static void uncount_conn(struct conn *c)
+{
+	struct cluster *of = c->endpoint->cluster;
+
+	c->endpoint->conns_n--;
+	of->conns_n--;
+	cluster_serve_later(c->upstream, of);
+}
+
 /* The http connection is closed or was told to close: only our object is left. */
 static void free_conn(struct conn *c)
 {
@@ -54,7 +68,7 @@ static void free_conn(struct conn *c)
 	struct endpoint *e = c->endpoint;
 
 	CHECK(c->lease == NULL);
-	e->conns_n--;
+	uncount_conn(c);
 	c->magic = 0;
 	pool_put(&u->conns, c);
 	endpoint_settle(u, e);
@@ -77,7 +91,7 @@ void endpoint_close_idle(struct upstream *u, struct endpoint *e)
 	while ((c = TAILQ_FIRST(&e->idle)) != NULL) {
 		leave_idle(c);
 		http_client_close(c->client);
-		e->conns_n--;
+		uncount_conn(c);
 		c->magic = 0;
 		pool_put(&u->conns, c);
 	}
@@ -116,11 +130,25 @@ static void become_idle(struct conn *c)
 	e->idle_n++;
 	TAILQ_INSERT_HEAD(&e->idle, c, of_endpoint);
 	TAILQ_INSERT_HEAD(&u->idle, c, of_all);
+	cluster_serve_later(u, e->cluster);
 	if (!timer_armed(&u->reaper))
 		timer_arm(&u->shard->wheel, &u->reaper, u->shard->now_ns + REAP_EVERY_NS, reap);
 }
 
 /* ---- leases ---- */
+
+static void stop_waiting(struct lease *l)
+{
+	struct cluster *c = l->waits_for;
+
+	if (c == NULL)
+		return;
+	TAILQ_REMOVE(&c->waiting, l, of_cluster);
+	c->waiting_n--;
+	l->waits_for = NULL;
+	/* The last one may have been what kept it. */
+	cluster_settle(l->upstream, c);
+}
 
 static void free_lease(struct lease *l)
 {
@@ -130,11 +158,12 @@ static void free_lease(struct lease *l)
 		c->lease = NULL;
 		endpoint_active(c->endpoint, -1);
 	}
+	stop_waiting(l);
 	l->magic = 0;
 	pool_put(&l->upstream->leases, l);
 }
 
-static struct lease *new_lease(struct upstream *u, struct conn *c, const struct lease_ops *ops,
+static struct lease *new_lease(struct upstream *u, const struct lease_ops *ops,
                                const struct http_stream_ops *stream_ops, void *user)
 {
 	struct lease *l = pool_get(&u->leases);
@@ -144,14 +173,29 @@ static struct lease *new_lease(struct upstream *u, struct conn *c, const struct 
 	l->magic = LEASE_MAGIC;
 	l->reused = l->ready = false;
 	l->upstream = u;
-	l->conn = c;
-	l->endpoint_id = c->endpoint->id;
+	l->conn = NULL;
+	l->waits_for = NULL;
+	l->endpoint_id = 0;
 	l->ops = ops;
 	l->stream_ops = stream_ops;
 	l->user = user;
+	return l;
+}
+
+static void attach(struct lease *l, struct conn *c)
+{
+	l->conn = c;
+	l->endpoint_id = c->endpoint->id;
 	c->lease = l;
 	endpoint_active(c->endpoint, 1);
-	return l;
+}
+
+static void detach(struct lease *l)
+{
+	l->conn->lease = NULL;
+	endpoint_active(l->conn->endpoint, -1);
+	l->conn = NULL;
+	l->endpoint_id = 0;
 }
 
 static void make_ready(struct lease *l, struct http_stream *stream)
@@ -171,6 +215,7 @@ static void on_open(void *user)
 	struct http_stream *stream;
 
 	CHECK_MAGIC(c, CONN_MAGIC);
+	endpoint_note(c->upstream, c->endpoint, true);
 	if (l == NULL) {
 		become_idle(c);
 		return;
@@ -194,6 +239,19 @@ static void on_idle(void *user)
 		c->http_idle = true;
 }
 
+/* Want of ports, memory or a route is ours: it says nothing about the endpoint. */
+static bool blames_endpoint(enum err why)
+{
+	return err_class(why) != ERR_CLASS_LOCAL || why == ERR_NEIGH_FAILED;
+}
+
+static void connect_failed(struct upstream *u, struct endpoint *e, enum err why)
+{
+	count(u->shard->counters, C_upstream_connect_failures);
+	if (!e->gone && blames_endpoint(why))
+		endpoint_note(u, e, false);
+}
+
 static void on_closed(void *user, enum err why)
 {
 	struct conn *c = user;
@@ -202,7 +260,7 @@ static void on_closed(void *user, enum err why)
 
 	CHECK_MAGIC(c, CONN_MAGIC);
 	if (c->state == CONN_CONNECTING)
-		count(c->upstream->shard->counters, C_upstream_connect_failures);
+		connect_failed(c->upstream, c->endpoint, why);
 	if (c->state == CONN_IDLE)
 		leave_idle(c);
 	if (l != NULL) {
@@ -223,7 +281,7 @@ static void on_closed(void *user, enum err why)
 
 static const struct http_client_ops client_ops = {.on_open = on_open, .on_idle = on_idle, .on_closed = on_closed};
 
-/* ---- getting one ---- */
+/* ---- making connections ---- */
 
 static struct conn *new_conn(struct upstream *u, struct endpoint *e)
 {
@@ -239,6 +297,7 @@ static struct conn *new_conn(struct upstream *u, struct endpoint *e)
 	}
 	*c = (struct conn){.magic = CONN_MAGIC, .state = CONN_CONNECTING, .upstream = u, .endpoint = e};
 	e->conns_n++;
+	e->cluster->conns_n++;
 	return c;
 }
 
@@ -253,7 +312,7 @@ static enum err connect_to(struct upstream *u, struct endpoint *e, struct conn *
 		return ERR_UPSTREAM_OVERFLOW;
 	err = http_connect(u->http, &how, &client_ops, c, &c->client);
 	if (err != OK) {
-		count(u->shard->counters, C_upstream_connect_failures);
+		connect_failed(u, e, err);
 		free_conn(c);
 		return err;
 	}
@@ -262,44 +321,28 @@ static enum err connect_to(struct upstream *u, struct endpoint *e, struct conn *
 	return OK;
 }
 
-static enum err lease_new_conn(struct upstream *u, struct endpoint *e, const struct lease_ops *ops,
-                               const struct http_stream_ops *stream_ops, void *user, struct lease **out)
-{
-	struct conn *c;
-	const enum err err = connect_to(u, e, &c);
-
-	if (err != OK)
-		return err;
-	*out = new_lease(u, c, ops, stream_ops, user);
-	/* The connection is kept: it goes to the pool when it opens. */
-	return *out != NULL ? OK : ERR_UPSTREAM_OVERFLOW;
-}
-
 /* From the pool; false: there is none that works. */
-static bool lease_pooled(struct upstream *u, struct endpoint *e, const struct lease_ops *ops,
-                         const struct http_stream_ops *stream_ops, void *user, struct lease **out)
+static bool take_pooled(struct lease *l, struct endpoint *e)
 {
+	struct upstream *u = l->upstream;
 	struct conn *c;
 
 	while ((c = TAILQ_FIRST(&e->idle)) != NULL) {
-		struct lease *l = new_lease(u, c, ops, stream_ops, user);
 		struct http_stream *stream;
 
-		if (l == NULL)
-			return false;
+		attach(l, c);
 		if (!FAULT(pool_confused))
 			leave_idle(c);
 		set_state(c, CONN_BUSY);
-		stream = http_client_stream(c->client, stream_ops, user);
+		stream = http_client_stream(c->client, l->stream_ops, l->user);
 		if (stream != NULL) {
 			count(u->shard->counters, C_upstream_reused);
 			l->reused = true;
-			*out = l;
 			make_ready(l, stream);
 			return true;
 		}
 		count(u->shard->counters, C_upstream_stale);
-		free_lease(l);
+		detach(l);
 		close_conn(c);
 	}
 	return false;
@@ -307,33 +350,171 @@ static bool lease_pooled(struct upstream *u, struct endpoint *e, const struct le
 
 static uint32_t find_in_row(const struct cluster *c, uint64_t endpoint)
 {
-	for (uint32_t i = 0; endpoint != 0 && i < c->row_n; i++) {
-		if (c->row[i].id == endpoint)
+	for (uint32_t i = 0; endpoint != 0 && i < c->row.n; i++) {
+		if (c->row.endpoints[i].id == endpoint)
 			return i;
 	}
 	return BALANCE_NONE;
 }
+
+static struct endpoint *pick(struct cluster *c, uint64_t skip_endpoint)
+{
+	struct upstream *u = c->upstream;
+	/* The only endpoint is tried again rather than none. */
+	const uint32_t skip = c->row.n > 1 ? find_in_row(c, skip_endpoint) : BALANCE_NONE;
+	uint32_t i;
+
+	if (c->row.n == 0)
+		return NULL;
+	cluster_mark(u, c);
+	i = balancer_list[c->balancer]->pick(&c->row, skip, &u->shard->rng);
+	if (i == BALANCE_NONE && skip != BALANCE_NONE)
+		i = balancer_list[c->balancer]->pick(&c->row, BALANCE_NONE, &u->shard->rng);
+	return i != BALANCE_NONE ? c->row_endpoints[i] : NULL;
+}
+
+/* An endpoint with an idle connection: one that may be picked, or any. */
+static struct endpoint *find_idle(const struct cluster *c, bool usable)
+{
+	for (uint32_t i = 0; i < c->row.n; i++) {
+		if ((c->row.endpoints[i].usable || !usable) && c->row_endpoints[i]->idle_n > 0)
+			return c->row_endpoints[i];
+	}
+	return NULL;
+}
+
+/* Of a cluster that has as many connections as it may; false: none of them is idle. */
+static bool make_room(struct cluster *c)
+{
+	struct endpoint *e = find_idle(c, false);
+
+	if (e != NULL)
+		close_conn(TAILQ_LAST(&e->idle, conn_list));
+	return c->conns_n < c->conns_max;
+}
+
+/* AGAIN: the cluster has as many connections as it may, and none is free. */
+static enum err start(struct lease *l, struct cluster *c)
+{
+	struct endpoint *e = pick(c, l->skip_endpoint), *idle;
+	struct conn *conn;
+	enum err err;
+
+	if (e == NULL)
+		return ERR_NO_HEALTHY_UPSTREAM;
+	if (!l->fresh && take_pooled(l, e))
+		return OK;
+	if (c->conns_n >= c->conns_max) {
+		idle = l->fresh ? NULL : find_idle(c, true);
+		if (idle != NULL && take_pooled(l, idle))
+			return OK;
+		if (c->conns_n >= c->conns_max && !make_room(c))
+			return ERR_AGAIN;
+	}
+	err = connect_to(l->upstream, e, &conn);
+	if (err == OK)
+		attach(l, conn);
+	return err;
+}
+
+/* ---- waiting for one ---- */
+
+static enum err wait_for(struct lease *l, struct cluster *c)
+{
+	struct counters *counters = l->upstream->shard->counters;
+
+	count(counters, C_limit_cluster_conns);
+	if (c->waiting_n >= c->pending_max) {
+		count(counters, C_limit_cluster_pending);
+		return ERR_UPSTREAM_OVERFLOW;
+	}
+	count(counters, C_upstream_waited);
+	TAILQ_INSERT_TAIL(&c->waiting, l, of_cluster);
+	c->waiting_n++;
+	l->waits_for = c;
+	return OK;
+}
+
+void cluster_serve_later(struct upstream *u, struct cluster *c)
+{
+	if (c->waiting_n == 0 || c->listed)
+		return;
+	c->listed = true;
+	TAILQ_INSERT_TAIL(&u->to_serve, c, to_serve);
+}
+
+static void serve(struct cluster *c)
+{
+	/* Those who come meanwhile are served in the next round. */
+	for (uint32_t n = c->waiting_n; n > 0 && c->waiting_n > 0; n--) {
+		struct lease *l = TAILQ_FIRST(&c->waiting);
+		const struct lease_ops *ops = l->ops;
+		void *user = l->user;
+		enum err err;
+
+		TAILQ_REMOVE(&c->waiting, l, of_cluster);
+		c->waiting_n--;
+		l->waits_for = NULL;
+		err = c->gone ? ERR_NO_HEALTHY_UPSTREAM : start(l, c);
+		if (err == ERR_AGAIN) {
+			TAILQ_INSERT_HEAD(&c->waiting, l, of_cluster);
+			c->waiting_n++;
+			l->waits_for = c;
+			return;
+		}
+		if (err != OK) {
+			ops->on_failed(user, l, err);
+			free_lease(l);
+		}
+	}
+}
+
+void upstream_flush(struct upstream *u)
+{
+	struct cluster *c;
+
+	while ((c = TAILQ_FIRST(&u->to_serve)) != NULL) {
+		/* Listed while it is served: nothing frees it. */
+		if (c->generation == u->generation)
+			serve(c);
+		TAILQ_REMOVE(&u->to_serve, c, to_serve);
+		c->listed = false;
+		cluster_settle(u, c);
+	}
+	notes_report(u);
+}
+
+/* ---- getting one ---- */
 
 enum err upstream_lease(struct upstream *u, uint64_t cluster, uint64_t skip_endpoint, bool fresh,
                         const struct lease_ops *ops, const struct http_stream_ops *stream_ops, void *user,
                         struct lease **out)
 {
 	struct cluster *c = cluster_find(u, cluster);
-	uint32_t skip, i;
+	struct lease *l;
+	enum err err;
 
 	*out = NULL;
 	if (c == NULL)
 		return ERR_NOT_FOUND;
-	if (c->row_n == 0)
+	if (c->row.n == 0)
 		return ERR_NO_HEALTHY_UPSTREAM;
-	/* The only endpoint is tried again rather than none. */
-	skip = c->row_n > 1 ? find_in_row(c, skip_endpoint) : BALANCE_NONE;
-	i = balancer_list[c->balancer]->pick(c->row, c->row_n, skip, &u->shard->rng);
-	if (i == BALANCE_NONE)
-		return ERR_NO_HEALTHY_UPSTREAM;
-	if (!fresh && lease_pooled(u, c->row_endpoints[i], ops, stream_ops, user, out))
-		return OK;
-	return lease_new_conn(u, c->row_endpoints[i], ops, stream_ops, user, out);
+	l = new_lease(u, ops, stream_ops, user);
+	if (l == NULL)
+		return ERR_UPSTREAM_OVERFLOW;
+	l->skip_endpoint = skip_endpoint;
+	l->fresh = fresh;
+	*out = l;
+	/* Nobody overtakes those who wait. */
+	err = c->waiting_n > 0 ? ERR_AGAIN : start(l, c);
+	if (err == ERR_AGAIN)
+		err = wait_for(l, c);
+	if (err != OK) {
+		free_lease(l);
+		*out = NULL;
+	}
+	/* OK: on_ready() may have come from within, so l may be gone. */
+	return err;
 }
 
 void upstream_release(struct lease *l)

@@ -7,7 +7,8 @@
  * clusters does not stall a round. An endpoint that is gone closes its idle connections and lives until the leased ones
  * came back.
  *
- * A lease is the use of one connection for one exchange.
+ * A lease is the use of one connection for one exchange. A cluster has so many connections at most; a request beyond
+ * them waits until one is free (Envoy's circuit breaker), so many requests at most.
  */
 #ifndef UPSTREAM_UPSTREAM_H
 #define UPSTREAM_UPSTREAM_H
@@ -18,12 +19,25 @@
 #include "base/err.h"
 #include "http/http.h"
 
+struct health;
+struct health_report;        /* upstream/health.h */
 struct upstream;
 struct lease;
 
-struct upstream *upstream_new(struct shard *s, struct http *h);
+/* What workers share, and how one reports to another (worker/). */
+struct upstream_up {
+	struct health *health;       /* of the gateway; outlives this */
+	/* For the worker `owner`, which gives it to upstream_take_report(). A report may be lost. */
+	void (*on_report)(void *up, uint16_t owner, const struct health_report *r);
+	void *up;
+};
+
+struct upstream *upstream_new(struct shard *s, struct http *h, const struct upstream_up *up);
 void upstream_free(struct upstream *u);
 void upstream_apply(struct upstream *u);            /* first round with a new generation */
+/* At the end of a round, before tcp sends: reports what was seen of endpoints, serves requests that wait. */
+void upstream_flush(struct upstream *u);
+void upstream_take_report(struct upstream *u, const struct health_report *r);
 uint32_t upstream_conns(const struct upstream *u);  /* connections alive, idle or not */
 
 struct lease_ops {
@@ -34,8 +48,9 @@ struct lease_ops {
 
 /*
  * Picks an endpoint of the cluster with this stable id and gets a connection to it: from the pool (on_ready is called
- * before this returns) or a new one. `skip_endpoint`: the stable id of one that just failed, or 0. `fresh`: never a
- * pooled connection (after a stale one). Errors: NO_HEALTHY_UPSTREAM, UPSTREAM_OVERFLOW, NO_PORTS, NOT_FOUND.
+ * before this returns), a new one, or the next that is free. `skip_endpoint`: the stable id of one that just failed, or
+ * 0. `fresh`: never a pooled connection (after a stale one). Errors: NO_HEALTHY_UPSTREAM, UPSTREAM_OVERFLOW, NO_PORTS,
+ * NOT_FOUND.
  * *out is written before on_ready() is called, and not after it.
  */
 enum err upstream_lease(struct upstream *u, uint64_t cluster, uint64_t skip_endpoint, bool fresh,

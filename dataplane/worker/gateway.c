@@ -104,7 +104,8 @@ struct gateway *gateway_new(const struct gateway_options *o)
 		g->ports[p] = o->ports[p];
 	g->options.ports = g->ports;
 	g->link = ip_link_new(o->workers);
-	if (!g->link || !make_rings(g) || !make_rounds(g) || !make_counters(g) || !make_workers(g)) {
+	g->health = health_new(o->workers);
+	if (!g->link || !g->health || !make_rings(g) || !make_rounds(g) || !make_counters(g) || !make_workers(g)) {
 		gateway_free(g);
 		return NULL;
 	}
@@ -127,6 +128,7 @@ void gateway_free(struct gateway *g)
 	for (uint16_t w = 0; w < LIMIT_workers; w++)
 		if (g->workers[w])
 			worker_free(g->workers[w]);
+	health_free(g->health);
 	/* No round will come: all generations are free. */
 	for (unsigned i = 0; i < LIMIT_generations; i++)
 		if (g->generations[i].state != GENERATION_NONE && g->generations[i].on_free)

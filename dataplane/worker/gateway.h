@@ -14,6 +14,7 @@
 #include "proxy/proxy.h"
 #include "tcp/tcp.h"
 #include "tls/tls.h"
+#include "upstream/health.h"
 #include "upstream/upstream.h"
 #include "worker/worker.h"
 
@@ -43,6 +44,7 @@ struct gateway {
 	uint64_t serial;
 	struct rte_rcu_qsbr *rounds; /* who may still be reading which generation */
 	struct ip_link *link;
+	struct health *health;
 	struct rte_ring *rings[LIMIT_workers][LIMIT_workers]; /* [to][from], single producer, single consumer */
 	struct sleeper sleepers[LIMIT_workers];
 	struct worker *workers[LIMIT_workers];

@@ -134,6 +134,21 @@ static void on_bad_request(void *up, struct tls_conn *c, enum err why, uint16_t 
 	proxy_on_bad_request(w->proxy, c, why, status);
 }
 
+/* A report travels as a packet would; one that finds no mbuf is lost, others will follow. */
+static void on_report(void *up, uint16_t owner, const struct health_report *r)
+{
+	struct worker *w = up;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(w->shard.pools.header);
+
+	if (!m) {
+		count(w->shard.counters, C_limit_header_mbufs);
+		return;
+	}
+	*packet_meta(m) = (struct packet_meta){.kind = PACKET_REPORT};
+	memcpy(rte_pktmbuf_append(m, sizeof(*r)), r, sizeof(*r));
+	hand_over_put(w, m, owner);
+}
+
 /* ---- making and unmaking ---- */
 
 static void attach_port(struct worker *w, uint8_t iface)
@@ -159,13 +174,14 @@ static bool make_layers(struct worker *w)
 	struct ip_up ip_up = {.on_tcp = on_tcp, .on_icmp_error = on_icmp_error, .on_hand_over = on_hand_over, .up = w};
 	struct tcp_up tcp_up = {.accepts = accepts, .on_accept = on_accept, .up = w};
 	struct http_up http_up = {.on_stream = on_stream, .on_bad_request = on_bad_request, .up = w};
+	struct upstream_up upstream_up = {.health = w->gateway->health, .on_report = on_report, .up = w};
 	struct tls_options tls_options = {.suspend_rounds = o->tls_suspend_rounds};
 
 	return (w->ip = ip_new(&w->shard, w->gateway->link, w->tx, o->ports_n, &ip_up)) &&
 	       (w->tcp = tcp_new(&w->shard, w->ip, &tcp_up)) &&
 	       (w->tls = tls_new(&w->shard, w->tcp, &tls_options)) &&
 	       (w->http = http_new(&w->shard, w->tls, &http_up)) &&
-	       (w->upstream = upstream_new(&w->shard, w->http)) &&
+	       (w->upstream = upstream_new(&w->shard, w->http, &upstream_up)) &&
 	       (w->proxy = proxy_new(&w->shard, w->upstream));
 }
 
@@ -266,10 +282,18 @@ static void take_generation(struct worker *w)
 	count(w->shard.counters, C_worker_generations);
 }
 
+static void take_report(struct worker *w, struct rte_mbuf *m)
+{
+	upstream_take_report(w->upstream, rte_pktmbuf_mtod(m, const struct health_report *));
+	rte_pktmbuf_free(m);
+}
+
 static void take_message(struct worker *w, struct rte_mbuf *m)
 {
 	if (packet_meta(m)->kind == PACKET_TRANSMIT)
 		port_tx_put(&w->tx[packet_meta(m)->iface], m);
+	else if (packet_meta(m)->kind == PACKET_REPORT)
+		take_report(w, m);
 	else
 		ip_take_over(w->ip, m);
 }
@@ -329,6 +353,7 @@ static unsigned take_ports(struct worker *w)
 
 static void flush(struct worker *w)
 {
+	upstream_flush(w->upstream);
 	tcp_flush(w->tcp);
 	for (unsigned p = 0; p < w->gateway->options.ports_n; p++)
 		port_tx_flush(&w->tx[p]);

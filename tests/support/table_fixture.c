@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "filter/filter.h"
 #include "http/http.h"
 #include "proxy/proxy.h"
@@ -172,6 +173,10 @@ static void put_clusters(struct draft *d)
 		clusters[n].name = put_text(d, from->name);
 		clusters[n].endpoints = builder_list(d->b, e, sizeof(e[0]), k);
 		clusters[n].connect_timeout_ms = from->connect_timeout_ms != 0 ? from->connect_timeout_ms : 10000;
+		clusters[n].balancer = from->balancer;
+		clusters[n].conns_max = from->conns_max != 0 ? from->conns_max : LIMIT_cluster_conns;
+		clusters[n].pending_max = from->pending_max != 0 ? from->pending_max : LIMIT_cluster_pending;
+		clusters[n].outlier = from->outlier;
 		hashes[n] = table_hash_cluster(clusters[n].id);
 		values[n] = n;
 	}

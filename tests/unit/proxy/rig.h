@@ -11,10 +11,12 @@
 #include "proxy/proxy.h"
 #include "tests/support/http_double.h"
 #include "tests/support/table_fixture.h"
+#include "upstream/health.h"
 #include "upstream/upstream.h"
 
 static struct {
 	struct proxy *proxy;
+	struct health *health;
 	struct upstream *upstream;
 	struct table *table;
 	struct logring *log;
@@ -41,7 +43,8 @@ static inline void rig_init(const struct fixture *f)
 	rig.log = logring_new(1 << 16);
 	dbl.shard.access_log = rig.log;
 	rig_use(f);
-	rig.upstream = upstream_new(&dbl.shard, NULL);
+	rig.health = health_new(1);
+	rig.upstream = upstream_new(&dbl.shard, NULL, &(struct upstream_up){.health = rig.health});
 	rig.proxy = proxy_new(&dbl.shard, rig.upstream);
 }
 
@@ -58,6 +61,7 @@ static inline void rig_fini(void)
 	CHECK(proxy_exchanges(rig.proxy) == 0);
 	proxy_free(rig.proxy);
 	upstream_free(rig.upstream);
+	health_free(rig.health);
 	logring_free(rig.log);
 	free(rig.table);
 	rig.table = NULL;

@@ -8,6 +8,7 @@
 #include "proxy/proxy.h"
 #include "tests/support/http_double.h"
 #include "tests/support/table_fixture.h"
+#include "upstream/health.h"
 #include "upstream/upstream.h"
 
 static const struct fixture lab = {
@@ -41,6 +42,7 @@ static const struct fixture lab = {
 static const struct fixture without_listener = {.clusters = {{.name = "other", .endpoints = {{"10.0.0.3", 80}}}}};
 
 static struct proxy *proxy;
+static struct health *health;
 static struct upstream *u;
 static struct table *t;
 static struct logring *ring;
@@ -67,7 +69,8 @@ static int setup(void **state)
 	ring = logring_new(1 << 16);
 	dbl.shard.access_log = ring;
 	use(&lab);
-	u = upstream_new(&dbl.shard, NULL);
+	health = health_new(1);
+	u = upstream_new(&dbl.shard, NULL, &(struct upstream_up){.health = health});
 	proxy = proxy_new(&dbl.shard, u);
 	return 0;
 }
@@ -94,6 +97,7 @@ static int teardown(void **state)
 	      dbl.counters.cell[C_exchanges_closed]);
 	proxy_free(proxy);
 	upstream_free(u);
+	health_free(health);
 	logring_free(ring);
 	free(t);
 	t = NULL;

@@ -1,4 +1,7 @@
-/* Pools of connections: reuse, limits, endpoints that come and go, connections that die at every moment. */
+/*
+ * Pools of connections: reuse, limits, endpoints that come and go or cannot be reached, connections that die at every
+ * moment.
+ */
 #include "tests/unit/test.h"
 
 #include "tests/support/http_double.h"
@@ -8,7 +11,8 @@
 
 static const struct fixture two = {
 	.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80}, {"10.0.0.2", 80}}}, {.name = "empty"},
-	             {.name = "one", .endpoints = {{"10.0.0.9", 80}}}},
+	             {.name = "one", .endpoints = {{"10.0.0.9", 80}}},
+	             {.name = "few", .endpoints = {{"10.0.2.1", 80}, {"10.0.2.2", 80}}, .conns_max = 2, .pending_max = 3}},
 };
 static const struct fixture first_only = {
 	.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80}}}, {.name = "one", .endpoints =
@@ -16,6 +20,7 @@ static const struct fixture first_only = {
 };
 static const struct fixture none = {.clusters = {{.name = "other", .endpoints = {{"10.0.0.3", 80}}}}};
 
+static struct health *health;
 static struct upstream *u;
 static struct table *t;
 
@@ -29,12 +34,24 @@ static void use(const struct fixture *f)
 	dbl.shard.table = t;
 }
 
+static uint16_t reported_to;     /* the last report to another worker; 9: there was none */
+
+static void on_report(void *up, uint16_t owner, const struct health_report *r)
+{
+	assert_ptr_equal(up, &reported_to);
+	assert_int_equal(r->failures_eject, 3);
+	reported_to = owner;
+}
+
 static int setup(void **state)
 {
 	(void)state;
 	double_init(1);
 	use(&two);
-	u = upstream_new(&dbl.shard, NULL);
+	reported_to = 9;
+	health = health_new(1);
+	u = upstream_new(&dbl.shard, NULL,
+	                 &(struct upstream_up){.health = health, .on_report = on_report, .up = &reported_to});
 	return 0;
 }
 
@@ -42,6 +59,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	upstream_free(u);
+	health_free(health);
 	free(t);
 	t = NULL;
 	double_fini();
@@ -411,20 +429,288 @@ static void test_weights_change(void **state)
 	assert_int_equal(first, 90);
 }
 
+/* ---- a cluster that has as many connections as it may ---- */
+
+static void test_waiting(void **state)
+{
+	struct user a, b, c, d;
+
+	(void)state;
+	assert_int_equal(lease(&a, "few", false), OK);
+	assert_int_equal(lease(&b, "few", false), OK);
+	open_all();
+	assert_int_equal(lease(&c, "few", false), OK);
+	assert_int_equal(lease(&d, "few", false), OK);
+	upstream_flush(u);
+	assert_int_equal(dbl.connects, 2);
+	assert_null(c.stream);
+	assert_int_equal(lease_endpoint(c.lease), 0);
+	/* The first that becomes free is the oldest waiter's, at the end of the round. */
+	exchange(&b);
+	assert_null(c.stream);
+	upstream_flush(u);
+	assert_non_null(c.stream);
+	assert_true(lease_reused(c.lease));
+	assert_null(d.stream);
+	/* One that comes now does not overtake; one that dies makes room for a new one. */
+	assert_int_equal(lease(&b, "few", false), OK);
+	assert_null(b.stream);
+	double_client_close(a.stream->client, ERR_CONN_RESET);
+	upstream_flush(u);
+	assert_int_equal(dbl.connects, 3);
+	open_all();
+	assert_non_null(d.stream);
+	exchange(&c);
+	upstream_flush(u);
+	assert_non_null(b.stream);
+	exchange(&b);
+	exchange(&d);
+	assert_int_equal(upstream_conns(u), 2);
+	assert_int_equal(dbl.counters.cell[C_upstream_waited], 3);
+}
+
+static void test_overflow(void **state)
+{
+	struct user busy[2], waiting[3], over;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(lease(&busy[i], "few", false), OK);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(lease(&waiting[i], "few", false), OK);
+	assert_int_equal(lease(&over, "few", false), ERR_UPSTREAM_OVERFLOW);
+	assert_null(over.lease);
+	assert_int_equal(dbl.counters.cell[C_limit_cluster_pending], 1);
+	assert_int_equal(dbl.counters.cell[C_limit_cluster_conns], 4);
+	/* Other clusters are not touched by it. */
+	assert_int_equal(lease(&over, "one", false), OK);
+	upstream_release(over.lease);
+	/* One gives up: there is room for another. */
+	upstream_release(waiting[1].lease);
+	assert_int_equal(lease(&waiting[1], "few", false), OK);
+	for (unsigned i = 0; i < 3; i++)
+		upstream_release(waiting[i].lease);
+	for (unsigned i = 0; i < 2; i++)
+		upstream_release(busy[i].lease);
+}
+
+/* All idle connections are at one endpoint and the other is picked: it gets one of those, or its place. */
+static void test_full_but_idle(void **state)
+{
+	struct user a, b, c;
+
+	(void)state;
+	assert_int_equal(lease(&a, "few", false), OK);
+	assert_int_equal(lease(&b, "few", false), OK);
+	open_all();
+	exchange(&a);
+	exchange(&b);
+	assert_int_equal(lease(&a, "few", false), OK);
+	assert_int_equal(lease(&b, "few", false), OK);
+	exchange(&a);
+	assert_int_equal(lease(&c, "few", false), OK);
+	assert_non_null(c.stream);
+	assert_int_equal(dbl.connects, 2);
+	exchange(&c);
+	assert_int_equal(lease(&c, "few", true), OK);
+	assert_null(c.stream);
+	assert_int_equal(dbl.connects, 3);
+	assert_int_equal(upstream_conns(u), 2);
+	open_all();
+	exchange(&c);
+	exchange(&b);
+}
+
+/* Its cluster goes away, its endpoints do, or they come: nobody waits for ever. */
+static void test_waiting_for_what_goes(void **state)
+{
+	static const struct fixture no_endpoints = {.clusters = {{.name = "few"}}};
+	static const struct fixture more = {
+		.clusters = {{.name = "few", .endpoints = {{"10.0.2.1", 80}}, .conns_max = 9, .pending_max = 3}}};
+	static const struct {
+		const char *name;
+		const struct fixture *after;
+		enum err failed;
+	} cases[] = {
+		{"cluster", &none, ERR_NO_HEALTHY_UPSTREAM},
+		{"endpoints", &no_endpoints, ERR_NO_HEALTHY_UPSTREAM},
+		{"the limit", &more, OK},
+	};
+
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct user a, b, c;
+
+		teardown(state);
+		setup(state);
+		assert_int_equal(lease(&a, "few", false), OK);
+		assert_int_equal(lease(&b, "few", false), OK);
+		assert_int_equal(lease(&c, "few", false), OK);
+		use(cases[i].after);
+		upstream_apply(u);
+		double_advance(NS_PER_MS);
+		upstream_flush(u);
+		if (c.failed != cases[i].failed || (c.lease == NULL) != (c.failed != OK))
+			fail_msg("%s: %s", cases[i].name, err_name(c.failed));
+		upstream_release(a.lease);
+		upstream_release(b.lease);
+		if (c.lease != NULL)
+			upstream_release(c.lease);
+	}
+}
+
+/* ---- endpoints that cannot be reached ---- */
+
+#define OUTLIER {.connect_failures = 3, .ejection_ms = 1000, .ejection_max_ms = 4000, .panic_percent = 50}
+
+static const struct fixture three = {
+	.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80}, {"10.0.0.2", 80}, {"10.0.0.3", 80}}, .outlier =
+	              OUTLIER},
+	             {.name = "other", .endpoints = {{"10.0.0.1", 80}}, .outlier = OUTLIER}}};
+
+static struct http_client *connecting(void)
+{
+	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
+		if (dbl.clients[i] != NULL && dbl.clients[i]->state == DOUBLE_CONNECTING)
+			return dbl.clients[i];
+	}
+	fail_msg("nobody connects");
+	return NULL;
+}
+
+/* Requests in one round each; those to dead endpoints fail. Returns which endpoints got one, a bit for each. */
+static unsigned try(const char *cluster, unsigned requests, unsigned dead)
+{
+	unsigned seen = 0;
+
+	for (unsigned i = 0; i < requests; i++) {
+		struct user a;
+		unsigned last;
+
+		assert_int_equal(lease(&a, cluster, true), OK);
+		last = connecting()->how.remote.b[15];
+		seen |= 1u << last;
+		if (dead & 1u << last) {
+			double_client_close(connecting(), ERR_CONN_REFUSED);
+			assert_int_equal(a.failed, ERR_CONN_REFUSED);
+		} else {
+			open_all();
+			exchange(&a);
+		}
+		upstream_flush(u);
+	}
+	return seen;
+}
+
+static void test_ejection(void **state)
+{
+	(void)state;
+	use(&three);
+	upstream_apply(u);
+	assert_int_equal(try("web", 12, 1 << 2), 1 << 1 | 1 << 2 | 1 << 3);
+	assert_int_equal(dbl.counters.cell[C_endpoints_ejected], 1);
+	/* Not picked any more, for a second, whatever generation comes. */
+	assert_int_equal(try("web", 12, 1 << 2), 1 << 1 | 1 << 3);
+	use(&two);
+	upstream_apply(u);
+	use(&three);
+	upstream_apply(u);
+	assert_int_equal(try("web", 12, 1 << 2), 1 << 1 | 1 << 3);
+	double_advance(990 * NS_PER_MS);
+	assert_int_equal(try("web", 6, 1 << 2), 1 << 1 | 1 << 3);
+	/* Then one request finds that it still is dead; now it is for two seconds. */
+	double_advance(20 * NS_PER_MS);
+	assert_int_equal(try("web", 6, 1 << 2), 1 << 1 | 1 << 2 | 1 << 3);
+	assert_int_equal(dbl.counters.cell[C_endpoints_ejected], 2);
+	double_advance(1900 * NS_PER_MS);
+	assert_int_equal(try("web", 6, 1 << 2), 1 << 1 | 1 << 3);
+	/* It is back. */
+	double_advance(200 * NS_PER_MS);
+	assert_int_equal(try("web", 6, 0), 1 << 1 | 1 << 2 | 1 << 3);
+	assert_int_equal(dbl.counters.cell[C_upstream_connect_failures], 4);
+	/* The same address in another cluster has a verdict of its own. */
+	assert_int_equal(try("other", 3, 1 << 1), 1 << 1);
+	assert_int_equal(try("web", 6, 0), 1 << 1 | 1 << 2 | 1 << 3);
+}
+
+/* Two of three: that is panic, all are picked, and the first that answers ends it. */
+static void test_panic(void **state)
+{
+	(void)state;
+	use(&three);
+	upstream_apply(u);
+	try("web", 12, 1 << 1 | 1 << 2);
+	assert_int_equal(dbl.counters.cell[C_endpoints_ejected], 2);
+	assert_int_equal(try("web", 12, 1 << 1 | 1 << 2), 1 << 1 | 1 << 2 | 1 << 3);
+	assert_int_equal(dbl.counters.cell[C_cluster_panics], 1);
+	assert_int_equal(dbl.counters.cell[C_endpoints_ejected], 2);
+	try("web", 3, 1 << 1);
+	assert_int_equal(dbl.counters.cell[C_endpoints_returned], 1);
+	assert_int_equal(try("web", 12, 1 << 1), 1 << 2 | 1 << 3);
+	/* The only endpoint of a cluster is always tried. */
+	assert_int_equal(try("other", 12, 1 << 1), 1 << 1);
+}
+
+/* Without panic nobody is picked when all are ejected: 503 at once. */
+static void test_all_ejected(void **state)
+{
+	static const struct fixture strict = {
+		.clusters = {{.name = "web", .endpoints = {{"10.0.0.1", 80}}, .outlier = {.connect_failures = 1,
+		              .ejection_ms = 1000, .ejection_max_ms = 1000}}}};
+	struct user a;
+
+	(void)state;
+	use(&strict);
+	upstream_apply(u);
+	try("web", 1, 1 << 1);
+	assert_int_equal(lease(&a, "web", false), ERR_NO_HEALTHY_UPSTREAM);
+	double_advance(1001 * NS_PER_MS);
+	assert_int_equal(lease(&a, "web", false), OK);
+	upstream_release(a.lease);
+}
+
+/* Of several workers the owner of an endpoint is told, once per round. */
+static void test_reports(void **state)
+{
+	unsigned told = 0;
+
+	(void)state;
+	health_free(health);
+	upstream_free(u);
+	dbl.shard.workers = 3;
+	health = health_new(3);
+	u = upstream_new(&dbl.shard, NULL,
+	                 &(struct upstream_up){.health = health, .on_report = on_report, .up = &reported_to});
+	use(&three);
+	upstream_apply(u);
+	for (unsigned i = 1; i <= 3; i++) {
+		char addr[] = "10.0.0.0";
+		uint16_t owner;
+
+		addr[7] = (char)('0' + i);
+		owner = health_owner(health, health_key(fixture_cluster_id("web"), fixture_endpoint_id(addr, 80)));
+		reported_to = 9;
+		try("web", 3, 1u << i);
+		assert_int_equal(reported_to, owner == 0 ? 9 : owner);
+		told += owner != 0;
+	}
+	assert_int_not_equal(told, 0);
+	dbl.shard.workers = 1;
+}
+
 /* ---- any order of events ---- */
 
 enum { USERS = 24 };
 
 static void random_step(struct user *users, struct rng *r)
 {
-	static const char *const names[] = {"web", "one", "empty", "other"};
+	static const char *const names[] = {"web", "one", "empty", "other", "few"};
 	struct user *x = &users[rng_below(r, USERS)];
 	struct http_client *c = double_client(rng_below(r, double_clients() + 1));
 
 	switch (rng_below(r, 9)) {
 	case 0:
 	case 1:
-		if (x->lease == NULL && lease(x, names[rng_below(r, 4)], rng_below(r, 4) == 0) != OK)
+		if (x->lease == NULL && lease(x, names[rng_below(r, 5)], rng_below(r, 4) == 0) != OK)
 			assert_null(x->lease);
 		break;
 	case 2:
@@ -474,6 +760,8 @@ static void test_any_order(void **state)
 			random_step(users, &r);
 			if (rng_below(&r, 2))
 				double_settle();
+			if (rng_below(&r, 2))
+				upstream_flush(u);
 		}
 		for (unsigned i = 0; i < USERS; i++) {
 			if (users[i].stream != NULL)
@@ -482,6 +770,7 @@ static void test_any_order(void **state)
 				upstream_release(users[i].lease);
 		}
 		double_settle();
+		upstream_flush(u);
 		while (double_client(0) != NULL)
 			double_client_close(double_client(0), OK);
 		assert_int_equal(upstream_conns(u), 0);
@@ -518,7 +807,7 @@ static uint32_t row_after(const struct fixture *f)
 	upstream_apply(u);
 	c = cluster_find(u, fixture_cluster_id("web"));
 	assert_non_null(c);
-	return c->row_n;
+	return c->row.n;
 }
 
 static void test_rows_run_out(void **state)
@@ -598,6 +887,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_weights_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rows_run_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rows_come_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_waiting, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_but_idle, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_waiting_for_what_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ejection, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_panic, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_all_ejected, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_reports, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_any_order, setup, teardown),
 	};
 
