@@ -17,7 +17,7 @@
 #include "http/http.h"
 #include "table/table.h"
 
-enum { CONNECT_TIMEOUT_MS = 10000, NAME_MAX_BYTES = 1024 };
+enum { CONNECT_TIMEOUT_MS = 10000, NAME_MAX_BYTES = 1024, SEEDS_MAX = 4 };
 
 static struct table_text text(struct builder *b, const char *s)
 {
@@ -78,7 +78,7 @@ static void put_clusters(const struct model *m, struct builder *b, struct region
 			.pending_max = LIMIT_cluster_pending,
 			.outlier = outlier,
 		};
-		hashes[i] = table_hash_cluster(c->id);
+		hashes[i] = table_hash_cluster(builder_root(b)->hash_seed, c->id);
 		values[i] = i;
 	}
 	list = builder_list(b, all, sizeof(all[0]), m->clusters_n);
@@ -154,7 +154,7 @@ static enum err put_rule(const struct model_route *route, uint32_t i, struct bui
 
 	*out = (struct table_rule){
 		.id = table_id(name, len),
-		.name = builder_text(b, name, len),
+		.name = builder_own_text(b, name, len),
 		.request_timeout_ms = rule->request_timeout_ms,
 		.backend_timeout_ms = rule->backend_timeout_ms,
 		.direct_status = rule->direct_status,
@@ -245,7 +245,7 @@ static struct table_bind bind_of(const struct model_gateway *g, const struct add
 			bind.catch_all = index[l->index];
 			continue;
 		}
-		hashes[n] = table_hash_host(l->hostname, strlen(l->hostname));
+		hashes[n] = table_hash_host(builder_root(b)->hash_seed, l->hostname, strlen(l->hostname));
 		values[n++] = index[l->index];
 	}
 	bind.hosts = builder_hash(b, hashes, values, n);
@@ -271,7 +271,7 @@ static void put_binds(const struct model *m, struct builder *b, struct region *r
 		for (uint32_t k = 0; k < g->listeners_n; k++) {
 			for (uint32_t a = 0; first_of_port(g, k) && a < g->addresses_n; a++) {
 				all[n] = bind_of(g, &g->addresses[a], g->listeners[k].port, b, r, index);
-				hashes[n] = table_hash_bind(&all[n].addr, all[n].port);
+				hashes[n] = table_hash_bind(builder_root(b)->hash_seed, &all[n].addr, all[n].port);
 				values[n] = n;
 				n++;
 			}
@@ -303,22 +303,36 @@ static enum err put_all(const struct model *m, struct builder *b, struct region 
 	return OK;
 }
 
+static enum err compile(const struct model *m, uint32_t seed, struct builder *b, struct generation *out)
+{
+	struct region *r = region_new();
+	enum err e;
+
+	*out = (struct generation){.builder = b};
+	builder_root(b)->hash_seed = seed;
+	e = put_all(m, b, r);
+	region_free(r);
+	return e != OK ? e : builder_finish(b, &out->table, &out->bytes);
+}
+
 enum err generation_compile(const struct model *m, struct generation *out)
 {
-	struct builder *b = builder_new();
-	struct region *r = region_new();
-	enum err e = put_all(m, b, r);
+	uint32_t seed = 0;
+	enum err e;
 
-	*out = (struct generation){0};
-	region_free(r);
-	if (e == OK)
-		e = builder_finish(b, &out->table, &out->bytes);
-	if (e != OK) {
+	/* Names whose hashes meet get another seed: of what was compiled, so that nobody can choose names for it. */
+	for (int i = 0;; i++) {
+		struct builder *b = builder_new();
+
+		e = compile(m, seed, b, out);
+		if (e == OK || !builder_is_crowded(b) || i == SEEDS_MAX)
+			break;
+		seed = (uint32_t)builder_root(b)->content;
 		builder_free(b);
-		return e;
 	}
-	out->builder = b;
-	return OK;
+	if (e != OK)
+		generation_fini(out);
+	return e;
 }
 
 void generation_fini(struct generation *g)

@@ -87,7 +87,7 @@ static void grow_children(struct paths *p)
 static uint32_t child(struct paths *p, uint32_t node, const char *segment, size_t len)
 {
 	const struct table_text text = builder_text(p->builder, segment, len);
-	const uint32_t hash = table_hash_edge(node, segment, len);
+	const uint32_t hash = table_hash_edge(builder_root(p->builder)->hash_seed, node, segment, len);
 	uint32_t *slot;
 
 	if ((p->edges_n + 1) * 2 > p->child_slots_n)
@@ -386,7 +386,7 @@ void paths_hosts(const struct paths *p, const struct model_listener *l, struct b
 			*catch_all = i;
 			continue;
 		}
-		hashes[n] = table_hash_host(hostname, strlen(hostname));
+		hashes[n] = table_hash_host(builder_root(b)->hash_seed, hostname, strlen(hostname));
 		values[n++] = i;
 	}
 	*hosts = builder_hash(b, hashes, values, n);

@@ -19,12 +19,18 @@
 #include "base/check.h"
 #include "table/table.h"
 
+struct known {
+	struct table_text text;
+	uint32_t hash;             /* so that growing and passing by look at no text */
+};
+
 struct builder {
 	char *block;
 	size_t bytes;
 	size_t room;
 	bool full;                 /* something did not fit; stays */
-	struct table_text *texts;  /* a set: open addressing, len 0 is empty, at most half full */
+	bool crowded;              /* an index has too long a run; stays */
+	struct known *texts;       /* a set: open addressing, len 0 is empty, at most half full */
 	size_t texts_n;
 	size_t texts_room;         /* a power of two */
 };
@@ -96,51 +102,80 @@ struct table_list builder_list(struct builder *b, const void *items, size_t item
 }
 
 /* The slot of a text: where it is, or where it belongs. */
-static struct table_text *slot_of(struct builder *b, const char *text, size_t len)
+static struct known *slot_of(struct builder *b, const char *text, size_t len, uint32_t hash)
 {
-	size_t i = XXH3_64bits(text, len) & (b->texts_room - 1);
+	for (size_t i = hash & (b->texts_room - 1);; i = (i + 1) & (b->texts_room - 1)) {
+		struct known *x = &b->texts[i];
 
-	for (;; i = (i + 1) & (b->texts_room - 1)) {
-		struct table_text *x = &b->texts[i];
-
-		if (x->len == 0 || (x->len == len && memcmp(b->block + x->at, text, len) == 0))
+		if (x->text.len == 0 || (x->hash == hash && x->text.len == len &&
+		                         memcmp(b->block + x->text.at, text, len) == 0))
 			return x;
 	}
 }
 
 static void grow_texts(struct builder *b)
 {
-	struct table_text *old = b->texts;
+	struct known *old = b->texts;
 	const size_t old_room = b->texts_room;
 
 	b->texts_room *= 2;
 	b->texts = calloc(b->texts_room, sizeof(*b->texts));
 	CHECK(b->texts != NULL);
 	for (size_t i = 0; i < old_room; i++) {
-		if (old[i].len != 0)
-			*slot_of(b, b->block + old[i].at, old[i].len) = old[i];
+		size_t at = old[i].hash & (b->texts_room - 1);
+
+		if (old[i].text.len == 0)
+			continue;
+		while (b->texts[at].text.len != 0)
+			at = (at + 1) & (b->texts_room - 1);
+		b->texts[at] = old[i];
 	}
 	free(old);
 }
 
+struct table_text builder_own_text(struct builder *b, const char *text, size_t len)
+{
+	uint32_t at;
+
+	if (len == 0)
+		return (struct table_text){0};
+	at = append(b, text, len, 1);
+	return b->full ? (struct table_text){0} : (struct table_text){.at = at, .len = (uint32_t)len};
+}
+
 struct table_text builder_text(struct builder *b, const char *text, size_t len)
 {
-	struct table_text *x;
+	const uint32_t hash = (uint32_t)XXH3_64bits(text, len);
+	struct known *x;
 
 	if (len == 0)
 		return (struct table_text){0};
 	if (2 * (b->texts_n + 1) > b->texts_room)
 		grow_texts(b);
-	x = slot_of(b, text, len);
-	if (x->len == 0) {
-		const uint32_t at = append(b, text, len, 1);
+	x = slot_of(b, text, len, hash);
+	if (x->text.len == 0) {
+		const struct table_text put = builder_own_text(b, text, len);
 
-		if (b->full)
-			return (struct table_text){0};
-		*x = (struct table_text){.at = at, .len = (uint32_t)len};
+		if (put.len == 0)
+			return put;
+		*x = (struct known){.text = put, .hash = hash};
 		b->texts_n++;
 	}
-	return *x;
+	return x->text;
+}
+
+/* The longest run of used slots; one that ends at the last slot may go on at the first. */
+static size_t longest_run(const struct table_slot *slots, size_t slots_n)
+{
+	size_t longest = 0, run = 0;
+
+	while (slots[slots_n - 1 - run].hash != 0)
+		run++;
+	for (size_t i = 0; i < slots_n; i++) {
+		run = slots[i].hash != 0 ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+	}
+	return longest;
 }
 
 struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n)
@@ -163,6 +198,7 @@ struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const 
 			at = (at + 1) & (slots_n - 1);
 		slots[at] = (struct table_slot){.hash = hashes[i], .value = values[i]};
 	}
+	b->crowded |= longest_run(slots, slots_n) > TABLE_PROBES_MAX;
 	index.at = builder_put(b, slots, slots_n * sizeof(*slots));
 	index.slots_n = b->full ? 0 : (uint32_t)slots_n;
 	free(slots);
@@ -185,6 +221,11 @@ struct table *builder_root(struct builder *b)
 	return (struct table *)b->block;
 }
 
+bool builder_is_crowded(const struct builder *b)
+{
+	return b->crowded;
+}
+
 enum err builder_finish(struct builder *b, const struct table **block, size_t *bytes)
 {
 	const size_t content = offsetof(struct table, workers);
@@ -198,6 +239,8 @@ enum err builder_finish(struct builder *b, const struct table **block, size_t *b
 	t->format = TABLE_FORMAT;
 	t->bytes = (uint32_t)b->bytes;
 	t->content = XXH3_64bits(b->block + content, b->bytes - content);
+	if (b->crowded)
+		return ERR_LIMIT;
 	t->checksum = table_checksum(t, b->bytes);
 	*block = t;
 	*bytes = b->bytes;

@@ -7,6 +7,7 @@
 #ifndef TABLE_BUILDER_H
 #define TABLE_BUILDER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,12 +26,16 @@ void builder_free(struct builder *b);
 uint32_t builder_put(struct builder *b, const void *bytes, size_t n);
 struct table_list builder_list(struct builder *b, const void *items, size_t item_bytes, size_t n);
 struct table_text builder_text(struct builder *b, const char *text, size_t len);
+/* A text that no other is equal to, or that need not be shared. */
+struct table_text builder_own_text(struct builder *b, const char *text, size_t len);
 struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n);
 void *builder_at(struct builder *b, uint32_t offset);
 struct table *builder_root(struct builder *b);
 size_t builder_bytes(const struct builder *b);     /* put so far */
 
-/* Fills sizes, content and checksum; *block is owned by the builder. LIMIT: something did not fit. */
+/* An index has a run that is longer than the verifier takes: another hash_seed is needed. */
+bool builder_is_crowded(const struct builder *b);
+/* Fills sizes, content and checksum; *block is owned by the builder. LIMIT: something did not fit, or it is crowded. */
 enum err builder_finish(struct builder *b, const struct table **block, size_t *bytes) MUST_CHECK;
 
 #endif

@@ -31,7 +31,13 @@ struct table_list {  /* an array of n structs, aligned to TABLE_ALIGN */
 	uint32_t n;
 };
 
-/* An index: open addressing, linear probing, slots_n a power of two, at most 70 % full. */
+/*
+ * An index: open addressing, linear probing, slots_n a power of two, at most 70 % full. No run of used slots is longer
+ * than TABLE_PROBES_MAX. By chance none ever is; since names can be chosen so that their hashes meet, all hashes depend
+ * on hash_seed, which is then another one.
+ */
+enum { TABLE_PROBES_MAX = 1024 };
+
 struct table_hash {
 	uint32_t at;         /* struct table_slot[slots_n] */
 	uint32_t slots_n;
@@ -209,7 +215,7 @@ struct table {
 	uint64_t resource_version;   /* of the store snapshot it was compiled from */
 	uint64_t content;            /* XXH3 of everything from `workers` on: equal content needs no publish */
 	uint32_t workers;
-	uint32_t spare;
+	uint32_t hash_seed;
 	struct table_list ports;
 	struct table_list addresses;
 	struct table_list ip_routes;  /* longest prefix first */

@@ -27,9 +27,20 @@ static inline uint32_t fold(uint64_t h)
 	return x != 0 ? x : 1;
 }
 
-static inline uint32_t hash_suffix(const char *suffix, size_t len)
+/* The table's seed, and what else the hash depends on. */
+static inline uint64_t seeded(uint32_t seed, uint32_t also)
 {
-	return fold(XXH3_64bits_withSeed(suffix, len, SEED_WILDCARD));
+	return (uint64_t)seed << 32 | also;
+}
+
+static inline uint32_t hash_exact(uint32_t seed, const char *host, size_t len)
+{
+	return fold(XXH3_64bits_withSeed(host, len, seeded(seed, 0)));
+}
+
+static inline uint32_t hash_suffix(uint32_t seed, const char *suffix, size_t len)
+{
+	return fold(XXH3_64bits_withSeed(suffix, len, seeded(seed, SEED_WILDCARD)));
 }
 
 uint64_t table_id(const void *name, size_t n)
@@ -37,24 +48,24 @@ uint64_t table_id(const void *name, size_t n)
 	return XXH3_64bits(name, n);
 }
 
-uint32_t table_hash_bind(const struct addr *a, uint16_t port)
+uint32_t table_hash_bind(uint32_t seed, const struct addr *a, uint16_t port)
 {
-	return fold(XXH3_64bits_withSeed(a->b, sizeof(a->b), port));
+	return fold(XXH3_64bits_withSeed(a->b, sizeof(a->b), seeded(seed, port)));
 }
 
-uint32_t table_hash_host(const char *lower, size_t len)
+uint32_t table_hash_host(uint32_t seed, const char *lower, size_t len)
 {
-	return len > 0 && lower[0] == '*' ? hash_suffix(lower + 1, len - 1) : fold(XXH3_64bits(lower, len));
+	return len > 0 && lower[0] == '*' ? hash_suffix(seed, lower + 1, len - 1) : hash_exact(seed, lower, len);
 }
 
-uint32_t table_hash_edge(uint32_t node, const char *segment, size_t len)
+uint32_t table_hash_edge(uint32_t seed, uint32_t node, const char *segment, size_t len)
 {
-	return fold(XXH3_64bits_withSeed(segment, len, node));
+	return fold(XXH3_64bits_withSeed(segment, len, seeded(seed, node)));
 }
 
-uint32_t table_hash_cluster(uint64_t id)
+uint32_t table_hash_cluster(uint32_t seed, uint64_t id)
 {
-	return fold(XXH3_64bits(&id, sizeof(id)));
+	return fold(XXH3_64bits_withSeed(&id, sizeof(id), seeded(seed, 0)));
 }
 
 uint64_t table_checksum(const void *block, size_t bytes)
@@ -103,7 +114,7 @@ static inline uint32_t probe(const struct table_slot *slots, uint32_t mask, uint
 
 const struct table_bind *table_find_bind(const struct table *t, const struct addr *a, uint16_t port)
 {
-	const uint32_t h = table_hash_bind(a, port);
+	const uint32_t h = table_hash_bind(t->hash_seed, a, port);
 
 	PROBE(t, t->binds_index, h, i) {
 		const struct table_bind *b = &TABLE_LIST(t, t->binds, struct table_bind)[i];
@@ -124,7 +135,7 @@ static inline struct table_text key(const struct table *t, bool listeners, uint3
 static inline uint32_t find_exact(const struct table *t, struct table_hash x, bool listeners, const char *host,
                                   size_t len)
 {
-	const uint32_t h = fold(XXH3_64bits(host, len));
+	const uint32_t h = hash_exact(t->hash_seed, host, len);
 
 	PROBE(t, x, h, i) {
 		const struct table_text k = key(t, listeners, i);
@@ -138,7 +149,7 @@ static inline uint32_t find_exact(const struct table *t, struct table_hash x, bo
 static inline uint32_t find_wildcard(const struct table *t, struct table_hash x, bool listeners, const char *suffix,
                                      size_t len)
 {
-	const uint32_t h = hash_suffix(suffix, len);
+	const uint32_t h = hash_suffix(t->hash_seed, suffix, len);
 
 	PROBE(t, x, h, i) {
 		const struct table_text k = key(t, listeners, i);
@@ -190,7 +201,7 @@ uint32_t table_find_vhost(const struct table *t, const struct table_listener *l,
 
 uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segment, size_t len)
 {
-	const uint32_t h = table_hash_edge(node, segment, len);
+	const uint32_t h = table_hash_edge(t->hash_seed, node, segment, len);
 
 	PROBE(t, t->edges_index, h, i) {
 		const struct table_edge *e = &TABLE_LIST(t, t->edges, struct table_edge)[i];
@@ -203,7 +214,7 @@ uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segme
 
 uint32_t table_find_cluster(const struct table *t, uint64_t id)
 {
-	const uint32_t h = table_hash_cluster(id);
+	const uint32_t h = table_hash_cluster(t->hash_seed, id);
 
 	PROBE(t, t->clusters_index, h, i) {
 		if (TABLE_LIST(t, t->clusters, struct table_cluster)[i].id == id)

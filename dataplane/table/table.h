@@ -26,11 +26,11 @@ static inline const char *table_text(const struct table *t, struct table_text x)
 /* The stable 64-bit id of a thing, from its name (or other bytes that it is told apart by). */
 uint64_t table_id(const void *name, size_t n);
 
-/* Hashes of the indices' keys; the builder uses the same. Never 0. */
-uint32_t table_hash_bind(const struct addr *a, uint16_t port);
-uint32_t table_hash_host(const char *lower, size_t len);
-uint32_t table_hash_edge(uint32_t node, const char *segment, size_t len);
-uint32_t table_hash_cluster(uint64_t id);
+/* Hashes of the indices' keys, with the table's hash_seed; the builder uses the same. Never 0. */
+uint32_t table_hash_bind(uint32_t seed, const struct addr *a, uint16_t port);
+uint32_t table_hash_host(uint32_t seed, const char *lower, size_t len);
+uint32_t table_hash_edge(uint32_t seed, uint32_t node, const char *segment, size_t len);
+uint32_t table_hash_cluster(uint32_t seed, uint64_t id);
 
 const struct table_bind *table_find_bind(const struct table *t, const struct addr *a, uint16_t port);
 /* Exact host, then wildcards from the longest suffix, then the catch-all; TABLE_NONE when none. host: lower case,

@@ -8,7 +8,7 @@
  *   - lists that hang on items are paid for by their bytes, and all of them together may not be more than the block:
  *     a million nodes cannot share one list of a million matches;
  *   - an index has an empty slot (so probing ends), every slot lies on the probe path of its own hash, and no probe
- *     path is longer than PROBES_MAX.
+ *     path is longer than TABLE_PROBES_MAX.
  *
  * An index must agree with its items: a slot's hash is the one of the key that it points to, and where an index is
  * for a whole list each item is found by its key. The trie and the chain of less specific virtual hosts have no
@@ -19,7 +19,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 
-enum { PROBES_MAX = 1024, LISTS_MAX = 1 << 26, RANK_PRECISE = 1 << 24 };
+enum { LISTS_MAX = 1 << 26, RANK_PRECISE = 1 << 24 };
 
 struct walk {
 	const struct table *t;
@@ -84,7 +84,7 @@ static enum err hash(struct walk *w, struct table_hash x, struct table_list item
 		}
 		/* run = how many used slots lie directly before this one. */
 		DEMAND(w, ((i - slots[i].hash) & (x.slots_n - 1)) <= run, VALUE, what);
-		DEMAND(w, run < PROBES_MAX, VALUE, what);
+		DEMAND(w, run < TABLE_PROBES_MAX, VALUE, what);
 		DEMAND(w, slots[i].value < items.n, VALUE, what);
 		DEMAND(w, of(w->t, slots[i].value) == slots[i].hash, VALUE, what);
 		run++;
@@ -96,12 +96,12 @@ static uint32_t bind_key(const struct table *t, uint32_t i)
 {
 	const struct table_bind *b = &TABLE_LIST(t, t->binds, struct table_bind)[i];
 
-	return table_hash_bind(&b->addr, b->port);
+	return table_hash_bind(t->hash_seed, &b->addr, b->port);
 }
 
 static uint32_t host_key(const struct table *t, struct table_text hostname)
 {
-	return table_hash_host(table_text(t, hostname), hostname.len);
+	return table_hash_host(t->hash_seed, table_text(t, hostname), hostname.len);
 }
 
 static uint32_t listener_key(const struct table *t, uint32_t i)
@@ -118,12 +118,12 @@ static uint32_t edge_key(const struct table *t, uint32_t i)
 {
 	const struct table_edge *e = &TABLE_LIST(t, t->edges, struct table_edge)[i];
 
-	return table_hash_edge(e->node, table_text(t, e->segment), e->segment.len);
+	return table_hash_edge(t->hash_seed, e->node, table_text(t, e->segment), e->segment.len);
 }
 
 static uint32_t cluster_key(const struct table *t, uint32_t i)
 {
-	return table_hash_cluster(TABLE_LIST(t, t->clusters, struct table_cluster)[i].id);
+	return table_hash_cluster(t->hash_seed, TABLE_LIST(t, t->clusters, struct table_cluster)[i].id);
 }
 
 /* ---- the machine ---- */

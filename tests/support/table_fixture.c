@@ -177,7 +177,7 @@ static void put_clusters(struct draft *d)
 		clusters[n].conns_max = from->conns_max != 0 ? from->conns_max : LIMIT_cluster_conns;
 		clusters[n].pending_max = from->pending_max != 0 ? from->pending_max : LIMIT_cluster_pending;
 		clusters[n].outlier = from->outlier;
-		hashes[n] = table_hash_cluster(clusters[n].id);
+		hashes[n] = table_hash_cluster(0, clusters[n].id);
 		values[n] = n;
 	}
 	l = builder_list(d->b, clusters, sizeof(clusters[0]), n);
@@ -361,7 +361,7 @@ static void put_trie(struct draft *d)
 		nodes[i].prefix = builder_list(d->b, n->prefix, sizeof(n->prefix[0]), n->prefix_n);
 	}
 	for (uint32_t i = 0; i < d->edges_n; i++) {
-		hashes[i] = table_hash_edge(d->edges[i].node, d->edge_text[i], strlen(d->edge_text[i]));
+		hashes[i] = table_hash_edge(0, d->edges[i].node, d->edge_text[i], strlen(d->edge_text[i]));
 		values[i] = i;
 	}
 	l[0] = builder_list(d->b, nodes, sizeof(*nodes), d->nodes_n);
@@ -457,7 +457,7 @@ static void put_listeners(struct draft *d)
 				continue;
 			if (name[0] == '\0')
 				d->listeners[i].catch_all = v;
-			hashes[n] = table_hash_host(name, strlen(name));
+			hashes[n] = table_hash_host(0, name, strlen(name));
 			values[n++] = v;
 		}
 		d->listeners[i].hosts = builder_hash(d->b, hashes, values, n);
@@ -497,11 +497,11 @@ static void put_binds(struct draft *d)
 				continue;
 			if (name[0] == '\0')
 				binds[b].catch_all = i;
-			host_hashes[hosts_n] = table_hash_host(name, strlen(name));
+			host_hashes[hosts_n] = table_hash_host(0, name, strlen(name));
 			host_values[hosts_n++] = i;
 		}
 		binds[b].hosts = builder_hash(d->b, host_hashes, host_values, hosts_n);
-		hashes[b] = table_hash_bind(&binds[b].addr, binds[b].port);
+		hashes[b] = table_hash_bind(0, &binds[b].addr, binds[b].port);
 		values[b] = b;
 	}
 	l = builder_list(d->b, binds, sizeof(binds[0]), n);

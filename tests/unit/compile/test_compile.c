@@ -405,6 +405,49 @@ static void test_order(void **state)
 	generation_fini(&first);
 }
 
+/* ---- names chosen so that their hashes meet ---- */
+
+/* 1,500 hostnames in one run of 4,096 slots, which the verifier would not take: they get another seed, and are found. */
+static void test_names_that_meet(void **state)
+{
+	enum { HOSTS_N = 1500, SLOTS = 4096, BASE = 5 };
+	static const char *objects[BASE + HOSTS_N + 1] = {MACHINE, CLASS, DEFAULT_GW, SERVICE("a"),
+	                                                  SLICE("a", "198.18.1.11")};
+	static char names[HOSTS_N][32];
+	struct snapshot *s;
+	struct generation g, again;
+	char *text;
+	int found = 0;
+
+	(void)state;
+	for (int i = 0; found < HOSTS_N; i++) {
+		snprintf(names[found], sizeof(names[0]), "h%d.example", i);
+		if ((table_hash_host(0, names[found], strlen(names[found])) & (SLOTS - 1)) >= HOSTS_N)
+			continue;
+		assert_true(asprintf(&text, ROUTE("r%d", "01", HOSTS("'%s'") RULES(MATCH(PREFIX("/"), "a"))), found,
+		                     names[found]) > 0);
+		objects[BASE + found++] = text;
+	}
+	s = world_new(objects, NULL);
+	g = compile(s);
+	assert_int_not_equal(g.table->hash_seed, 0);
+	for (int i = 0; i < HOSTS_N; i++) {
+		char request[64], want[64], got[256];
+
+		snprintf(request, sizeof(request), "GET %.31s/", names[i]);
+		snprintf(want, sizeof(want), "default/r%d/0", i);
+		decide(g.table, &(struct request_row){.request = request}, got, sizeof(got));
+		assert_string_equal(got, want);
+	}
+	again = compile(s);
+	assert_memory_equal(again.table, g.table, g.bytes);
+	generation_fini(&again);
+	generation_fini(&g);
+	snapshot_put(s);
+	for (int i = 0; i < HOSTS_N; i++)
+		free((void *)(uintptr_t)objects[BASE + i]);
+}
+
 /* ---- size ---- */
 
 static double ms_since(const struct timespec *from)
@@ -486,7 +529,8 @@ static void test_many_routes(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(test_backends), cmocka_unit_test(test_order), cmocka_unit_test(test_many_routes),
+		cmocka_unit_test(test_backends), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_names_that_meet), cmocka_unit_test(test_many_routes),
 	};
 	enum { ROWS = sizeof(rows) / sizeof(rows[0]), OTHERS = sizeof(others) / sizeof(others[0]) };
 	struct CMUnitTest tests[ROWS + OTHERS];

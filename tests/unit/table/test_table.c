@@ -217,7 +217,7 @@ static void test_hash_sizes(void **state)
 		for (uint32_t i = 0; i < n; i++) {
 			c[i].id = i * UINT64_C(0x9e3779b97f4a7c15);
 			c[i].conns_max = 1;
-			hashes[i] = table_hash_cluster(c[i].id);
+			hashes[i] = table_hash_cluster(0, c[i].id);
 			values[i] = i;
 		}
 		l = builder_list(b, c, sizeof(*c), n);
