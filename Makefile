@@ -60,7 +60,7 @@ dpdk_parts := log kvargs telemetry eal ring rcu mempool mempool_ring mbuf net me
               net_e1000 net_igc net_ixgbe net_i40e common_iavf net_iavf net_ice net_vmxnet3
 dpdk_libs := -Wl,--whole-archive $(foreach p,$(dpdk_parts),-l:librte_$(p).a) -Wl,--no-whole-archive
 libs_dataplane := -l:libllhttp.a -lxxhash -lyyjson $(dpdk_libs) -lnuma -lm -lpthread -ldl
-libs_control   := -llmdb -lyyjson -lxxhash -lcrypto -lpthread
+libs_control   := -llmdb -lyyjson -lxxhash -lcrypto -lcares -lpthread
 libs_mgmt      := -lmicrohttpd -lyaml -lyyjson -lssl -lcrypto -lcurl -llmdb -lxxhash -lpthread
 
 # Each street is an archive of everything but the programs' mains, so that tests and the simulator link the very

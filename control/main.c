@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,12 +120,13 @@ static bool prepare(struct ledger *l, const struct settings *settings, char erro
 
 static int serve(struct ledger *l, const struct settings *settings)
 {
-	char error[256], path[SOCKET_PATH_MAX];
+	char error[256], path[SOCKET_PATH_MAX], names[PATH_MAX];
 	struct reconciler *reconciler;
 	struct server *server;
 
 	snprintf(path, sizeof(path), "%s/dataplane.sock", settings->run);
-	reconciler = reconciler_new(path);
+	snprintf(names, sizeof(names), "%s/names", settings->state);
+	reconciler = reconciler_new(path, names);
 	snprintf(path, sizeof(path), "%s/control.sock", settings->run);
 	server = server_new(l, reconciler, path, error);
 	if (!server) {

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "control/clock.h"
 #include "control/compile/compile.h"
+#include "control/resolve/resolver.h"
 
 enum { RECONCILER_MAGIC = 0x4ec0e501, LOOK_MS = 250, PUSH_MS = 2000 };
 
@@ -25,10 +26,12 @@ struct reconciler {
 	/* under the lock */
 	bool stopping;
 	struct snapshot *offered;       /* the newest that nobody took yet */
+	bool resolved;                  /* names have other addresses, or other troubles */
 	struct reconciled found;        /* the newest round's, until the loop takes it */
 	struct publish_verdict verdict;
 	/* the thread's own */
 	struct publisher *publisher;
+	struct resolver *resolver;
 	struct snapshot *snapshot;
 	struct publish_verdict told;    /* the verdict that status was last computed from */
 };
@@ -53,11 +56,12 @@ static bool wait_for_work(struct reconciler *r, bool *fresh)
 		until.tv_sec++;
 	}
 	pthread_mutex_lock(&r->lock);
-	while (!r->stopping && !r->offered)
+	while (!r->stopping && !r->offered && !r->resolved)
 		if (pthread_cond_timedwait(&r->woken, &r->lock, &until) == ETIMEDOUT)
 			break;
-	*fresh = r->offered != NULL;
-	if (*fresh) {
+	*fresh = r->offered != NULL || (r->resolved && r->snapshot != NULL);
+	r->resolved = false;
+	if (r->offered != NULL) {
 		snapshot_put(r->snapshot);
 		r->snapshot = r->offered;
 		r->offered = NULL;
@@ -128,20 +132,23 @@ static void tell_status(struct reconciler *r, const struct model *m, const struc
 static void work(struct reconciler *r, bool fresh)
 {
 	const struct publish_verdict *verdict;
+	struct answers *known = resolver_answers(r->resolver);
 	struct model *m = NULL;
 
 	if (fresh) {
-		m = model_new(r->snapshot);
+		m = model_new(r->snapshot, known);
+		resolver_want(r->resolver, m->names, m->names_n, m->machine.nameservers, m->machine.nameservers_n);
 		compile(r, m);
 	}
 	verdict = publisher_push(r->publisher, PUSH_MS);
 	if (!m && !same_verdict(verdict, &r->told))
-		m = model_new(r->snapshot);
+		m = model_new(r->snapshot, known);
 	if (m)
 		tell_status(r, m, verdict);
 	else
 		hand_over(r, NULL, verdict);
 	model_free(m);
+	answers_put(known);
 }
 
 static void *run(void *closure)
@@ -155,7 +162,17 @@ static void *run(void *closure)
 	return NULL;
 }
 
-struct reconciler *reconciler_new(const char *dataplane_socket)
+static void on_resolved(void *arg)
+{
+	struct reconciler *r = arg;
+
+	pthread_mutex_lock(&r->lock);
+	r->resolved = true;
+	pthread_cond_signal(&r->woken);
+	pthread_mutex_unlock(&r->lock);
+}
+
+struct reconciler *reconciler_new(const char *dataplane_socket, const char *names_file)
 {
 	struct reconciler *r = calloc(1, sizeof(*r));
 	pthread_condattr_t attributes;
@@ -168,6 +185,7 @@ struct reconciler *reconciler_new(const char *dataplane_socket)
 	CHECK(pthread_mutex_init(&r->lock, NULL) == 0 && pthread_condattr_init(&attributes) == 0);
 	CHECK(pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC) == 0);
 	CHECK(pthread_cond_init(&r->woken, &attributes) == 0);
+	r->resolver = resolver_new(names_file, on_resolved, r);
 	CHECK(pthread_create(&r->thread, NULL, run, r) == 0);
 	return r;
 }
@@ -182,6 +200,7 @@ void reconciler_free(struct reconciler *r)
 	pthread_cond_signal(&r->woken);
 	pthread_mutex_unlock(&r->lock);
 	pthread_join(r->thread, NULL);
+	resolver_free(r->resolver);
 	reconciled_fini(&r->found);
 	snapshot_put(r->offered);
 	snapshot_put(r->snapshot);

@@ -1,7 +1,9 @@
 /*
  * The reconciler: a thread that brings the world to the newest snapshot: model, compile, publish, and what status says
  * about it. One compile in flight; snapshots that were overtaken meanwhile are never looked at. When nothing is new it
- * still looks after the data plane a few times a second, so that one that was restarted gets its tables.
+ * still looks after the data plane a few times a second, so that one that was restarted gets its tables. It also keeps
+ * the resolver, whose answers are what a model needs beyond the objects: a change of them is compiled like one of
+ * theirs.
  *
  * It writes nothing: status patches are handed back to the event loop, which stages them in the ledger like anybody's
  * writes. The two threads share refcounted snapshots and one short lock.
@@ -24,7 +26,8 @@ struct reconciled {
 	struct status_patches patches;
 };
 
-struct reconciler *reconciler_new(const char *dataplane_socket);
+/* names_file: where the resolver keeps the last good addresses of names. */
+struct reconciler *reconciler_new(const char *dataplane_socket, const char *names_file);
 void reconciler_free(struct reconciler *r);
 /* Takes a reference of its own. */
 void reconciler_offer(struct reconciler *r, struct snapshot *s);

@@ -7,7 +7,7 @@ e2e: all
 	@tests/tally e2e tests/e2e/programs.py "env FLAVOUR=asan tests/e2e/programs.py" tests/e2e/hang.py tests/e2e/logs.py \
 		tests/e2e/management.py "env FLAVOUR=asan tests/e2e/management.py" \
 		tests/e2e/http.py "env FLAVOUR=asan WORKERS=2 tests/e2e/http.py" "env WORKERS=4 tests/e2e/http.py" \
-		tests/e2e/wrk.py tests/e2e/bulk.py tests/e2e/churn.py tests/e2e/idle.py tests/e2e/machine.py
+		tests/e2e/wrk.py tests/e2e/bulk.py tests/e2e/churn.py tests/e2e/idle.py tests/e2e/machine.py tests/e2e/names.py
 e2e-long: all
 	@tests/tally e2e-long "env APPLIES=500 tests/e2e/management.py" \
 		"env WRK_SECONDS=20 tests/e2e/wrk.py" "env BULK_MIB=1024 tests/e2e/bulk.py" \

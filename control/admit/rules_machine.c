@@ -100,6 +100,8 @@ void rules_machine(yyjson_mut_val *root, yyjson_val *old, struct causes *causes)
 		check_address(mut_text(item, "via"), rule_path("spec.routes[%zu].via", i), causes);
 		check_port(spec, mut_text(item, "port"), rule_path("spec.routes[%zu].port", i), causes);
 	}
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "nameservers"), i, max, item)
+		check_address(yyjson_mut_get_str(item), rule_path("spec.nameservers[%zu]", i), causes);
 	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "vipPool"), i, max, item)
 		check_pool(item, i, causes);
 }

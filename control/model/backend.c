@@ -1,5 +1,6 @@
 /*
- * From a backendRef to a cluster: the endpoints behind a Service's port (its EndpointSlices) or behind a Backend.
+ * From a backendRef to a cluster: the endpoints behind a Service's port (its EndpointSlices) or behind a Backend (its
+ * addresses, or what its names resolve to now).
  *
  * Clusters are shared: all refs to one port of one Service are one cluster with one identity, so their connections
  * and their health are shared too. A Service without ready endpoints is a cluster without endpoints (503); what
@@ -335,50 +336,142 @@ static void index_slices(struct build *b)
 
 /* ---- Backends ---- */
 
+static const char *address_problem(struct build *b, yyjson_val *ip, size_t i, struct endpoints *all)
+{
+	const int64_t port = doc_int(ip, "port", 0);
+	struct addr a;
+
+	if (addr_parse(doc_str(ip, "address"), &a) != OK || addr_is_loopback(&a) || port <= 0 || port > UINT16_MAX)
+		return region_print(b->region,
+				    "spec.endpoints[%zu].ip: %s port %ld is not the address of another host", i,
+				    doc_str(ip, "address"), (long)port);
+	add_endpoint(b, all, &a, (uint16_t)port);
+	return NULL;
+}
+
+/* As it is asked for: without the dot that may end it. */
+static const char *host_name(struct build *b, yyjson_val *fqdn)
+{
+	const char *given = doc_str(fqdn, "hostname");
+	const size_t n = strlen(given);
+
+	return n > 0 && given[n - 1] == '.' ? region_copy(b->region, given, n - 1) : given;
+}
+
+/*
+ * The addresses that the name has now: those of IPv4 when there are any, else those of IPv6 (Envoy Gateway's default,
+ * IPv4Preferred), of families that the machine has addresses of.
+ */
+static void add_host(struct build *b, struct endpoints *all, const char *name, uint16_t port)
+{
+	const struct answer *a = answers_find(b->known, name);
+	const bool v4 = a != NULL && a->v4_n > 0 && family_usable(b, true);
+
+	for (uint32_t i = 0; a != NULL && i < a->n; i++) {
+		if (addr_is_v4(&a->addrs[i]) == v4)
+			add_endpoint(b, all, &a->addrs[i], port);
+	}
+}
+
+static const char *host_problem(struct build *b, yyjson_val *fqdn, size_t i, struct endpoints *all)
+{
+	const char *name = host_name(b, fqdn);
+	const int64_t port = doc_int(fqdn, "port", 0);
+
+	if (strchr(name, '.') == NULL)
+		return region_print(b->region, "spec.endpoints[%zu].fqdn.hostname: %s is not a name with a domain", i,
+				    name);
+	if (port <= 0 || port > UINT16_MAX)
+		return region_print(b->region, "spec.endpoints[%zu].fqdn.port: %ld is not a port", i, (long)port);
+	add_host(b, all, name, (uint16_t)port);
+	return NULL;
+}
+
+static const char *endpoint_problem(struct build *b, yyjson_val *endpoint, size_t i, struct endpoints *all)
+{
+	static const char *const not_obeyed[] = {"unix", "hostname", "zone"};
+	yyjson_val *fqdn = doc_get(endpoint, "fqdn");
+
+	for (size_t k = 0; k < sizeof(not_obeyed) / sizeof(not_obeyed[0]); k++) {
+		if (doc_get(endpoint, not_obeyed[k]) != NULL)
+			return region_print(b->region, "spec.endpoints[%zu].%s is not supported by this version", i,
+					    not_obeyed[k]);
+	}
+	return fqdn != NULL ? host_problem(b, fqdn, i, all) : address_problem(b, doc_get(endpoint, "ip"), i, all);
+}
+
 /*
  * Fields of a Backend that this version does not obey: refused, since serving without them would do something else.
  * *reason: for the routes that lead to it.
  */
 static const char *backend_problem(struct build *b, yyjson_val *spec, struct endpoints *all, const char **reason)
 {
-	yyjson_val *endpoint;
+	const char *problem = NULL;
+	yyjson_val *item;
 	size_t i, n;
 
-	*reason = "InvalidBackendRef";
-	if (doc_str(spec, "type")[0] != '\0' && strcmp(doc_str(spec, "type"), "Endpoints") != 0)
-		return region_print(b->region, "spec.type: %s is not supported by this version", doc_str(spec, "type"));
-	if (doc_get(spec, "tls") != NULL)
-		return "spec.tls is not supported by this version";
-	yyjson_arr_foreach(doc_get(spec, "appProtocols"), i, n, endpoint) {
-		const char *protocol = yyjson_get_str(endpoint);
+	*reason = "UnsupportedProtocol";
+	yyjson_arr_foreach(doc_get(spec, "appProtocols"), i, n, item) {
+		const char *protocol = yyjson_get_str(item);
 
-		*reason = "UnsupportedProtocol";
 		if (protocol == NULL || !protocol_spoken(protocol))
 			return region_print(b->region, "spec.appProtocols[%zu]: %s is not supported by this version", i,
 			                    protocol != NULL ? protocol : "what is not a text");
 	}
 	*reason = "InvalidBackendRef";
+	if (doc_str(spec, "type")[0] != '\0' && strcmp(doc_str(spec, "type"), "Endpoints") != 0)
+		return region_print(b->region, "spec.type: %s is not supported by this version", doc_str(spec, "type"));
+	if (doc_get(spec, "tls") != NULL)
+		return "spec.tls is not supported by this version";
 	if (doc_bool(spec, "fallback", false))
 		return "spec.fallback is not supported by this version";
-	yyjson_arr_foreach(doc_get(spec, "endpoints"), i, n, endpoint) {
-		yyjson_val *ip = doc_get(endpoint, "ip");
-		const int64_t port = doc_int(ip, "port", 0);
-		struct addr a;
-
-		if (ip == NULL)
-			return region_print(b->region,
-					    "spec.endpoints[%zu]: only ip endpoints are supported by this version", i);
-		if (doc_get(endpoint, "hostname") != NULL || doc_get(endpoint, "zone") != NULL)
-			return region_print(b->region, "spec.endpoints[%zu].%s is not supported by this version", i,
-					    doc_get(endpoint, "hostname") != NULL ? "hostname" : "zone");
-		if (addr_parse(doc_str(ip, "address"), &a) != OK || addr_is_loopback(&a) || port <= 0 ||
-		    port > UINT16_MAX)
-			return region_print(b->region,
-					    "spec.endpoints[%zu].ip: %s port %ld is not the address of another host", i,
-					    doc_str(ip, "address"), (long)port);
-		add_endpoint(b, all, &a, (uint16_t)port);
+	yyjson_arr_foreach(doc_get(spec, "endpoints"), i, n, item) {
+		if (problem == NULL)
+			problem = endpoint_problem(b, item, i, all);
 	}
+	return problem;
+}
+
+/* What is known of a host, in the words of the condition; *ok: it has addresses. Null: nothing is to be said. */
+static const char *host_trouble(struct build *b, const char *name, bool *ok)
+{
+	const struct answer *a = answers_find(b->known, name);
+
+	*ok = a != NULL && a->n > 0;
+	if (!*ok && (a == NULL || !a->asked))
+		return region_print(b->region, "%s has not been resolved yet.", name);
+	if (!*ok)
+		return region_print(b->region, "%s has never been resolved: %s.", name, a->trouble);
+	if (a->trouble != NULL)
+		return region_print(b->region, "%s keeps its last addresses: %s.", name, a->trouble);
 	return NULL;
+}
+
+/* Takes note of the names of hosts that a Backend leads to, and says how they do. */
+static struct model_condition read_names(struct build *b, yyjson_val *spec)
+{
+	struct model_condition c = {0};
+	struct model *m = b->model;
+	yyjson_val *item;
+	size_t i, n;
+
+	yyjson_arr_foreach(doc_get(spec, "endpoints"), i, n, item) {
+		yyjson_val *fqdn = doc_get(item, "fqdn");
+		const char *trouble;
+		bool ok;
+
+		if (fqdn == NULL)
+			continue;
+		if (c.reason == NULL)
+			c = condition_true("Resolved", "All names are resolved.");
+		m->names[m->names_n++] = host_name(b, fqdn);
+		trouble = host_trouble(b, m->names[m->names_n - 1], &ok);
+		if (!ok && c.ok)
+			c = condition_false("NotResolved", trouble);
+		else if (trouble != NULL && c.ok)
+			c.message = trouble;
+	}
+	return c;
 }
 
 static const struct resolved *resolve_backend(struct build *b, const char *namespace, const char *name)
@@ -402,20 +495,27 @@ void build_backends(struct build *b)
 	size_t n;
 	const struct object *const *all = snapshot_list(b->snapshot, "Backend", &n);
 	struct model *m = b->model;
+	size_t names = 0;
 
 	b->refs = names_new(b->region);
 	index_slices(b);
 	build_grants(b);
 	m->upstreams = REGION_ARRAY(b->region, struct model_upstream, n);
+	for (size_t i = 0; i < n; i++)
+		names += yyjson_arr_size(doc_at(all[i]->root, "spec.endpoints"));
+	m->names = REGION_ARRAY(b->region, const char *, names);
 	for (size_t i = 0; i < n; i++) {
+		yyjson_val *spec = doc_get(all[i]->root, "spec");
 		struct endpoints unused = {0};
-		const char *reason, *problem = backend_problem(b, doc_get(all[i]->root, "spec"), &unused, &reason);
+		const char *reason, *problem = backend_problem(b, spec, &unused, &reason);
+		struct model_upstream *u = &m->upstreams[m->upstreams_n++];
 
-		m->upstreams[m->upstreams_n++] = (struct model_upstream){
-			.object = all[i],
-			.accepted = problem == NULL ? condition_true("Accepted", "The Backend was accepted.") :
-			            condition_false("Invalid", region_print(b->region, "%s.", problem)),
-		};
+		u->object = all[i];
+		u->accepted = condition_true("Accepted", "The Backend was accepted.");
+		if (problem != NULL)
+			u->accepted = condition_false("Invalid", region_print(b->region, "%s.", problem));
+		else
+			u->resolved = read_names(b, spec);
 	}
 }
 

@@ -34,6 +34,7 @@ struct capacity {
 
 struct build {
 	const struct snapshot *snapshot;
+	const struct answers *known;
 	struct model *model;
 	struct region *region;
 

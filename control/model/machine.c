@@ -278,6 +278,24 @@ static void read_pool(struct build *b, yyjson_val *list)
 	}
 }
 
+static void read_nameservers(struct build *b, yyjson_val *list)
+{
+	struct model_machine *m = &b->model->machine;
+	size_t i, n;
+	yyjson_val *item;
+
+	m->nameservers = REGION_ARRAY(b->region, struct addr, yyjson_arr_size(list));
+	yyjson_arr_foreach(list, i, n, item) {
+		const char *text = yyjson_is_str(item) ? yyjson_get_str(item) : "";
+
+		if (addr_parse(text, &m->nameservers[m->nameservers_n]) == OK)
+			m->nameservers_n++;
+		else
+			complain(b, region_print(b->region, "spec.nameservers[%zu]: \"%s\" is not an address", i,
+			                         text));
+	}
+}
+
 /* There is one Machine, named "self"; without one of that name, the first. */
 static void choose_machine(struct build *b)
 {
@@ -318,4 +336,5 @@ void build_machine(struct build *b)
 	read_addresses(b, doc_get(spec, "addresses"));
 	read_routes(b, doc_get(spec, "routes"));
 	read_pool(b, doc_get(spec, "vipPool"));
+	read_nameservers(b, doc_get(spec, "nameservers"));
 }

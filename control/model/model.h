@@ -7,7 +7,8 @@
  * One bad thing fails alone: a rule that the data plane cannot obey answers 500 and is named in the route's
  * condition; a listener that is refused takes nothing with it. Nothing is accepted and then ignored.
  *
- * The model depends on the objects only (with their metadata and status), never on the order they were loaded in.
+ * The model depends on the objects (with their metadata and status) and on what names resolve to, never on the order
+ * that objects were loaded in.
  *
  * VIPs. A Gateway without spec.addresses gets one IPv4 and one IPv6 address from Machine.spec.vipPool. The allocation
  * is stored where the Gateway API shows it, in Gateway.status.addresses: what is there and still in the pool is kept,
@@ -24,6 +25,7 @@
 #include <stdint.h>
 
 #include "control/objects.h"
+#include "control/resolve/answers.h"
 #include "filter/filter.h"
 #include "table/layout.h"
 
@@ -51,6 +53,8 @@ struct model_machine {
 	uint32_t addresses_n;
 	struct table_ip_route *routes;     /* longest prefix first */
 	uint32_t routes_n;
+	struct addr *nameservers;          /* none: the host's own */
+	uint32_t nameservers_n;
 	const struct object **others;
 	uint32_t others_n;
 };
@@ -124,6 +128,7 @@ struct model_cluster {
 struct model_upstream {
 	const struct object *object;
 	struct model_condition accepted;
+	struct model_condition resolved;   /* its names; reason null: it has none */
 };
 
 /* A filter of a rule or a backend; all of them compile, unless the rule is invalid. */
@@ -187,6 +192,8 @@ struct model {
 	struct model_attachment *attachments;    /* in no particular, but always the same order */
 	struct model_cluster **clusters;         /* what attached rules lead to, in the order of their first use */
 	struct model_upstream *upstreams;        /* all Backends, in the order of their names */
+	const char **names;                      /* of hosts, that Backends lead to; one may come several times */
+	uint32_t names_n;
 	uint32_t classes_n, gateways_n, routes_n, clusters_n, upstreams_n, attachments_n, listeners_n;
 	uint32_t rules_n;                        /* of attached routes: those with an index */
 	struct region *region;
@@ -195,7 +202,8 @@ struct model {
 /* Controller names that are ours: Envoy Gateway's, so that its manifests run unchanged, and our own. */
 bool model_controller_is_ours(const char *name);
 
-struct model *model_new(const struct snapshot *s);
+/* known: what names resolve to, or null. */
+struct model *model_new(const struct snapshot *s, const struct answers *known);
 void model_free(struct model *m);
 
 #endif

@@ -330,12 +330,13 @@ static enum err route_status(struct status_round *s, const struct model_route *r
 static enum err upstream_status(struct status_round *s, const struct model_upstream *u)
 {
 	static const char *const members[] = {"conditions", NULL};
-	static const char *const types[] = {"Accepted", NULL};
+	static const char *const types[] = {"Accepted", "Resolved", NULL};
 	yyjson_mut_val *status = begin(s, u->object, members), *list = add_list(s, status, "conditions");
 	yyjson_val *old = stored(u->object, "conditions");
 
 	copy_other_conditions(&s->writer, list, old, types);
 	add_condition(s, list, old, "Accepted", &u->accepted);
+	add_condition(s, list, old, "Resolved", &u->resolved);
 	return finish(s, u->object, status);
 }
 

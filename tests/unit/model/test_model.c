@@ -511,8 +511,23 @@ static const struct row rows[] = {
 	{"a Backend with what is not supported",
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b'}]}")),
-	  BACKEND_WITH("b", "'endpoints':[{'fqdn':{'hostname':'x.example','port':81}}]")},
-	 {"refs !InvalidBackendRef", "none:1", "backend b: spec.endpoints[0]: only ip"}},
+	  BACKEND_WITH("b", "'endpoints':[{'ip':{'address':'198.18.1.12','port':81}},{'unix':{'path':'/run/b.sock'}}]")},
+	 {"refs !InvalidBackendRef", "none:1", "backend b: spec.endpoints[1].unix is not supported"}},
+	{"a Backend that is the box itself",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b'}]}")),
+	  BACKEND_WITH("b", "'endpoints':[{'fqdn':{'hostname':'localhost','port':81}}]")},
+	 {"refs !InvalidBackendRef", "none:1", "backend b: spec.endpoints[0].fqdn.hostname: localhost is not a name"}},
+	{"a Backend without a port",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b'}]}")),
+	  BACKEND_WITH("b", "'endpoints':[{'fqdn':{'hostname':'x.example','port':0}}]")},
+	 {"refs !InvalidBackendRef", "none:1", "backend b: spec.endpoints[0].fqdn.port: 0 is not"}},
+	{"a Backend that is resolved from the request",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b'}]}")),
+	  BACKEND_WITH("b", "'type':'DynamicResolver'")},
+	 {"refs !InvalidBackendRef", "none:1", "backend b: spec.type: DynamicResolver is not supported"}},
 	{"a Backend with a hostname of its own",
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01", RULES("{'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b'}]}")),
@@ -630,7 +645,7 @@ static void run_row(void **state)
 {
 	const struct row *row = *state;
 	struct snapshot *s = world_new(row->objects, NULL);
-	struct model *m = model_new(s);
+	struct model *m = model_new(s, NULL);
 	static char text[1 << 16];
 
 	text[0] = '\0';
