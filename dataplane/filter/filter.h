@@ -2,14 +2,41 @@
  * The filter contract. A filter is one file (filter/<name>.c) plus one line in filters.def. The file holds its
  * config layout (a struct in the tables), how control compiles it from the manifest, and what it does.
  *
- * When an exchange is routed, copy() takes out of the tables what the filter needs, since they may be gone at the next
- * round; from then on the filter sees that copy. Filters run in the order of the rule on the way in and in reverse on
- * the way out.
+ * An exchange has the filters of its rule, then those of the chosen backend. When it is routed, copy() takes out of
+ * the tables what the filter needs (they may be gone at the next round); from then on the filter sees that copy, which
+ * is also where it keeps what it knows of this exchange. Requests pass the filters in order, responses in reverse.
+ *
+ *                 on_request    on_request_body*    on_request_end
+ *     client ---> a ---> b ---> c ---> upstream
+ *     client <--- a <--- b <--- c <--- upstream
+ *                 on_response   on_response_body*   on_response_end
+ *
+ * A hook that is null has nothing to do. A head passes all filters before it is sent on. A filter that changes the
+ * length of a body says so in the head (message->body = HTTP_BODY_CHUNKED; framing fields are the http layer's). The
+ * end of a message comes to everybody, whether it had a body or not; x->trailers may be null, and a filter may put
+ * some there.
+ *
+ * Bodies. A piece is a slice (immutable: other packets may share its memory) with the credit that is owed to its sender
+ * (http.h). CONTINUE passes it on. TAKEN: the filter owns slice and credit from now on; it passes on what it likes by
+ * filter_emit(), in the hooks of the same direction, and gives back by filter_release() credit that it passes on with
+ * nothing. What it holds is for the filter to bound, by a line in limits.def.
+ *
+ * Suspending. A filter that has to wait takes the ticket (x->ticket) and returns SUSPEND; filter_resume() with that
+ * ticket, in a later call of the same worker, leads to its on_resume(), which decides anew. What comes behind the
+ * suspended thing waits, and credit with it. A ticket is an index and a generation count: for an exchange or a wait
+ * that is over, filter_resume() is a no-op that is counted (handles_dead). So a filter whose exchange may die while
+ * a job runs needs nothing but its ticket; what must be given back is given back in done().
+ *
+ * A filter that must see the body before the head may go on sets `gathers`: while its head is suspended, the body
+ * comes to it and piles up behind it, and when its hook for the end returns CONTINUE the head goes on.
+ *
+ * REPLY answers with x->reply; once the response's head is on its way to the client, it cuts the exchange off.
  */
 #ifndef FILTER_FILTER_H
 #define FILTER_FILTER_H
 
 #include "base/doc.h"
+#include "base/pool.h"
 #include "http/http.h"
 #include "table/builder.h"
 #include "table/table.h"
@@ -24,7 +51,8 @@ enum filter_kind {
 enum filter_verdict {
 	FILTER_CONTINUE,
 	FILTER_REPLY,     /* the filter has filled in x->reply: answer with it */
-	/* Suspending comes with the first filter that waits: the exchange is then found again by its handle. */
+	FILTER_SUSPEND,   /* filter_resume() will follow */
+	FILTER_TAKEN,     /* hooks of bodies: the piece is the filter's now */
 };
 
 enum { FILTER_REPLY_FIELDS = 8 };
@@ -40,16 +68,43 @@ struct filter_reply {
 	struct text body;          /* lives in the arena or is static */
 	struct text location;      /* a redirect's target; empty: none */
 	const char *details;       /* response code details, for the log */
+	const char *flags;         /* response flags, for the log ("RL"); null: none */
+};
+
+struct filter_ticket {
+	void (*resume)(void *owner, handle_t exchange, uint32_t turn, void *answer);
+	void *owner;
+	handle_t exchange;
+	uint32_t turn;             /* which wait of the exchange */
+};
+
+struct filter_piece {
+	struct slice slice;
+	uint32_t credit;
+};
+
+struct filter_exchange;
+
+/* What the exchange does for a filter, in its hooks. */
+struct filter_doors {
+	void (*emit)(struct filter_exchange *x, struct filter_piece piece);
+	void (*release)(struct filter_exchange *x, uint32_t credit);
 };
 
 /* What a filter sees of an exchange. */
 struct filter_exchange {
-	struct arena *arena;
+	struct shard *shard;             /* clock, timers, randomness, counters */
+	struct arena *arena;             /* lives until done() */
 	struct http_message *request;
 	struct http_message *response;   /* null on the way in */
+	bool on_way_out;                 /* the hook that runs, or the wait that is over, is of the response */
+	bool local;                      /* the response is the gateway's own */
+	struct http_message *trailers;   /* hooks of ends; null: none */
 	const struct tuple *client;      /* local: the address and port the request came to */
 	uint32_t path_match_bytes;       /* of the prefix that matched */
 	struct filter_reply reply;
+	struct filter_ticket ticket;     /* of the hook that runs */
+	const struct filter_doors *doors;
 };
 
 /* Where compiling failed: becomes the route's condition. */
@@ -66,12 +121,16 @@ struct filter_source {
 	struct text text;          /* of the object that it refers to; null: none */
 };
 
+typedef enum filter_verdict filter_head_hook(struct filter_exchange *x, void *copied);
+typedef enum filter_verdict filter_body_hook(struct filter_exchange *x, void *copied, struct filter_piece *piece);
+
 struct filter {
 	const char *name;          /* as in filters.def */
 	const char *type;          /* HTTPRouteFilter.type: "RequestHeaderModifier" */
 	const char *member;        /* of the HTTPRouteFilter with its spec: "requestHeaderModifier" */
 	uint32_t config_bytes;     /* of the config struct in the tables */
-	bool of_replies;           /* on_response sees the gateway's own answers too */
+	bool gathers;              /* a suspended head does not hold up the body before this filter */
+	bool of_replies;           /* on_response sees the gateway's own answers too, and cannot suspend then */
 
 	/* Control: writes the config into *offset. from->spec is an object. */
 	enum err (*compile)(const struct filter_source *from, struct builder *b, uint32_t *offset,
@@ -80,14 +139,36 @@ struct filter {
 	enum err (*verify)(const void *block, size_t bytes, const void *config);
 	/*
 	 * Data plane. Copies what the hooks need out of the tables, and is where they keep what they know of an
-	 * exchange; null: out of memory. A hook that is null has nothing to do.
+	 * exchange; null: out of memory.
 	 */
 	void *(*copy)(struct arena *a, const struct table *t, const void *config);
-	enum filter_verdict (*on_request)(struct filter_exchange *x, void *copied);
-	enum filter_verdict (*on_response)(struct filter_exchange *x, void *copied);
+	filter_head_hook *on_request, *on_request_end, *on_response, *on_response_end;
+	filter_body_hook *on_request_body, *on_response_body;
+	/* CONTINUE, REPLY, or SUSPEND once more. `answer`: what filter_resume() was given; good during the call. */
+	enum filter_verdict (*on_resume)(struct filter_exchange *x, void *copied, void *answer);
+	/* The exchange is over, at whatever point: gives back what `copied` holds beyond the arena. */
+	void (*done)(void *copied);
 };
 
-extern const struct filter *const filter_list[FILTERS];
+/* In hooks of one direction: passes a piece on to the next filter. */
+static inline void filter_emit(struct filter_exchange *x, struct slice slice, uint32_t credit)
+{
+	x->doors->emit(x, (struct filter_piece){.slice = slice, .credit = credit});
+}
+
+/* In the same hooks: the sender may send that much more, while the filter holds what it has taken. */
+static inline void filter_release(struct filter_exchange *x, uint32_t credit)
+{
+	x->doors->release(x, credit);
+}
+
+/* The wait is over. Not from within a hook. */
+static inline void filter_resume(const struct filter_ticket *t, void *answer)
+{
+	t->resume(t->owner, t->exchange, t->turn, answer);
+}
+
+extern const struct filter *const filter_list[]; /* FILTERS of them */
 const struct filter *filter_by_type(const char *type);      /* or null */
 
 /*

@@ -97,6 +97,8 @@ void http_remove(struct http_message *m, struct text name);
 /* Removes hop-by-hop fields (RFC 9110, 7.6.1): the fixed ones and those that Connection names, but for names that no
  * sender may take away (Host and the like). To be called before the gateway adds fields of its own. */
 void http_remove_hop_by_hop(struct http_message *m);
+/* With all its texts; removed fields are left out. Null with *e: no memory. */
+struct http_message *http_message_copy(const struct http_message *from, struct arena *a, enum err *e);
 void http_message_init(struct http_message *m);                      /* empty; fields come from the arena as added */
 bool text_equal(struct text a, struct text b);
 bool text_equal_nocase(struct text a, struct text b);

@@ -219,6 +219,39 @@ void http_remove(struct http_message *m, struct text name)
 			m->fields[i].removed = true;
 }
 
+static bool copy_text(struct text *t, struct arena *a)
+{
+	if (t->len > 0)
+		t->at = arena_text(a, t->at, t->len);
+	return t->at != NULL || t->len == 0;
+}
+
+struct http_message *http_message_copy(const struct http_message *from, struct arena *a, enum err *e)
+{
+	struct http_message *to = arena_get(a, sizeof(*to));
+	bool fits = to != NULL;
+
+	*e = ERR_NO_MEMORY;
+	if (!fits)
+		return NULL;
+	*to = *from;
+	to->fields = NULL;
+	to->fields_n = to->fields_max = 0;
+	fits = copy_text(&to->method_text, a) && copy_text(&to->scheme, a) && copy_text(&to->authority, a) &&
+	       copy_text(&to->path, a) && copy_text(&to->reason, a);
+	for (unsigned i = 0; fits && i < from->fields_n; i++) {
+		struct text name = from->fields[i].name, value = from->fields[i].value;
+
+		if (!from->fields[i].removed)
+			fits = copy_text(&name, a) && copy_text(&value, a) &&
+			       add(to, a, (enum http_field_id)from->fields[i].id, name, value) == OK;
+	}
+	if (!fits)
+		return NULL;
+	*e = OK;
+	return to;
+}
+
 /* The next element of a comma-separated list (RFC 9110, 5.6.1), without white space; false at the end. */
 bool http_list_next(struct text *rest, struct text *element)
 {

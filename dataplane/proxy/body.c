@@ -176,32 +176,6 @@ enum err body_push(struct body *b, struct slice s, uint32_t credit)
 	return OK;
 }
 
-static const struct http_message *copy_trailers(const struct http_message *from, struct arena *a, enum err *e)
-{
-	struct http_message *to = arena_get(a, sizeof(*to));
-
-	*e = ERR_NO_MEMORY;
-	if (to == NULL)
-		return NULL;
-	http_message_init(to);
-	for (unsigned i = 0; i < from->fields_n; i++) {
-		const struct http_field *f = &from->fields[i];
-		struct text name = f->name, value = f->value;
-
-		if (f->removed)
-			continue;
-		name.at = arena_text(a, name.at, name.len);
-		value.at = arena_text(a, value.at, value.len);
-		if (name.at == NULL || value.at == NULL)
-			return NULL;
-		*e = http_add(to, a, name, value);
-		if (*e != OK)
-			return NULL;
-	}
-	*e = OK;
-	return to;
-}
-
 enum err body_end(struct body *b, const struct http_message *trailers, struct arena *a)
 {
 	enum err e;
@@ -212,7 +186,7 @@ enum err body_end(struct body *b, const struct http_message *trailers, struct ar
 	b->trailers = trailers;
 	e = b->head == NULL ? send_end(b) : OK;
 	if (e == OK && !b->end_sent && trailers != NULL)
-		b->trailers = copy_trailers(trailers, a, &e);
+		b->trailers = http_message_copy(trailers, a, &e);
 	return e;
 }
 

@@ -1,14 +1,16 @@
 /*
  * The exchange: one request and its response, in order.
  *
- *                       route, filters, balance             head sent
- *      on_stream  HEAD ------------------------> LEASING -------------> WAITING --- final head ---> RESPONDING
- *                  |                              |  ^  |                |  |                           |
- *                  |                              |  +--|--- stale, -----+  |                           | end sent
- *                  |                              |     |   once more       |                           |
- *                  +--- local reply --------------+-----+--- local reply ---+----> ENDING <-------------+
- *                                                                                   |
- *                                               both streams ended (or cut) ------> (freed)
+ *                  route, filters, balance           head sent           final head, filters
+ *      on_stream  HEAD ----------------> LEASING ----------------> WAITING ----------------> RESPONDING
+ *                  |    \            /    ^  |                      |  |   \            /       |
+ *                  |     FILTERING --     +--|--- once more --------+  |    HOLDING ----        | end sent
+ *                  |         |               |                         |       |                |
+ *                  +---------+- local reply -+-------------------------+-------+---> ENDING <---+
+ *                                                                                      |
+ *                                                  both streams ended (or cut) ------> (freed)
+ *
+ * FILTERING and HOLDING are where filters are suspended with a head (chain.c).
  *
  * Two streams meet here: `down` is the client's, `up` the upstream's. Each ends on its own by on_closed(), or is cut by
  * us with http_reset(), after which nothing comes from it any more. A lease is held from LEASING until its stream
@@ -40,16 +42,19 @@ enum { SWEEP_EXCHANGES = 256 };
 static const struct http_stream_ops down_ops, up_ops;
 static const struct lease_ops lease_ops;
 static void start_lease(struct exchange *x, bool fresh);
+static void follow(struct exchange *x, enum way way, enum chain_step step);
 
 /* ---- states ---- */
 
 static void set_state(struct exchange *x, enum exchange_state to)
 {
 	static const bool legal[EXCHANGE_STATES][EXCHANGE_STATES] = {
-		[EXCHANGE_HEAD] = {[EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_HEAD] = {[EXCHANGE_FILTERING] = true, [EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_FILTERING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
 		[EXCHANGE_LEASING] = {[EXCHANGE_WAITING] = true, [EXCHANGE_ENDING] = true},
-		[EXCHANGE_WAITING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_RESPONDING] = true,
-		                      [EXCHANGE_ENDING] = true},
+		[EXCHANGE_WAITING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_HOLDING] = true,
+		                      [EXCHANGE_RESPONDING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_HOLDING] = {[EXCHANGE_RESPONDING] = true, [EXCHANGE_ENDING] = true},
 		[EXCHANGE_RESPONDING] = {[EXCHANGE_ENDING] = true},
 	};
 
@@ -95,6 +100,8 @@ static void drop_upstream(struct exchange *x)
 	x->up = NULL;
 	x->to_down.from = NULL;
 	release_lease(x);
+	if (x->chain != NULL)
+		chain_drop(x->chain, WAY_IN);
 	body_drop(&x->to_up);
 }
 
@@ -108,6 +115,9 @@ static void finish(struct exchange *x, bool whole)
 	else
 		count(c, C_exchanges_cut);
 	exchange_log(x);
+	if (x->chain != NULL)
+		chain_end(x->chain);
+	x->chain = NULL;
 	x->request = NULL;
 }
 
@@ -131,6 +141,9 @@ static void reply(struct exchange *x, const struct filter_reply *r, const char *
 
 	exchange_flag(x, flags);
 	drop_upstream(x);
+	if (x->chain != NULL)
+		chain_drop(x->chain, WAY_OUT);
+	body_drop(&x->to_down);
 	progress(x);
 	e = local_reply_send(x, r);
 	if (e != OK)
@@ -170,7 +183,7 @@ static void arm_timeout(struct exchange *x)
 	const uint32_t nearest = a == 0 || (b != 0 && b < a) ? b : a;
 	struct shard *s = x->proxy->shard;
 
-	if (nearest != 0 && x->state != EXCHANGE_ENDING && !x->to_down.whole)
+	if (nearest != 0 && x->state != EXCHANGE_ENDING && !x->response_whole)
 		timer_arm(&s->wheel, &x->timer, s->now_ns + nearest * NS_PER_MS, on_timeout);
 }
 
@@ -257,11 +270,31 @@ static void start_lease(struct exchange *x, bool fresh)
 	/* OK: on_ready() may have come from within, so x may be gone. */
 }
 
+/* The request's head goes on through the filters. May free x. */
+static void filter_request(struct exchange *x)
+{
+	enum chain_step step = CHAIN_GO;
+
+	if (x->chain != NULL)
+		step = chain_head(x->chain, WAY_IN, x->request);
+	if (step == CHAIN_WAIT && x->state == EXCHANGE_HEAD)
+		set_state(x, EXCHANGE_FILTERING);
+	if (step == CHAIN_GO && x->no_backend != NULL) {
+		fail(x, x->no_backend);
+		return;
+	}
+	if (step == CHAIN_GO && x->chain != NULL)
+		step = chain_drain(x->chain, WAY_IN);
+	if (step == CHAIN_GO)
+		start_lease(x, false);
+	else
+		follow(x, WAY_IN, step);
+}
+
 static void on_down_head(void *user, struct http_message *m)
 {
 	struct exchange *x = user;
-	struct filter_reply r;
-	const char *flags;
+	const struct reason *answer;
 	enum err e;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
@@ -269,14 +302,14 @@ static void on_down_head(void *user, struct http_message *m)
 	x->path = m->path;
 	x->method = m->method;
 	e = request_prepare(x);
-	if (e != OK) {
-		fail(x, e == ERR_HTTP_HEADERS_TOO_LARGE ? &reason_large_head : &reason_no_memory);
-		return;
-	}
-	if (request_route(x, &r, &flags) == STEP_REPLY)
-		reply(x, &r, flags);
+	if (e != OK)
+		answer = e == ERR_HTTP_HEADERS_TOO_LARGE ? &reason_large_head : &reason_no_memory;
 	else
-		start_lease(x, false);
+		answer = request_route(x);
+	if (answer != NULL)
+		fail(x, answer);
+	else
+		filter_request(x);
 }
 
 static void on_down_body(void *user, struct slice s, uint32_t credit)
@@ -286,6 +319,11 @@ static void on_down_body(void *user, struct slice s, uint32_t credit)
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	progress(x);
+	x->request_bytes += s.len;
+	if (x->chain != NULL && !x->to_up.dropped) {
+		follow(x, WAY_IN, chain_body(x->chain, WAY_IN, s, credit));
+		return;
+	}
 	e = body_push(&x->to_up, s, credit);
 	if (e != OK)
 		fail(x, reason_of(e, true));
@@ -300,6 +338,10 @@ static void on_down_end(void *user, struct http_message *trailers)
 	x->request_whole = true;
 	progress(x);
 	arm_timeout(x);
+	if (x->chain != NULL && !x->to_up.dropped) {
+		follow(x, WAY_IN, chain_whole(x->chain, WAY_IN, trailers));
+		return;
+	}
 	e = body_end(&x->to_up, trailers, http_stream_arena(x->down));
 	if (e != OK)
 		fail(x, reason_of(e, true));
@@ -321,10 +363,10 @@ static void on_down_closed(void *user, enum err why)
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	if (why != OK && x->flags[0] == '\0')
 		exchange_flag(x, why == ERR_HTTP_SYNTAX || why == ERR_HTTP_FRAMING ? "DPE" : "DC");
+	x->to_up.from = NULL;
 	finish(x, why == OK);
 	x->down = NULL;
-	x->to_up.from = NULL;
-	if (x->up != NULL && x->to_down.whole && x->to_up.end_sent) {
+	if (x->up != NULL && x->response_whole && x->to_up.end_sent) {
 		/* Both of the upstream's messages are whole: on_up_closed() follows and the connection lives. */
 		body_drop(&x->to_up);
 		body_drop(&x->to_down);
@@ -356,6 +398,47 @@ static void forward_interim(struct exchange *x, struct http_message *m)
 		return;
 }
 
+/* May free x. */
+static void send_response(struct exchange *x, const struct http_message *m)
+{
+	enum err e = http_send_head(x->down, m, x->to_down.end_sent);
+
+	if (e != OK) {
+		fail(x, reason_of(e, true));
+		return;
+	}
+	x->status = m->status;
+	set_state(x, EXCHANGE_RESPONDING);
+	x->to_down.to = x->down;
+	e = body_flush(&x->to_down);
+	if (e != OK)
+		cut(x, e);
+	else
+		check_ending(x);
+}
+
+/* The response's head goes on through the filters; m: null when it has waited there. May free x. */
+static void filter_response(struct exchange *x, struct http_message *m)
+{
+	enum chain_step step = CHAIN_GO;
+
+	if (x->chain != NULL) {
+		step = chain_head(x->chain, WAY_OUT, m);
+		m = chain_response(x->chain);
+	}
+	if (step == CHAIN_WAIT && x->state == EXCHANGE_WAITING)
+		set_state(x, EXCHANGE_HOLDING);
+	if (step == CHAIN_GO) {
+		x->to_down.end_sent = bodiless(x, m);
+		if (x->chain != NULL)
+			step = chain_drain(x->chain, WAY_OUT);
+	}
+	if (step == CHAIN_GO)
+		send_response(x, m);
+	else
+		follow(x, WAY_OUT, step);
+}
+
 static void on_up_head(void *user, struct http_message *m)
 {
 	struct exchange *x = user;
@@ -374,17 +457,10 @@ static void on_up_head(void *user, struct http_message *m)
 	}
 	x->upstream_us = (uint32_t)((x->proxy->shard->now_ns - x->sent_ns) / 1000);
 	e = response_prepare(x, m);
-	if (e == OK) {
-		x->to_down.end_sent = bodiless(x, m);
-		e = http_send_head(x->down, m, x->to_down.end_sent);
-	}
-	if (e != OK) {
+	if (e != OK)
 		fail(x, reason_of(e, true));
-		return;
-	}
-	x->status = m->status;
-	set_state(x, EXCHANGE_RESPONDING);
-	check_ending(x);
+	else
+		filter_response(x, m);
 }
 
 static void on_up_body(void *user, struct slice s, uint32_t credit)
@@ -394,6 +470,10 @@ static void on_up_body(void *user, struct slice s, uint32_t credit)
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	progress(x);
+	if (x->chain != NULL) {
+		follow(x, WAY_OUT, chain_body(x->chain, WAY_OUT, s, credit));
+		return;
+	}
 	e = body_push(&x->to_down, s, credit);
 	if (e != OK)
 		cut(x, e);
@@ -402,22 +482,26 @@ static void on_up_body(void *user, struct slice s, uint32_t credit)
 static void on_up_end(void *user, struct http_message *trailers)
 {
 	struct exchange *x = user;
-	enum err e;
+	enum chain_step step = CHAIN_GO;
+	enum err e = OK;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	progress(x);
+	x->response_whole = true;
 	timer_cancel(&x->proxy->shard->wheel, &x->timer);
 	if (x->down == NULL)
 		return;
-	e = body_end(&x->to_down, trailers, http_stream_arena(x->down));
-	if (e != OK) {
-		cut(x, e);
-		return;
-	}
-	check_ending(x);
+	if (x->chain != NULL)
+		step = chain_whole(x->chain, WAY_OUT, trailers);
+	else
+		e = body_end(&x->to_down, trailers, http_stream_arena(x->down));
 	/* An answer before the request was whole: nobody wants its rest. */
 	if (!x->to_up.end_sent)
 		drop_upstream(x);
+	if (e != OK)
+		cut(x, e);
+	else
+		follow(x, WAY_OUT, step);
 }
 
 static void on_down_writable(void *user)
@@ -499,8 +583,62 @@ static void on_up_closed(void *user, enum err why)
 	body_drop(&x->to_up);
 	if (x->down == NULL)
 		free_exchange(x);
-	else if (!x->to_down.whole)
+	else if (!x->response_whole)
 		fail(x, reason_of(why == OK ? ERR_UPSTREAM_CLOSED : why, true));
+}
+
+/* ---- filters ---- */
+
+/* What the chain says is done. May free x. */
+static void follow(struct exchange *x, enum way way, enum chain_step step)
+{
+	const bool begun = x->state == EXCHANGE_RESPONDING || x->state == EXCHANGE_ENDING;
+
+	switch (step) {
+	case CHAIN_GO:
+	case CHAIN_WAIT:
+		if (way == WAY_OUT)
+			check_ending(x);
+		break;
+	case CHAIN_HEAD:
+		if (way == WAY_IN)
+			filter_request(x);
+		else
+			filter_response(x, NULL);
+		break;
+	case CHAIN_REPLY:
+		count(x->proxy->shard->counters, C_filter_replies);
+		if (begun)
+			cut(x, ERR_CONN_ABORTED);
+		else
+			reply(x, chain_reply(x->chain), chain_reply(x->chain)->flags);
+		break;
+	case CHAIN_FAILED:
+		fail(x, reason_of(chain_error(x->chain), true));
+		break;
+	}
+}
+
+static void on_resume(void *owner, handle_t handle, uint32_t turn, void *answer)
+{
+	struct proxy *p = owner;
+	struct exchange *x = pool_find(&p->exchanges, handle);
+	enum chain_step step;
+	enum way way;
+
+	if (x == NULL || x->chain == NULL || !chain_wake(x->chain, turn, answer, &way, &step)) {
+		count(p->shard->counters, C_handles_dead);
+		return;
+	}
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	progress(x);
+	follow(x, way, step);
+}
+
+struct filter_ticket proxy_ticket(struct exchange *x)
+{
+	return (struct filter_ticket){
+		.resume = on_resume, .owner = x->proxy, .exchange = pool_handle(&x->proxy->exchanges, x)};
 }
 
 static const struct http_stream_ops down_ops = {
@@ -514,55 +652,6 @@ static const struct http_stream_ops up_ops = {
 };
 
 static const struct lease_ops lease_ops = {.on_ready = on_ready, .on_failed = on_failed};
-
-/* ---- no exchange left: 503 without one ---- */
-
-static void refuse_head(void *user, struct http_message *m)
-{
-	struct http_stream *s = user;
-	struct http_message r;
-
-	(void)m;
-	http_message_init(&r);
-	r.status = 503;
-	r.body = HTTP_BODY_LENGTH;
-	if (http_send_head(s, &r, true) != OK)
-		http_reset(s, ERR_LIMIT);
-}
-
-static void refuse_body(void *user, struct slice s, uint32_t credit)
-{
-	slice_free(&s);
-	http_credit(user, credit);
-}
-
-static void refuse_end(void *user, struct http_message *trailers)
-{
-	(void)user;
-	(void)trailers;
-}
-
-static void refuse_writable(void *user)
-{
-	(void)user;
-}
-
-static void refuse_sent(void *user, uint32_t bytes)
-{
-	(void)user;
-	(void)bytes;
-}
-
-static void refuse_closed(void *user, enum err why)
-{
-	(void)user;
-	(void)why;
-}
-
-static const struct http_stream_ops refuse_ops = {
-	.on_head = refuse_head, .on_body = refuse_body, .on_end = refuse_end, .on_writable = refuse_writable,
-	.on_sent = refuse_sent, .on_closed = refuse_closed,
-};
 
 /* ---- the proxy ---- */
 
@@ -602,14 +691,14 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 
 	if (x == NULL) {
 		count(p->shard->counters, C_limit_exchanges);
-		http_set_stream_user(s, &refuse_ops, s);
+		proxy_refuse(s);
 		return;
 	}
 	x->magic = EXCHANGE_MAGIC;
 	x->state = EXCHANGE_HEAD;
 	x->method = HTTP_METHOD_OTHER;
-	x->retried = x->request_whole = false;
-	x->responders_n = 0;
+	x->retried = x->request_whole = x->response_whole = false;
+	x->request_bytes = 0;
 	x->status = 0;
 	x->proxy = p;
 	x->down = s;
@@ -627,10 +716,11 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 	x->upstream = (struct addr){0};
 	x->flags[0] = '\0';
 	x->path = x->rule = x->request_id = x->forwarded_for = (struct text){0};
-	x->responders = NULL;
+	x->chain = NULL;
+	x->no_backend = NULL;
 	x->client = *tcp_tuple(tls_tcp(http_stream_conn(s)));
 	body_init(&x->to_up, p->shard, &p->blocks, s, NULL);
-	body_init(&x->to_down, p->shard, &p->blocks, NULL, s);
+	body_init(&x->to_down, p->shard, &p->blocks, NULL, NULL);
 	http_set_stream_user(s, &down_ops, x);
 	if (!timer_armed(&p->sweep))
 		timer_arm(&p->shard->wheel, &p->sweep, p->shard->now_ns + SWEEP_EVERY_NS, sweep);

@@ -1,6 +1,7 @@
 /*
  * One exchange: what the files of this folder share. exchange.c orders the steps; request.c does what happens to a
- * request's head, reply.c what the gateway answers itself, body.c moves bodies, log.c leaves the record.
+ * request's head, chain.c runs the filters, reply.c is what the gateway answers itself, body.c moves bodies, log.c
+ * leaves the record.
  *
  * Memory: the object is from the proxy's pool; what it needs beyond (copies from the tables, header texts) is in the
  * arena of the client's stream, which lives longer than the exchange. The first function that is told so initialises
@@ -13,21 +14,16 @@
 #include "base/wheel.h"
 #include "filter/filter.h"
 #include "proxy/body.h"
+#include "proxy/chain.h"
 #include "proxy/proxy.h"
 
-enum { EXCHANGE_MAGIC = 0x65786368, PEERS = 256, RESPONDERS_MAX = 32 };
+enum { EXCHANGE_MAGIC = 0x65786368, PEERS = 256 };
 
 enum exchange_state {
 #define STATE(id, what) EXCHANGE_##id,
 #include "proxy/states.def"
 #undef STATE
 	EXCHANGE_STATES
-};
-
-/* A filter that has something to do with the response. */
-struct responder {
-	const struct filter *filter;
-	void *copied;
 };
 
 /* Why an exchange went wrong: what the client is told and the log says (reply.c). */
@@ -42,14 +38,14 @@ struct exchange {
 	uint8_t state;               /* enum exchange_state; written by set_state() only */
 	uint8_t method;
 	bool retried;
-	bool request_whole;
-	uint8_t responders_n;
+	bool request_whole, response_whole;
 	uint16_t status;             /* given to the client; 0: none */
 	struct proxy *proxy;
 	struct http_stream *down;    /* the client's; null after its end */
 	struct http_stream *up;      /* the upstream's; null before it is ready and after its end */
 	struct lease *lease;
 	struct http_message *request;
+	uint64_t request_bytes;      /* of its body, received so far */
 	uint64_t active_ns;          /* when it last made progress */
 	uint64_t cluster;            /* stable id */
 	struct timer timer;          /* the nearest of the rule's timeouts */
@@ -62,7 +58,8 @@ struct exchange {
 	char flags[8];
 	struct text path;            /* as the client asked for it: filters may change the request's */
 	struct text rule, request_id, forwarded_for;
-	struct responder *responders;
+	struct chain *chain;         /* the filters; null: there are none */
+	const struct reason *no_backend; /* what is answered when the filters let the request through; or null */
 	struct tuple client;
 	struct body to_up, to_down;
 };
@@ -89,21 +86,28 @@ struct proxy {
 
 /* request.c: what happens to heads. */
 enum err request_prepare(struct exchange *x) MUST_CHECK;        /* hop-by-hop off, the gateway's own fields on */
-enum step { STEP_LEASE, STEP_REPLY };
-/* Route, filters, backend: copies what is needed out of the tables. STEP_REPLY: *reply says what to answer. */
-enum step request_route(struct exchange *x, struct filter_reply *reply, const char **flags);
+/*
+ * Route, backend, filters: copies what is needed out of the tables. Null: the request goes on through its filters, to
+ * x->cluster or x->no_backend. Else what it is answered at once.
+ */
+const struct reason *request_route(struct exchange *x);
 enum err interim_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
-/* What the filters that the request has passed do to a response, in reverse order. */
-enum err response_filter(struct exchange *x, struct http_message *m, bool local) MUST_CHECK;
 
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);
 extern const struct reason reason_large_head, reason_timeout, reason_idle_whole, reason_idle_request;
 extern const struct reason reason_no_memory, reason_protocol;
+extern const struct reason reason_no_route, reason_no_backend, reason_no_endpoints, reason_no_endpoints_at_all;
 /* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;
 const char *proxy_date(struct proxy *p);
+
+/* refuse.c: answers 503 without an exchange: none is left. */
+void proxy_refuse(struct http_stream *s);
+
+/* exchange.c: by which filters find the exchange again. */
+struct filter_ticket proxy_ticket(struct exchange *x);
 
 /* log.c */
 void exchange_log(struct exchange *x);
@@ -113,7 +117,7 @@ static inline void exchange_flag(struct exchange *x, const char *flags)
 {
 	size_t i = 0;
 
-	for (; flags[i] != '\0' && i < sizeof(x->flags) - 1; i++)
+	for (; flags != NULL && flags[i] != '\0' && i < sizeof(x->flags) - 1; i++)
 		x->flags[i] = flags[i];
 	x->flags[i] = '\0';
 }

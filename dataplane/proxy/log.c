@@ -71,7 +71,7 @@ void exchange_log(struct exchange *x)
 	if (r == NULL)
 		return;
 	r->start_wall_us = x->start_wall_us;
-	r->request_bytes = x->to_up.bytes;
+	r->request_bytes = x->request_bytes;
 	r->response_bytes = x->to_down.bytes;
 	r->duration_us = (uint32_t)((x->proxy->shard->now_ns - x->start_ns) / 1000);
 	r->upstream_us = x->upstream_us;

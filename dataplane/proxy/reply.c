@@ -15,6 +15,10 @@ const struct reason reason_timeout = {504, "UT", "upstream request timeout"};
 const struct reason reason_idle_whole = {504, "SI", "stream timeout"};
 const struct reason reason_idle_request = {408, "SI", "stream timeout"};
 const struct reason reason_no_memory = {503, "", ""};
+const struct reason reason_no_route = {404, "NR", ""};
+const struct reason reason_no_backend = {500, "", ""};
+const struct reason reason_no_endpoints = {503, "UH", "no healthy upstream"};
+const struct reason reason_no_endpoints_at_all = {503, "UH", ""};
 const struct reason reason_protocol = {502, "UPE", BEFORE_HEADERS "protocol error"};
 
 /* Why a connection or stream to an upstream ended: connected says whether the request had a connection. */
@@ -110,7 +114,7 @@ static enum err add_fields(struct exchange *x, struct http_message *m, const str
 		e = http_add(m, a, TEXT("x-envoy-overloaded"), TEXT("true"));
 	for (unsigned i = 0; e == OK && i < r->fields_n; i++)
 		e = http_add(m, a, r->fields[i].name, r->fields[i].value);
-	return e == OK ? response_filter(x, m, true) : e;
+	return e;
 }
 
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r)
@@ -126,7 +130,10 @@ enum err local_reply_send(struct exchange *x, const struct filter_reply *r)
 	e = add_fields(x, &m, r);
 	if (e != OK)
 		return e;
-	e = http_send_head(x->down, &m, end);
+	if (x->chain != NULL)
+		e = chain_local(x->chain, &m);
+	if (e == OK)
+		e = http_send_head(x->down, &m, end);
 	if (e == OK && !end)
 		e = http_send_text(x->down, r->body);
 	if (e == OK && !end)

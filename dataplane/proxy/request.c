@@ -15,7 +15,7 @@
  * everything else pass; the upstream's x-envoy-upstream-service-time is not made (Envoy Gateway suppresses it).
  *
  * Routing copies out of the tables what later rounds need: the rule's name, timeouts, the cluster's stable id and what
- * filters want at response time.
+ * the filters need. The backend is chosen before its rule's filters run, since they may outlive the round.
  */
 #include <string.h>
 
@@ -217,20 +217,6 @@ enum err interim_prepare(struct exchange *x, struct http_message *m)
 	return take_hop_by_hop(x, m);
 }
 
-enum err response_filter(struct exchange *x, struct http_message *m, bool local)
-{
-	for (unsigned i = x->responders_n; i-- > 0;) {
-		struct filter_exchange fx = {.arena = http_stream_arena(x->down), .request = x->request, .response = m,
-		                             .client = &x->client};
-		const struct responder *r = &x->responders[i];
-
-		/* A filter that replaces a response does not exist: it was out of memory. */
-		if ((!local || r->filter->of_replies) && r->filter->on_response(&fx, r->copied) != FILTER_CONTINUE)
-			return ERR_NO_MEMORY;
-	}
-	return OK;
-}
-
 enum err response_prepare(struct exchange *x, struct http_message *m)
 {
 	struct arena *a = http_stream_arena(x->down);
@@ -238,50 +224,10 @@ enum err response_prepare(struct exchange *x, struct http_message *m)
 
 	if (e == OK && http_find(m, HTTP_FIELD_DATE) == NULL)
 		e = http_add(m, a, TEXT("date"), (struct text){.at = proxy_date(x->proxy), .len = 29});
-	return e == OK ? response_filter(x, m, false) : e;
+	return e;
 }
 
 /* ---- routing ---- */
-
-struct way {
-	struct exchange *x;
-	const struct table *t;
-	struct filter_exchange fx;
-	struct arena *arena;
-};
-
-static bool remember_responder(struct way *w, const struct filter *f, void *copied)
-{
-	struct exchange *x = w->x;
-
-	if (f->on_response == NULL)
-		return true;
-	if (x->responders_n == 0)
-		x->responders = arena_get(w->arena, RESPONDERS_MAX * sizeof(struct responder));
-	if (x->responders == NULL || x->responders_n == RESPONDERS_MAX)
-		return false;
-	x->responders[x->responders_n++] = (struct responder){.filter = f, .copied = copied};
-	return true;
-}
-
-/* False: answer with w->fx.reply. */
-static bool run_filters(struct way *w, struct table_list filters)
-{
-	const struct table_filter *f = TABLE_LIST(w->t, filters, struct table_filter);
-
-	for (uint32_t i = 0; i < filters.n; i++) {
-		const struct filter *filter = filter_list[f[i].kind];
-		void *copied = filter->copy(w->arena, w->t, table_at(w->t, f[i].config));
-
-		if (copied == NULL || !remember_responder(w, filter, copied)) {
-			filter_no_memory(&w->fx);
-			return false;
-		}
-		if (filter->on_request != NULL && filter->on_request(&w->fx, copied) != FILTER_CONTINUE)
-			return false;
-	}
-	return true;
-}
 
 static bool any_endpoints(const struct table *t, const struct table_rule *r)
 {
@@ -295,80 +241,83 @@ static bool any_endpoints(const struct table *t, const struct table_rule *r)
 	return false;
 }
 
-static const struct table_backend *choose(struct way *w, const struct table_rule *r)
+static const struct table_backend *choose(struct exchange *x, const struct table *t, const struct table_rule *r)
 {
-	const struct table_backend *b = TABLE_LIST(w->t, r->backends, struct table_backend);
+	const struct table_backend *b = TABLE_LIST(t, r->backends, struct table_backend);
 
 	if (r->backends.n == 1)
 		return b;
 	return b + balance_weighted(&b->weight, sizeof(*b), r->backends.n,
-	                            balance_draw(&w->x->proxy->draws, r->weight_sum));
+	                            balance_draw(&x->proxy->draws, r->weight_sum));
 }
 
-static bool copy_rule(struct way *w, const struct table_rule *r)
+static bool copy_rule(struct exchange *x, const struct table *t, const struct table_rule *r)
 {
-	const char *name = table_text(w->t, r->name);
+	const char *name = table_text(t, r->name);
 
 	if (!FAULT(table_kept))
-		name = arena_text(w->arena, name, r->name.len);
-	w->x->rule = (struct text){.at = name, .len = name != NULL ? r->name.len : 0};
-	w->x->request_timeout_ms = r->request_timeout_ms;
-	w->x->backend_timeout_ms = r->backend_timeout_ms;
+		name = arena_text(http_stream_arena(x->down), name, r->name.len);
+	x->rule = (struct text){.at = name, .len = name != NULL ? r->name.len : 0};
+	x->request_timeout_ms = r->request_timeout_ms;
+	x->backend_timeout_ms = r->backend_timeout_ms;
 	return name != NULL;
 }
 
-static enum step answer(struct way *w, struct filter_reply *reply, const char **flags, uint16_t status,
-                        const char *flag, struct text body)
+/* The filters of the backend that was chosen. */
+static struct table_list take_backend(struct exchange *x, const struct table *t, const struct table_rule *r)
 {
-	(void)w;
-	*reply = (struct filter_reply){.status = status, .body = body};
-	*flags = flag;
-	return STEP_REPLY;
-}
-
-static enum step take_backend(struct way *w, const struct table_rule *r, struct filter_reply *reply, const char **flags)
-{
-	const struct table_cluster *clusters = TABLE_LIST(w->t, w->t->clusters, struct table_cluster);
+	const struct table_cluster *clusters = TABLE_LIST(t, t->clusters, struct table_cluster);
 	const struct table_backend *b;
 
 	/* No backends, or an invalid reference: 500 for its share (Gateway API). */
+	x->no_backend = &reason_no_backend;
 	if (r->weight_sum == 0)
-		return answer(w, reply, flags, 500, "", TEXT(""));
-	b = choose(w, r);
+		return (struct table_list){0};
+	b = choose(x, t, r);
 	if (b->cluster == TABLE_NONE)
-		return answer(w, reply, flags, 500, "", TEXT(""));
-	if (!run_filters(w, b->filters)) {
-		*reply = w->fx.reply;
-		*flags = "";
-		return STEP_REPLY;
-	}
+		return (struct table_list){0};
+	x->cluster = clusters[b->cluster].id;
 	/* When no backend of the rule has endpoints the answer is empty, as from Envoy Gateway. */
+	x->no_backend = NULL;
 	if (clusters[b->cluster].endpoints.n == 0)
-		return answer(w, reply, flags, 503, "UH",
-		              any_endpoints(w->t, r) ? TEXT("no healthy upstream") : TEXT(""));
-	w->x->cluster = clusters[b->cluster].id;
-	return STEP_LEASE;
+		x->no_backend = any_endpoints(t, r) ? &reason_no_endpoints : &reason_no_endpoints_at_all;
+	return b->filters;
 }
 
-enum step request_route(struct exchange *x, struct filter_reply *reply, const char **flags)
+static const struct reason *direct(struct exchange *x, uint16_t status)
 {
-	struct way w = {.x = x, .t = x->proxy->shard->table, .arena = http_stream_arena(x->down)};
+	struct reason *r = arena_get(http_stream_arena(x->down), sizeof(*r));
+
+	if (r == NULL)
+		return &reason_no_memory;
+	*r = (struct reason){.status = status, .body = ""};
+	return r;
+}
+
+static const struct reason *route(struct exchange *x, const struct table *t, const struct route_result *found)
+{
+	const struct table_rule *r = found->rule;
+	struct table_list filters;
+
+	if (!copy_rule(x, t, r))
+		return &reason_no_memory;
+	if (r->direct_status != 0)
+		return direct(x, r->direct_status);
+	filters = take_backend(x, t, r);
+	if (r->filters.n + filters.n == 0)
+		return NULL;
+	x->chain = chain_new(x, found->match->path_bytes, r->filters, filters);
+	return x->chain != NULL ? NULL : &reason_no_memory;
+}
+
+const struct reason *request_route(struct exchange *x)
+{
+	const struct table *t = x->proxy->shard->table;
 	struct route_result found;
 
-	*flags = "";
-	if (w.t == NULL || route_find(w.t, &x->client.local, x->client.local_port, x->request, &found) != ROUTE_FOUND) {
+	if (t == NULL || route_find(t, &x->client.local, x->client.local_port, x->request, &found) != ROUTE_FOUND) {
 		count(x->proxy->shard->counters, C_route_not_found);
-		return answer(&w, reply, flags, 404, "NR", TEXT(""));
+		return &reason_no_route;
 	}
-	if (!copy_rule(&w, found.rule))
-		return answer(&w, reply, flags, 503, "", TEXT(""));
-	if (found.rule->direct_status != 0)
-		return answer(&w, reply, flags, found.rule->direct_status, "", TEXT(""));
-	w.fx = (struct filter_exchange){.arena = w.arena, .request = x->request, .client = &x->client,
-	                                .path_match_bytes = found.match->path_bytes};
-	if (!run_filters(&w, found.rule->filters)) {
-		*reply = w.fx.reply;
-		return STEP_REPLY;
-	}
-	return take_backend(&w, found.rule, reply, flags);
+	return route(x, t, &found);
 }
