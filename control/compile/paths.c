@@ -31,12 +31,21 @@ struct placement {
 	const struct model_match *match;
 };
 
+/* An attachment with what it is sorted by, so that comparing rarely looks at anything else. */
+struct sorted {
+	uint32_t listener;
+	uint32_t order;              /* of the route */
+	uint64_t begin;              /* the first bytes of the hostname, as a number */
+	const struct model_attachment *attachment;
+};
+
 struct paths {
 	struct builder *builder;
 	struct region *region;
-	const struct model_attachment **sorted;
+	struct sorted *sorted;
 	const struct model_attachment **vhost_at;    /* by vhost: its first attachment */
 	struct table_vhost *vhosts;
+	uint32_t *vhost_hashes;                      /* of their hostnames */
 	uint32_t vhosts_n;
 	uint32_t *first_vhost, *end_vhost;           /* by the listener's index in the model */
 	uint32_t nodes_n;
@@ -259,18 +268,30 @@ static void put_edges(struct paths *p)
 
 /* ---- virtual hosts ---- */
 
+/* Numbers compare as strcmp() compares the texts; what is shorter is filled up with zeros. */
+static uint64_t beginning(const char *text)
+{
+	uint64_t number = 0;
+
+	for (size_t i = 0; i < sizeof(number); i++) {
+		number = number << 8 | (uint8_t)*text;
+		text += *text != '\0';
+	}
+	return number;
+}
+
 static int compare_attachments(const void *x, const void *y)
 {
-	const struct model_attachment *a = *(const struct model_attachment *const *)x;
-	const struct model_attachment *b = *(const struct model_attachment *const *)y;
+	const struct sorted *a = x, *b = y;
 	int by;
 
-	if (a->listener->index != b->listener->index)
-		return a->listener->index < b->listener->index ? -1 : 1;
-	by = a->hostname == b->hostname ? 0 : strcmp(a->hostname, b->hostname);
-	if (by != 0)
-		return by;
-	return (a->route->order > b->route->order) - (a->route->order < b->route->order);
+	if (a->listener != b->listener)
+		return a->listener < b->listener ? -1 : 1;
+	if (a->begin != b->begin)
+		return a->begin < b->begin ? -1 : 1;
+	by = a->attachment->hostname == b->attachment->hostname ? 0 :
+	     strcmp(a->attachment->hostname, b->attachment->hostname);
+	return by != 0 ? by : (a->order > b->order) - (a->order < b->order);
 }
 
 static uint32_t find_vhost(const struct paths *p, const struct model_listener *l, const char *hostname)
@@ -318,8 +339,10 @@ static void put_vhosts(struct paths *p)
 
 	for (uint32_t i = 0; i < p->vhosts_n; i++) {
 		const struct model_attachment *a = p->vhost_at[i];
+		const size_t len = strlen(a->hostname);
 
-		p->vhosts[i].hostname = builder_text(p->builder, a->hostname, strlen(a->hostname));
+		p->vhosts[i].hostname = builder_text(p->builder, a->hostname, len);
+		p->vhost_hashes[i] = table_hash_host(builder_root(p->builder)->hash_seed, a->hostname, len);
 		p->vhosts[i].less_specific = less_specific(p, a->listener, a->hostname);
 	}
 	list = builder_list(p->builder, p->vhosts, sizeof(p->vhosts[0]), p->vhosts_n);
@@ -328,24 +351,30 @@ static void put_vhosts(struct paths *p)
 
 static bool begins_vhost(const struct paths *p, uint32_t i)
 {
-	const struct model_attachment *a = p->sorted[i], *before = i > 0 ? p->sorted[i - 1] : NULL;
+	const struct sorted *a = &p->sorted[i], *before = i > 0 ? a - 1 : NULL;
 
-	return before == NULL || before->listener != a->listener || strcmp(before->hostname, a->hostname) != 0;
+	return before == NULL || before->listener != a->listener || before->begin != a->begin ||
+	       strcmp(before->attachment->hostname, a->attachment->hostname) != 0;
 }
 
 static void collect(struct paths *p, const struct model *m)
 {
-	p->sorted = REGION_ARRAY(p->region, const struct model_attachment *, m->attachments_n);
+	p->sorted = REGION_ARRAY(p->region, struct sorted, m->attachments_n);
 	p->vhost_at = REGION_ARRAY(p->region, const struct model_attachment *, m->attachments_n);
 	p->vhosts = REGION_ARRAY(p->region, struct table_vhost, m->attachments_n);
+	p->vhost_hashes = REGION_ARRAY(p->region, uint32_t, m->attachments_n);
 	p->first_vhost = REGION_ARRAY(p->region, uint32_t, m->listeners_n);
 	p->end_vhost = REGION_ARRAY(p->region, uint32_t, m->listeners_n);
-	for (uint32_t i = 0; i < m->attachments_n; i++)
-		p->sorted[i] = &m->attachments[i];
+	for (uint32_t i = 0; i < m->attachments_n; i++) {
+		const struct model_attachment *a = &m->attachments[i];
+
+		p->sorted[i] = (struct sorted){.listener = a->listener->index, .order = a->route->order,
+		                               .begin = beginning(a->hostname), .attachment = a};
+	}
 	if (m->attachments_n > 1)
 		qsort(p->sorted, m->attachments_n, sizeof(p->sorted[0]), compare_attachments);
 	for (uint32_t i = 0; i < m->attachments_n; i++) {
-		const struct model_attachment *a = p->sorted[i];
+		const struct model_attachment *a = p->sorted[i].attachment;
 
 		if (begins_vhost(p, i)) {
 			if (p->end_vhost[a->listener->index] == 0)
@@ -380,13 +409,11 @@ void paths_hosts(const struct paths *p, const struct model_listener *l, struct b
 
 	*catch_all = TABLE_NONE;
 	for (uint32_t i = first; i < end; i++) {
-		const char *hostname = p->vhost_at[i]->hostname;
-
-		if (hostname[0] == '\0') {
+		if (p->vhosts[i].hostname.len == 0) {
 			*catch_all = i;
 			continue;
 		}
-		hashes[n] = table_hash_host(builder_root(b)->hash_seed, hostname, strlen(hostname));
+		hashes[n] = p->vhost_hashes[i];
 		values[n++] = i;
 	}
 	*hosts = builder_hash(b, hashes, values, n);
