@@ -7,8 +7,16 @@ e2e: all
 	@tests/tally e2e tests/e2e/programs.py "env FLAVOUR=asan tests/e2e/programs.py" tests/e2e/hang.py tests/e2e/logs.py \
 		tests/e2e/management.py "env FLAVOUR=asan tests/e2e/management.py" \
 		tests/e2e/http.py "env FLAVOUR=asan WORKERS=2 tests/e2e/http.py" "env WORKERS=4 tests/e2e/http.py" \
-		tests/e2e/wrk.py tests/e2e/bulk.py tests/e2e/churn.py tests/e2e/idle.py tests/e2e/machine.py tests/e2e/names.py
+		tests/e2e/wrk.py "env FLAVOUR=asan WRK_SECONDS=2 tests/e2e/wrk.py" \
+		tests/e2e/bulk.py "env FLAVOUR=asan BULK_MIB=16 tests/e2e/bulk.py" \
+		tests/e2e/churn.py "env FLAVOUR=asan CHURN_APPLIES=10 tests/e2e/churn.py" \
+		tests/e2e/idle.py "env FLAVOUR=faults tests/e2e/idle.py a_lost_wake_up_is_seen" tests/e2e/machine.py \
+		tests/e2e/names.py
 e2e-long: all
+	@$(MAKE) FLAVOUR=asan all
 	@tests/tally e2e-long "env APPLIES=500 tests/e2e/management.py" \
-		"env WRK_SECONDS=20 tests/e2e/wrk.py" "env BULK_MIB=1024 tests/e2e/bulk.py" \
-		"env CHURN_APPLIES=200 tests/e2e/churn.py" "env IDLE_SECONDS=300 IDLE_SLACK_MS=5 tests/e2e/idle.py"
+		"env WRK_SECONDS=20 tests/e2e/wrk.py" "env FLAVOUR=asan WRK_SECONDS=20 tests/e2e/wrk.py" \
+		"env BULK_MIB=1024 tests/e2e/bulk.py" "env FLAVOUR=asan BULK_MIB=1024 tests/e2e/bulk.py" \
+		"env CHURN_APPLIES=200 tests/e2e/churn.py" "env FLAVOUR=asan CHURN_APPLIES=200 tests/e2e/churn.py" \
+		"env LOGS_SECONDS=20 tests/e2e/logs.py" "env FLAVOUR=asan LOGS_SECONDS=20 tests/e2e/logs.py" \
+		"env IDLE_SECONDS=300 tests/e2e/idle.py" "env FLAVOUR=asan tests/e2e/machine.py"

@@ -10,7 +10,7 @@ $(B)/sim: $(call obj,$(sim_src)) $(B)/libsupport.a $(B)/libdataplane.a
 .PHONY: sim sim-asan sim-program sim-faults
 sim-asan:
 	@$(MAKE) FLAVOUR=asan sim-program
-	@tests/tally sim-asan "build/asan/sim --first $(FIRST) --seeds $(SEEDS)"
+	@tests/tally sim-asan "build/asan/sim --first $(FIRST) --seeds $(SEEDS)" "build/asan/sim --scenario swaps"
 sim-program: $(B)/sim
 sim: $(B)/sim
 	@tests/tally sim "$(B)/sim --first $(FIRST) --seeds $(SEEDS)" "$(B)/sim --scenario swaps"
