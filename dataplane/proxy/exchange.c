@@ -192,6 +192,16 @@ static void fail_idle(struct exchange *x)
 	fail(x, x->request_whole ? &reason_idle_whole : &reason_idle_request);
 }
 
+/* A rule that gives the response longer than that means it: then its timeout ends the exchange. */
+static uint64_t idle_max_ns(const struct exchange *x)
+{
+	const uint64_t limit = LIMIT_stream_idle_s * NS_PER_S;
+	const uint32_t a = x->request_timeout_ms, b = x->backend_timeout_ms;
+	const uint64_t timeout = (a > b ? a : b) * NS_PER_MS;
+
+	return x->request_whole && timeout > limit ? timeout : limit;
+}
+
 static void sweep(struct timer *t, uint64_t now_ns)
 {
 	struct proxy *p = container_of(t, struct proxy, sweep);
@@ -204,7 +214,7 @@ static void sweep(struct timer *t, uint64_t now_ns)
 			break;
 		}
 		/* Without a client only the upstream's last word is missing: that comes in the same round. */
-		if (x->down != NULL && now_ns - x->active_ns > LIMIT_stream_idle_s * NS_PER_S) {
+		if (x->down != NULL && now_ns - x->active_ns > idle_max_ns(x)) {
 			count(p->shard->counters, C_limit_stream_idle_s);
 			fail_idle(x);
 		}

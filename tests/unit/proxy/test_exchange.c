@@ -22,6 +22,7 @@ static const struct fixture lab = {
 		{.name = "timed", .path = "/timed", .backends = {{"web", 1}}, .request_timeout_ms = 1000},
 		{.name = "tried", .path = "/tried", .backends = {{"web", 1}}, .request_timeout_ms = 5000,
 		 .backend_timeout_ms = 200},
+		{.name = "patient", .path = "/patient", .backends = {{"web", 1}}, .request_timeout_ms = 400000},
 		{.name = "gone", .path = "/gone", .backends = {{"empty", 1}}},
 		{.name = "half", .path = "/half", .backends = {{"empty", 1}, {"web", 0}}},
 		{.name = "bad", .path = "/bad", .backends = {{"!", 1}}},
@@ -807,6 +808,17 @@ static void test_idle(void **state)
 		double_advance(NS_PER_S);
 	assert_false(alive(up));
 	assert_int_equal(down->status, 408);
+	double_settle();
+	/* A rule may give the response longer. */
+	down = get("/patient");
+	up_stream();
+	for (int i = 0; i < 395; i++)
+		double_advance(NS_PER_S);
+	assert_int_equal(down->status, 0);
+	for (int i = 0; i < 6; i++)
+		double_advance(NS_PER_S);
+	assert_int_equal(down->status, 504);
+	assert_string_equal(down->text, "upstream request timeout");
 	double_settle();
 }
 
