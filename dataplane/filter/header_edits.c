@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { ITEMS_MAX = 16, NAME_MAX_BYTES = 256, VALUE_MAX_BYTES = ARENA_PIECE_MAX };
+enum { ITEMS_MAX = 16, NAME_MAX_BYTES = 256, VALUE_MAX_BYTES = ARENA_PIECE_MAX, LINE_BYTES = 4 /* ": ", CR LF */ };
 
 static const char *const list_names[] = {"add", "set", "remove"};
 
@@ -19,6 +19,7 @@ struct draft {
 	struct filter_problem *problem;
 	const char *seen[3 * ITEMS_MAX];
 	unsigned seen_n;
+	size_t bytes;              /* of the lines that are set and added */
 };
 
 bool header_is_token(const char *text, size_t len)
@@ -113,6 +114,10 @@ static enum err compile_item(struct draft *d, const char *list, size_t i, yyjson
 		return filter_refuse(d->problem, path, "must have 1 to %d bytes", VALUE_MAX_BYTES);
 	if (!header_is_value(yyjson_get_str(value), yyjson_get_len(value)))
 		return filter_refuse(d->problem, path, "has a control character");
+	d->bytes += yyjson_get_len(name) + yyjson_get_len(value) + LINE_BYTES;
+	if (d->bytes > HEADER_EDITS_BYTES_MAX)
+		return filter_refuse(d->problem, path, "all fields together have more than %d bytes",
+		                     HEADER_EDITS_BYTES_MAX);
 	to->value = builder_text(d->b, yyjson_get_str(value), yyjson_get_len(value));
 	return OK;
 }

@@ -25,6 +25,9 @@ struct header_edit {
 	struct table_text value;   /* empty for remove */
 };
 
+/* What one filter may set and add: heads have that much room beyond what a message may bring (h1.h, H1_HEAD_ROOM). */
+enum { HEADER_EDITS_BYTES_MAX = 16384 };
+
 enum header_edits_of { HEADERS_OF_REQUEST, HEADERS_OF_RESPONSE };
 
 /* `member`: what problems call `spec`, "requestHeaderModifier". */

@@ -107,11 +107,35 @@ static void test_longest(void **state)
 	}
 }
 
+/* Together they must find room behind any message: the field that is too much is named. */
+static void test_too_many_bytes(void **state)
+{
+	enum { FIELDS = 5, VALUE = 3400 };
+	static char json[FIELDS * (VALUE + 64)], value[VALUE + 1];
+	struct filter_problem problem = {0};
+	struct compiled c;
+
+	(void)state;
+	memset(value, 'v', VALUE);
+	for (int fields = FIELDS - 1; fields <= FIELDS; fields++) {
+		int n = snprintf(json, sizeof(json), "{\"type\":\"ResponseHeaderModifier\",\"responseHeaderModifier\":{\"add\":[");
+
+		for (int i = 0; i < fields; i++)
+			n += snprintf(json + n, sizeof(json) - (size_t)n, "%s{\"name\":\"n%d\",\"value\":\"%s\"}",
+			              i > 0 ? "," : "", i, value);
+		snprintf(json + n, sizeof(json) - (size_t)n, "]}}");
+		assert_int_equal(compile(&c, json, &problem), fields < FIELDS ? OK : ERR_INVALID);
+		builder_free(c.b);
+	}
+	assert_string_equal(problem.path, "responseHeaderModifier.add[4].value");
+	assert_non_null(strstr(problem.message, "16384"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_response),
-		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_refused), cmocka_unit_test(test_too_many_bytes),
 		cmocka_unit_test(test_longest),
 	};
 
