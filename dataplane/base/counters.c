@@ -9,6 +9,8 @@ const struct counter_description counter_descriptions[COUNTERS] = {
 #include "base/drops.def"
 #undef DROP
 #define LIMIT(name, value, unit, consequence) [C_limit_##name] = {"limit_" #name, consequence, COUNTER_LIMIT},
+#define BOUND(name, value, unit, refuser)
 #include "base/limits.def"
 #undef LIMIT
+#undef BOUND
 };

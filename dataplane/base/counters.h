@@ -18,8 +18,10 @@ enum counter {
 #include "base/drops.def"
 #undef DROP
 #define LIMIT(name, value, unit, consequence) C_limit_##name,
+#define BOUND(name, value, unit, refuser)
 #include "base/limits.def"
 #undef LIMIT
+#undef BOUND
 	COUNTERS
 };
 

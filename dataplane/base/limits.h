@@ -4,8 +4,10 @@
 
 enum {
 #define LIMIT(name, value, unit, consequence) LIMIT_##name = (value),
+#define BOUND(name, value, unit, refuser) LIMIT_##name = (value),
 #include "base/limits.def"
 #undef LIMIT
+#undef BOUND
 };
 
 struct limit_description {

@@ -136,9 +136,10 @@ static void arm(struct rte_mempool *mp)
 
 #else
 
+/* What lies in the caches of other cores cannot be had here: in a small pool it must not be much. */
 static unsigned cache_size(unsigned n)
 {
-	return n / 4 < 256 ? n / 4 : 256;
+	return n / 16 < 256 ? n / 16 : 256;
 }
 
 static const char *ops_name(void)
@@ -153,18 +154,24 @@ static void arm(struct rte_mempool *mp)
 
 #endif
 
-static struct rte_mempool *make(const char *name, const char *kind, unsigned limit, unsigned percent, uint16_t meta,
-                                uint16_t room, int socket)
+struct kind {
+	const char *name;
+	unsigned limit, in_rings;
+	uint16_t meta, room;
+};
+
+static struct rte_mempool *make(const char *name, const struct kind *k, unsigned percent, int socket)
 {
 	char full[RTE_MEMPOOL_NAMESIZE];
-	unsigned scaled = (unsigned)((uint64_t)limit * percent / 100), n = scaled > POOL_MIN ? scaled - 1 : POOL_MIN;
+	unsigned scaled = (unsigned)((uint64_t)k->limit * percent / 100);
+	unsigned n = (scaled > POOL_MIN ? scaled - 1 : POOL_MIN) + k->in_rings;
 	struct rte_mempool *mp;
 
-	if (snprintf(full, sizeof(full), "%s.%s", name, kind) >= (int)sizeof(full)) {
-		fprintf(stderr, "packet pool %s.%s: the name is too long\n", name, kind);
+	if (snprintf(full, sizeof(full), "%s.%s", name, k->name) >= (int)sizeof(full)) {
+		fprintf(stderr, "packet pool %s.%s: the name is too long\n", name, k->name);
 		return NULL;
 	}
-	mp = rte_pktmbuf_pool_create_by_ops(full, n, cache_size(n), meta, room, socket, ops_name());
+	mp = rte_pktmbuf_pool_create_by_ops(full, n, cache_size(n), k->meta, k->room, socket, ops_name());
 	if (!mp) {
 		fprintf(stderr, "packet pool %s: %u mbufs: %s\n", full, n, rte_strerror(rte_errno));
 		return NULL;
@@ -173,19 +180,30 @@ static struct rte_mempool *make(const char *name, const char *kind, unsigned lim
 	return mp;
 }
 
-enum err packet_pools_init(struct packet_pools *p, const char *name, int socket, unsigned scale_percent)
+enum err packet_pools_for(struct packet_pools *p, const char *name, int socket, unsigned scale_percent,
+                          const struct packet_rings *rings)
 {
 	const uint16_t meta = sizeof(struct packet_meta);
+	const struct kind rx = {"rx", LIMIT_rx_mbufs, rings->rx, meta, PACKET_ROOM};
+	const struct kind header = {"hdr", LIMIT_header_mbufs, rings->tx, meta, PACKET_HEADER_ROOM};
+	const struct kind payload = {"pay", LIMIT_payload_mbufs, 0, meta, PACKET_ROOM};
+	const struct kind reference = {"ref", LIMIT_reference_mbufs, rings->tx, 0, 0};
 
 	memset(p, 0, sizeof(*p));
-	p->rx = make(name, "rx", LIMIT_rx_mbufs, scale_percent, meta, PACKET_ROOM, socket);
-	p->header = make(name, "hdr", LIMIT_header_mbufs, scale_percent, meta, PACKET_HEADER_ROOM, socket);
-	p->payload = make(name, "pay", LIMIT_payload_mbufs, scale_percent, meta, PACKET_ROOM, socket);
-	p->reference = make(name, "ref", LIMIT_reference_mbufs, scale_percent, 0, 0, socket);
+	p->rings = *rings;
+	p->rx = make(name, &rx, scale_percent, socket);
+	p->header = make(name, &header, scale_percent, socket);
+	p->payload = make(name, &payload, scale_percent, socket);
+	p->reference = make(name, &reference, scale_percent, socket);
 	if (p->rx && p->header && p->payload && p->reference)
 		return OK;
 	packet_pools_fini(p);
 	return ERR_NO_MEMORY;
+}
+
+enum err packet_pools_init(struct packet_pools *p, const char *name, int socket, unsigned scale_percent)
+{
+	return packet_pools_for(p, name, socket, scale_percent, &(struct packet_rings){0});
 }
 
 void packet_pools_fini(struct packet_pools *p)

@@ -26,8 +26,17 @@ enum {
 	PACKET_PAYLOAD_MAX = 2048,                 /* text bytes that one payload mbuf holds */
 };
 
+/*
+ * Descriptors of all queues whose rings hold mbufs of these pools. That many mbufs are added to the pools that such
+ * rings take from (received: rx; sent: header and reference), so that full rings leave the rest of a pool untouched.
+ */
+struct packet_rings {
+	uint32_t rx, tx;
+};
+
 struct packet_pools {
 	struct rte_mempool *rx, *header, *payload, *reference;
+	struct packet_rings rings;
 };
 
 /* What a packet is to the worker that receives it over a hand-over ring. */
@@ -53,7 +62,10 @@ static inline struct packet_meta *packet_meta(struct rte_mbuf *m)
 	return (struct packet_meta *)rte_mbuf_to_priv(m);
 }
 
-/* Boot only. `name` makes pool names unique; scale_percent shrinks every pool (tests, no hugepages). */
+/* Boot only. `name` makes pool names unique; scale_percent shrinks every pool, but not what its rings need. */
+enum err packet_pools_for(struct packet_pools *p, const char *name, int socket, unsigned scale_percent,
+                          const struct packet_rings *rings) MUST_CHECK;
+/* The same without rings: tests. */
 enum err packet_pools_init(struct packet_pools *p, const char *name, int socket, unsigned scale_percent) MUST_CHECK;
 void packet_pools_fini(struct packet_pools *p);
 

@@ -70,13 +70,22 @@ void pool_fini(struct pool *p)
 	memset(p, 0, sizeof(*p));
 }
 
+void pool_count_empty(struct pool *p, struct counters *c, enum counter limit)
+{
+	p->counters = c;
+	p->limit = limit;
+}
+
 void *pool_get(struct pool *p)
 {
 	uint32_t index;
 	void *object;
 
-	if (p->free_n == 0)
+	if (p->free_n == 0) {
+		if (p->counters)
+			count(p->counters, p->limit);
 		return NULL;
+	}
 	index = p->free[--p->free_n];
 	CHECK((p->generation[index] & 1) == 0);
 	p->generation[index]++;
@@ -110,6 +119,12 @@ void *pool_find(const struct pool *p, handle_t h)
 	if (index >= p->capacity || p->generation[index] != generation || (generation & 1) == 0)
 		return NULL;
 	return object_at(p, index);
+}
+
+void *pool_at(const struct pool *p, uint32_t index)
+{
+	CHECK(index < p->capacity);
+	return p->generation[index] & 1 ? object_at(p, index) : NULL;
 }
 
 void *pool_next(const struct pool *p, uint32_t *at)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/counters.h"
 #include "base/err.h"
 
 typedef uint64_t handle_t; /* generation << 32 | index; 0 is no object (generations start at 1) */
@@ -23,11 +24,15 @@ struct pool {
 	uint32_t capacity;
 	uint32_t free_n;
 	const char *name;
+	struct counters *counters; /* null: whoever gets nothing counts it */
+	enum counter limit;
 };
 
 /* Boot only: failure stops the program. Memory is zeroed, aligned to a cache line and touched lazily. */
 void pool_init(struct pool *p, const char *name, size_t object_size, uint32_t capacity);
 void pool_fini(struct pool *p);
+/* Every get that finds it empty is counted from now on: for pools that are passed to code without counters. */
+void pool_count_empty(struct pool *p, struct counters *c, enum counter limit);
 
 void *pool_get(struct pool *p);                  /* null when empty; contents are what the last user left */
 void pool_put(struct pool *p, void *object);
@@ -40,6 +45,7 @@ static inline uint32_t pool_used(const struct pool *p)
 	return p->capacity - p->free_n;
 }
 
+void *pool_at(const struct pool *p, uint32_t index);   /* null when it is free; index below capacity */
 /* Walks used objects: the first at or after index *at, null at the end; advances *at past it. */
 void *pool_next(const struct pool *p, uint32_t *at);
 

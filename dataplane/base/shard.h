@@ -24,6 +24,7 @@ struct shard {
 	struct counters *counters;
 	uint16_t worker;            /* 0-based */
 	uint16_t workers;
+	uint8_t shed;               /* enum shed (pressure.h): what this round sheds for want of memory */
 	struct packet_pools pools;
 	struct pool chunks;         /* arena chunks */
 	struct wheel wheel;

@@ -82,11 +82,18 @@ static enum err gather_grow(struct h1_conn *c)
 /* How far a section may go before it is whole. */
 static enum err section_limits(const struct h1_conn *c, uint32_t len)
 {
+	enum counter limit;
+
 	if (c->rx == RX_HEAD && c->scan.lines == 0 && len > LIMIT_http_uri + 64)
-		return ERR_HTTP_URI_TOO_LONG;
-	if (len > LIMIT_http_header_bytes)
-		return ERR_HTTP_HEADERS_TOO_LARGE;
-	return c->scan.lines > LIMIT_http_headers + 1 ? ERR_HTTP_HEADERS_TOO_LARGE : OK;
+		limit = C_limit_http_uri;
+	else if (len > LIMIT_http_header_bytes)
+		limit = C_limit_http_header_bytes;
+	else if (c->scan.lines > LIMIT_http_headers + 1)
+		limit = C_limit_http_headers;
+	else
+		return OK;
+	http_count(c->http, limit);
+	return limit == C_limit_http_uri ? ERR_HTTP_URI_TOO_LONG : ERR_HTTP_HEADERS_TOO_LARGE;
 }
 
 static enum err scan(struct h1_conn *c, const char *text, uint32_t len)
@@ -249,6 +256,8 @@ static void on_chunked(struct h1_conn *c, struct input *in)
 	enum err e = h1_chunk(&c->chunk, input_at(in), in->len, &framing, &body);
 
 	if (e && e != ERR_AGAIN) {
+		if (c->chunk.extension_bytes > LIMIT_http_chunk_extension)
+			http_count(c->http, C_limit_http_chunk_extension);
 		failed(c, e);
 		return;
 	}

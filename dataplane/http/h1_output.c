@@ -167,9 +167,12 @@ static bool begin_chunk(struct h1_conn *c, uint32_t len)
 	return true;
 }
 
-static bool room_for(const struct h1_conn *c, uint32_t len)
+static bool room_for(struct h1_conn *c, uint32_t len)
 {
-	return tls_send_room(c->tls) >= len + (uint32_t)CHUNK_LINE_MAX + (uint32_t)H1_END_ROOM;
+	if (tls_send_room(c->tls) >= len + (uint32_t)CHUNK_LINE_MAX + (uint32_t)H1_END_ROOM)
+		return true;
+	tls_send_short(c->tls);
+	return false;
 }
 
 /* Body text or a body slice of that length is about to be sent. More than was announced breaks the connection. */

@@ -25,6 +25,7 @@ bool h1_server_ready(struct h1_conn *c)
 		return true;
 	if (tls_send_room(c->tls) < H1_HEAD_ROOM) {
 		c->starved = true;
+		tls_send_short(c->tls);
 		return false;
 	}
 	if (c->heads_ns != now_ns) {
@@ -78,6 +79,8 @@ void h1_server_head(struct h1_conn *c, const char *at, struct held under)
 	e = h1_parse_request(&s->message, &s->arena, at, &c->scan);
 	h1_gather_clear(c);
 	if (e) {
+		if (e == ERR_HTTP_URI_TOO_LONG)
+			http_count(h, C_limit_http_uri);
 		h1_credit(c, stream_free(h, s));
 		h1_server_refuse(c, e);
 		return;

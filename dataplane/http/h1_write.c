@@ -41,7 +41,7 @@ static bool alloc(struct writer *w)
 	struct rte_mbuf *m = w->n < WRITER_MBUFS ? rte_pktmbuf_alloc(s->pools.payload) : NULL;
 
 	if (!m) {
-		count(s->counters, C_limit_payload_mbufs);
+		count(s->counters, w->n < WRITER_MBUFS ? C_limit_payload_mbufs : C_limit_http_header_bytes);
 		w->failed = ERR_NO_MEMORY;
 		w->at = w->end = NULL;
 		return false;
@@ -199,6 +199,7 @@ static enum err commit(struct writer *w, bool keep)
 		bytes += w->m[i]->data_len;
 	bytes -= w->first_off;
 	if (tls_send_room(c->tls) < bytes) {
+		tls_send_short(c->tls);
 		discard(w);
 		return ERR_FULL;
 	}

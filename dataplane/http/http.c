@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pressure.h"
 #include "http/h1.h"
 
 enum { STREAMS_MAX = 2 * LIMIT_exchanges };
@@ -79,6 +80,12 @@ struct http *http_new(struct shard *s, struct tls *tls, const struct http_up *up
 	pool_init(&h->bigs, "http_bigs", H1_GATHER_BIG, LIMIT_http_big_heads);
 	(void)http_field_id(TEXT("host"));
 	return h;
+}
+
+void http_watch(const struct http *h, struct pressure *p)
+{
+	pressure_watch_conns(p, &h->conns);
+	pressure_watch(p, &h->streams);
 }
 
 void http_free(struct http *h)

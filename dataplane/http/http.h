@@ -150,6 +150,12 @@ void http_serve(struct http *h, struct tcp_conn *c);
 /* Closes client connections in order: idle ones now, others after the response in progress. */
 void http_drain(struct http *h);
 
+/* Boot: what of it may run short. */
+struct pressure;
+void http_watch(const struct http *h, struct pressure *p);
+/* Closes client connections that idle, oldest first, a few per call: memory is short (http/shed.c). */
+void http_shed(struct http *h);
+
 /* Upstream connections. */
 struct http_client_ops {
 	void (*on_open)(void *user);

@@ -57,6 +57,17 @@ struct http_stream {
 
 struct h1_conn;
 
+/* One pass over all connections for those that idle longest (shed.c). */
+enum { SHED_OLDEST = 32 };
+struct shed_pass {
+	uint32_t at;                      /* index in the pool of connections */
+	uint32_t n;
+	struct shed_idle {
+		handle_t conn;
+		uint64_t since_ns;
+	} oldest[SHED_OLDEST];            /* oldest first */
+};
+
 struct http {
 	struct shard *shard;
 	struct tls *tls;
@@ -66,6 +77,7 @@ struct http {
 	struct timer later_timer;
 	uint32_t depth;
 	bool draining;
+	struct shed_pass shed;
 };
 
 /* A stream without a user; null when there is none left (counted). */

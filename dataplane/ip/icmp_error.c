@@ -170,6 +170,7 @@ void icmp_error_send(struct ip *ip, const struct ip_datagram *d, const struct ic
 	}
 	if ((m = rte_pktmbuf_alloc(ip->shard->pools.payload)) == NULL) {
 		count(ip->shard->counters, DROP_ip_no_mbuf);
+		count(ip->shard->counters, C_limit_payload_mbufs);
 		return;
 	}
 	h = rte_pktmbuf_append(m, HEADER_BYTES);

@@ -156,6 +156,7 @@ struct rte_mbuf *ip_mbuf(struct ip *ip, uint16_t bytes)
 
 	if (m == NULL) {
 		count(ip->shard->counters, DROP_ip_no_mbuf);
+		count(ip->shard->counters, C_limit_header_mbufs);
 		return NULL;
 	}
 	memset(rte_pktmbuf_append(m, bytes), 0, bytes);

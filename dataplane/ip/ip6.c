@@ -114,7 +114,7 @@ static enum counter check_extension(struct walk *w, uint32_t bytes, bool multica
 	}
 }
 
-static enum counter walk_extensions(struct walk *w, bool multicast)
+static enum counter walk_extensions(struct ip *ip, struct walk *w, bool multicast)
 {
 	for (unsigned n = 0; ; n++) {
 		uint32_t bytes;
@@ -124,6 +124,7 @@ static enum counter walk_extensions(struct walk *w, bool multicast)
 		    w->next != NEXT_FRAGMENT)
 			return 0;
 		if (n == LIMIT_ip6_extensions) {
+			count(ip->shard->counters, C_limit_ip6_extensions);
 			w->problem = SILENT;
 			return DROP_ip6_extension;
 		}
@@ -249,7 +250,7 @@ void ip6_input(struct ip *ip, struct rte_mbuf *m)
 	                  .problem = SILENT};
 	if (unlikely_(h->next_header != IPPROTO_TCP)) {
 		w.end = m->data_len - (uint32_t)ETH_BYTES;
-		if ((why = walk_extensions(&w, multicast)) != 0) {
+		if ((why = walk_extensions(ip, &w, multicast)) != 0) {
 			refuse(ip, &a, &w, why);
 			return;
 		}

@@ -27,7 +27,6 @@
 #include "base/limits.h"
 
 enum {
-	DESCRIPTORS = 1024,
 	INDIRECTIONS = 128,  /* of tuple_owner() */
 	RSS_KEY_MAX = 64,
 	RETA_MAX = 2048,
@@ -194,9 +193,14 @@ static bool spread_by_owner(const struct rte_eth_dev_info *device, const struct 
 
 static enum err set_queues(const struct ethdev_want *want, struct port *port)
 {
-	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+	uint16_t rx = ETHDEV_DESCRIPTORS, tx = ETHDEV_DESCRIPTORS;
 	int why = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &rx, &tx);
 
+	if (why == 0 && (rx > ETHDEV_DESCRIPTORS || tx > ETHDEV_DESCRIPTORS)) {
+		fprintf(stderr, "port %s: it wants %u and %u descriptors per queue, there is memory for %d\n",
+		        want->device, rx, tx, ETHDEV_DESCRIPTORS);
+		return ERR_LIMIT;
+	}
 	for (uint16_t q = 0; why == 0 && q < port->queues; q++) {
 		why = rte_eth_rx_queue_setup(port->id, q, rx, port->socket, NULL, want->rx_pools[q]);
 		if (why == 0)

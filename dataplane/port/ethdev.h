@@ -5,6 +5,9 @@
 #include "base/packet.h"
 #include "port/port.h"
 
+/* Of every queue, each way. Packet pools keep that many mbufs for it: a device that insists on more is refused. */
+enum { ETHDEV_DESCRIPTORS = 1024 };
+
 struct ethdev_want {
 	const char *device;      /* PCI address or vdev name ("net_af_packet0"), as EAL knows it */
 	uint16_t queues;         /* one per worker where the device can; less is not an error */
@@ -13,7 +16,8 @@ struct ethdev_want {
 	struct rte_mempool *const *rx_pools;
 };
 
-/* Configures and starts the device; *port is filled and valid until ethdev_close(). The error is logged. */
+/* Configures and starts the device; *port is filled and valid until ethdev_close(). The error is logged. LIMIT: it
+ * wants more than ETHDEV_DESCRIPTORS. */
 enum err ethdev_open(const struct ethdev_want *want, struct port *port) MUST_CHECK;
 void ethdev_close(struct port *port);
 

@@ -19,6 +19,8 @@ static struct rte_mbuf *linear(struct port_tx *tx, struct rte_mbuf *chain)
 	struct rte_mbuf *copy = rte_pktmbuf_alloc(tx->shard->pools.payload);
 	char *at = copy ? rte_pktmbuf_append(copy, (uint16_t)chain->pkt_len) : NULL;
 
+	if (!copy)
+		count(tx->shard->counters, C_limit_payload_mbufs);
 	if (!at) {
 		rte_pktmbuf_free(copy);
 		copy = NULL;

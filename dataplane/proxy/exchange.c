@@ -34,6 +34,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/pressure.h"
 #include "proxy/exchange.h"
 
 enum { SWEEP_EXCHANGES = 256 };
@@ -676,7 +677,14 @@ struct proxy *proxy_new(struct shard *s, struct upstream *u)
 	p->draws = (uint32_t)rng_u64(&s->rng);
 	pool_init(&p->exchanges, "exchanges", sizeof(struct exchange), LIMIT_exchanges);
 	pool_init(&p->blocks, "body blocks", sizeof(struct body_block), LIMIT_body_blocks);
+	pool_count_empty(&p->blocks, s->counters, C_limit_body_blocks);
 	return p;
+}
+
+void proxy_watch(const struct proxy *p, struct pressure *to)
+{
+	pressure_watch(to, &p->exchanges);
+	pressure_watch(to, &p->blocks);
 }
 
 void proxy_free(struct proxy *p)
@@ -697,10 +705,11 @@ void proxy_free(struct proxy *p)
 
 void proxy_on_stream(struct proxy *p, struct http_stream *s)
 {
-	struct exchange *x = pool_get(&p->exchanges);
+	const bool shed = p->shard->shed & SHED_REQUESTS;
+	struct exchange *x = shed ? NULL : pool_get(&p->exchanges);
 
 	if (x == NULL) {
-		count(p->shard->counters, C_limit_exchanges);
+		count(p->shard->counters, shed ? C_shed_requests : C_limit_exchanges);
 		proxy_refuse(s);
 		return;
 	}

@@ -116,6 +116,8 @@ static struct rte_mbuf *block(struct tcp *t)
 
 	if (m)
 		m->data_off = 0;
+	else
+		tcp_count(t, C_limit_header_mbufs);
 	return m;
 }
 

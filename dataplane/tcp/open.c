@@ -6,6 +6,7 @@
  */
 #include <netinet/in.h>
 
+#include "base/pressure.h"
 #include "tcp/build.h"
 #include "tcp/cc.h"
 #include "tcp/input.h"
@@ -81,6 +82,10 @@ void open_passive(struct tcp *t, struct segment *g, uint32_t iss)
 	if (!t->up.accepts(t->up.up, g->tuple)) {
 		tcp_count(t, DROP_tcp_no_listener);
 		reply_reset(t, g);
+		return;
+	}
+	if (t->shard->shed & SHED_SYNS) {
+		tcp_count(t, DROP_tcp_shed_syn);
 		return;
 	}
 	if (t->half_open >= LIMIT_tcp_syn_backlog) {

@@ -12,6 +12,7 @@
  * segment while there is a hole (the peer counts them), when a hole is filled and on FIN; else after DELACK_MS.
  */
 #include "base/fault.h"
+#include "base/pressure.h"
 #include "tcp/input.h"
 #include "tcp/ooo.h"
 #include "tcp/output.h"
@@ -140,7 +141,12 @@ static void early(struct tcp_conn *c, struct piece *p)
 {
 	enum ooo_answer answer;
 
-	if (c->rcv_held + tcp_cost(p->m) > LIMIT_tcp_recv_buffer || !have_ooo(c)) {
+	if (c->rcv_held + tcp_cost(p->m) > LIMIT_tcp_recv_buffer) {
+		tcp_count(c->tcp, C_limit_tcp_recv_buffer);
+		drop_piece(c, p, DROP_tcp_no_memory);
+		return;
+	}
+	if (!have_ooo(c)) {
 		drop_piece(c, p, DROP_tcp_no_memory);
 		return;
 	}
@@ -209,17 +215,22 @@ static bool text(struct tcp_conn *c, struct segment *g)
 	return true;
 }
 
+/* What came early goes, and its credit comes back. */
+static void drop_early(struct tcp_conn *c)
+{
+	while (c->ooo && c->ooo->n > 0)
+		c->rcv_held -= ooo_drop_last(c->ooo);
+	if (c->ooo)
+		ooo_free(&c->tcp->ooos, &c->ooo);
+}
+
 /* The peer's FIN is the next thing. False: the connection is gone. */
 static bool fin(struct tcp_conn *c)
 {
 	c->rcv_nxt++;
 	c->flags |= CONN_ACK_NOW;
 	conn_move(c, CAUSE_fin);
-	/* Whatever claims to lie behind the end goes, and its credit comes back. */
-	while (c->ooo && c->ooo->n > 0)
-		c->rcv_held -= ooo_drop_last(c->ooo);
-	if (c->ooo)
-		ooo_free(&c->tcp->ooos, &c->ooo);
+	drop_early(c); /* whatever claims to lie behind the end */
 	if (c->ops) {
 		c->ops->on_eof(c->user);
 		if (c->state == TCP_CLOSED)
@@ -240,6 +251,22 @@ static bool fin_at(struct tcp_conn *c, uint32_t seq)
 		c->ooo->fin = true;
 		c->ooo->fin_seq = seq;
 	}
+	return true;
+}
+
+/*
+ * Memory is short: may the text of this segment be dropped? The next one of a connection that holds nothing, or only
+ * the packet under its request's head, still comes in, so that every exchange moves on. An early one is of no use
+ * before others come, and neither are those that came before it: they go too.
+ */
+static bool shed(struct tcp_conn *c, const struct segment *g)
+{
+	const bool next = seq_le(g->seq, c->rcv_nxt) && c->rcv_held <= PACKET_ROOM;
+
+	if (next && !(c->tcp->shard->shed & SHED_TEXT))
+		return false;
+	drop_early(c);
+	tcp_count(c->tcp, DROP_tcp_shed_text);
 	return true;
 }
 
@@ -266,6 +293,8 @@ void receive_step(struct tcp_conn *c, struct segment *g)
 		conn_ack_now(c);
 		return;
 	}
+	if (g->len > 0 && __builtin_expect(c->tcp->shard->shed & (SHED_SEGMENTS | SHED_TEXT), 0) && shed(c, g))
+		return;
 	if (g->len > c->rcv_mss)
 		c->rcv_mss = (uint16_t)(g->len < UINT16_MAX ? g->len : UINT16_MAX);
 	if (g->len > 0 && !text(c, g))

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/pressure.h"
 #include "tcp/conn.h"
 #include "tcp/input.h"
 #include "tcp/ooo.h"
@@ -39,6 +40,13 @@ struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up)
 	t->starved = boot_memory(LIMIT_tcp_conns, sizeof(struct tcp_conn *));
 	tcp_clock(t);
 	return t;
+}
+
+void tcp_watch(const struct tcp *t, struct pressure *p)
+{
+	CHECK_MAGIC(t, TCP_MAGIC);
+	pressure_watch_conns(p, &t->conns);
+	pressure_watch(p, &t->chunks);
 }
 
 static void bury(struct tcp *t)
@@ -140,6 +148,14 @@ uint32_t tcp_send_room(const struct tcp_conn *c)
 	return c->queued < LIMIT_tcp_send_buffer ? LIMIT_tcp_send_buffer - c->queued : 0;
 }
 
+void tcp_send_short(struct tcp_conn *c)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	if (!state_sends(c->state) || c->flags & CONN_FIN)
+		return;
+	tcp_count(c->tcp, c->sendq.slices >= LIMIT_tcp_send_slices ? C_limit_tcp_send_slices : C_limit_tcp_send_buffer);
+}
+
 static void starve(struct tcp_conn *c)
 {
 	struct tcp *t = c->tcp;
@@ -155,8 +171,10 @@ bool tcp_send(struct tcp_conn *c, struct slice s)
 {
 	CHECK_MAGIC(c, CONN_MAGIC);
 	tcp_clock(c->tcp);
-	if (s.len > tcp_send_room(c))
+	if (s.len > tcp_send_room(c)) {
+		tcp_send_short(c);
 		return false;
+	}
 	if (s.len == 0) {
 		slice_free(&s);
 		return true;

@@ -26,6 +26,7 @@
 
 struct tcp;
 struct tcp_conn;
+struct pressure;
 struct shard;
 
 struct tcp_user_ops {
@@ -71,6 +72,7 @@ void tcp_set_user(struct tcp_conn *c, const struct tcp_user_ops *ops, void *user
 /* Queues a slice (takes its reference). False when the send buffer is full: nothing was taken, on_acked() follows. */
 bool tcp_send(struct tcp_conn *c, struct slice s) MUST_CHECK;
 uint32_t tcp_send_room(const struct tcp_conn *c);                /* payload bytes that may be queued now */
+void tcp_send_short(struct tcp_conn *c);                         /* too little: counts the limit in the way */
 void tcp_more(struct tcp_conn *c, bool more);                    /* true: hold a short last segment, more follows */
 void tcp_shutdown(struct tcp_conn *c);                           /* FIN after what is queued; receiving goes on */
 void tcp_abort(struct tcp_conn *c, enum err why);                /* RST; on_closed(why) is called before it returns */
@@ -101,5 +103,6 @@ struct tcp_flow_info {
 };
 unsigned tcp_walk(const struct tcp *t, uint32_t *at, struct tcp_flow_info *out, unsigned max);
 uint32_t tcp_conns(const struct tcp *t);                         /* in use, TIME_WAIT included */
+void tcp_watch(const struct tcp *t, struct pressure *p);         /* boot: what of it may run short */
 
 #endif

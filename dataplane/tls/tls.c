@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/counters.h"
 #include "base/limits.h"
+#include "base/pressure.h"
 #include "base/shard.h"
 
 enum { TLS_MAGIC = 0x544c5343, TLS_JOBS_PER_ROUND = 256 };
@@ -62,8 +63,10 @@ static struct tls_conn *conn_new(struct tls *t, const struct tls_user_ops *ops, 
 {
 	struct tls_conn *c = pool_get(&t->conns);
 
-	if (!c)
+	if (!c) {
+		count(t->shard->counters, C_limit_tcp_conns); /* one for each of them */
 		return NULL;
+	}
 	*c = (struct tls_conn){.magic = TLS_MAGIC, .state = TLS_CONNECTING, .tls = t, .ops = ops, .user = user};
 	return c;
 }
@@ -222,6 +225,11 @@ struct tls *tls_new(struct shard *s, struct tcp *tcp, const struct tls_options *
 	return t;
 }
 
+void tls_watch(const struct tls *t, struct pressure *p)
+{
+	pressure_watch_conns(p, &t->conns);
+}
+
 void tls_free(struct tls *t)
 {
 	struct tls_conn *c;
@@ -305,6 +313,13 @@ uint32_t tls_send_room(const struct tls_conn *c)
 {
 	CHECK_MAGIC(c, TLS_MAGIC);
 	return c->state == TLS_OPEN ? tcp_send_room(c->tcp) : 0;
+}
+
+void tls_send_short(struct tls_conn *c)
+{
+	CHECK_MAGIC(c, TLS_MAGIC);
+	if (c->state == TLS_OPEN)
+		tcp_send_short(c->tcp);
 }
 
 void tls_more(struct tls_conn *c, bool more)

@@ -37,6 +37,8 @@ struct tls_options {
 
 struct tls *tls_new(struct shard *s, struct tcp *tcp, const struct tls_options *options);
 void tls_free(struct tls *t);
+struct pressure;
+void tls_watch(const struct tls *t, struct pressure *p); /* boot: what of it may run short */
 void tls_run(struct tls *t);                             /* once a round: spends the handshake budget */
 bool tls_waiting(const struct tls *t);                   /* tls_run() has something to do: the worker must not sleep */
 
@@ -49,6 +51,7 @@ enum err tls_connect(struct tls *t, const struct tcp_connect *how, const struct 
 void tls_set_user(struct tls_conn *c, const struct tls_user_ops *ops, void *user);
 bool tls_send(struct tls_conn *c, struct slice s) MUST_CHECK;
 uint32_t tls_send_room(const struct tls_conn *c);
+void tls_send_short(struct tls_conn *c);
 void tls_more(struct tls_conn *c, bool more);
 void tls_shutdown(struct tls_conn *c);
 void tls_abort(struct tls_conn *c, enum err why);

@@ -16,6 +16,7 @@
  */
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/pressure.h"
 #include "base/shard.h"
 #include "table/table.h"
 #include "upstream/private.h"
@@ -401,6 +402,12 @@ struct upstream *upstream_new(struct shard *s, struct http *h, const struct upst
 	TAILQ_INIT(&u->notes);
 	TAILQ_INIT(&u->to_serve);
 	return u;
+}
+
+/* Not the connections: those that idle make room when there is none. */
+void upstream_watch(const struct upstream *u, struct pressure *p)
+{
+	pressure_watch(p, &u->leases);
 }
 
 void upstream_free(struct upstream *u)

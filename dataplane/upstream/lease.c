@@ -113,6 +113,16 @@ static void reap(struct timer *t, uint64_t now_ns)
 		timer_arm(&u->shard->wheel, &u->reaper, now_ns + REAP_EVERY_NS, reap);
 }
 
+void upstream_shed(struct upstream *u)
+{
+	struct conn *c = TAILQ_LAST(&u->idle, conn_list);
+
+	if (c == NULL)
+		return;
+	count(u->shard->counters, C_shed_upstream_conns);
+	close_conn(c);
+}
+
 static void become_idle(struct conn *c)
 {
 	struct upstream *u = c->upstream;
@@ -168,8 +178,10 @@ static struct lease *new_lease(struct upstream *u, const struct lease_ops *ops,
 {
 	struct lease *l = pool_get(&u->leases);
 
-	if (l == NULL)
+	if (l == NULL) {
+		count(u->shard->counters, C_limit_exchanges);
 		return NULL;
+	}
 	l->magic = LEASE_MAGIC;
 	l->reused = l->ready = false;
 	l->upstream = u;

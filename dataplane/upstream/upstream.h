@@ -23,6 +23,7 @@ struct health;
 struct health_report;        /* upstream/health.h */
 struct upstream;
 struct lease;
+struct pressure;
 
 /* What workers share, and how one reports to another (worker/). */
 struct upstream_up {
@@ -38,6 +39,8 @@ void upstream_apply(struct upstream *u);            /* first round with a new ge
 /* At the end of a round, before tcp sends: reports what was seen of endpoints, serves requests that wait. */
 void upstream_flush(struct upstream *u);
 void upstream_take_report(struct upstream *u, const struct health_report *r);
+void upstream_watch(const struct upstream *u, struct pressure *p); /* boot: what of it may run short */
+void upstream_shed(struct upstream *u);             /* closes the connection that idled longest: memory is short */
 uint32_t upstream_conns(const struct upstream *u);  /* connections alive, idle or not */
 
 struct lease_ops {

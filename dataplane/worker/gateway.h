@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/limits.h"
+#include "base/pressure.h"
 #include "base/shard.h"
 #include "http/http.h"
 #include "ip/ip.h"
@@ -47,6 +48,8 @@ struct gateway {
 	struct health *health;
 	struct rte_ring *rings[LIMIT_workers][LIMIT_workers]; /* [to][from], single producer, single consumer */
 	struct sleeper sleepers[LIMIT_workers];
+	/* What each worker sheds because its rx pool is short: who holds its packets sheds too. Seldom written. */
+	_Alignas(64) _Atomic uint8_t rx_sheds[LIMIT_workers];
 	struct worker *workers[LIMIT_workers];
 	struct counters *own_counters;
 };
@@ -79,6 +82,8 @@ struct worker {
 	struct port_tx tx[LIMIT_ports];
 	struct relay relays[LIMIT_ports];
 	struct hand_over out[LIMIT_workers];
+	struct pressure pressure;
+	uint64_t taken_from;         /* bit per worker: packets of its pools came here since nothing was shed */
 	uint64_t pushed;             /* bit per worker: something was put into its ring in this round */
 	_Atomic uint64_t serial;     /* of the generation in use */
 	_Atomic uint64_t heartbeat;

@@ -39,8 +39,11 @@ enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_fre
 	CHECK(t != NULL && t->magic == TABLE_MAGIC);
 	gateway_reclaim(g);
 	new = vacancy(g);
-	if (!new)
+	if (!new) {
+		/* Nobody but the publisher writes this cell: it stands in worker 0's block. */
+		count(&g->options.counters[0], C_limit_generations);
 		return ERR_LIMIT;
+	}
 	new->table = t;
 	new->serial = ++g->serial;
 	new->on_free = on_free;

@@ -30,6 +30,8 @@
 enum {
 	WORKER_MB = 150,        /* packet pools of one worker at 100 % */
 	WORKER_NO_HUGE_MB = 235, /* the same: DPDK lets no mbuf cross a page of 4 KiB */
+	RINGS_MB = 4,           /* what fills the rings of one queue, both ways */
+	RINGS_NO_HUGE_MB = 6,
 	BASE_MB = 64,
 	PERCENT_NO_HUGE = 50,   /* ordinary pages cost page faults at start and TLB misses later */
 	PERCENT_MIN = 5,
@@ -222,19 +224,22 @@ static unsigned free_memory_mb(void)
 	return (unsigned)(meminfo("MemAvailable") / 1024);
 }
 
-static unsigned wanted_mb(const struct machine *m, unsigned worker_mb, unsigned percent)
+static unsigned wanted_mb(const struct machine *m, bool huge, unsigned percent)
 {
-	return BASE_MB + m->workers * (worker_mb * percent / 100 + 4u);
+	const unsigned pools_mb = (huge ? WORKER_MB : WORKER_NO_HUGE_MB) * percent / 100;
+	const unsigned rings_mb = huge ? RINGS_MB : RINGS_NO_HUGE_MB;
+
+	return BASE_MB + m->workers * (pools_mb + m->ports_n * rings_mb + 4u);
 }
 
 static void choose_memory(struct machine *m, const struct machine_options *o)
 {
 	m->pools_percent = 100;
-	m->huge = !o->no_huge && free_hugepages_mb() >= wanted_mb(m, WORKER_MB, 100);
+	m->huge = !o->no_huge && free_hugepages_mb() >= wanted_mb(m, true, 100);
 	if (m->huge)
 		return;
 	for (m->pools_percent = PERCENT_NO_HUGE; m->pools_percent > PERCENT_MIN; m->pools_percent -= 5)
-		if (wanted_mb(m, WORKER_NO_HUGE_MB, m->pools_percent) <= free_memory_mb() / MEMORY_SHARE)
+		if (wanted_mb(m, false, m->pools_percent) <= free_memory_mb() / MEMORY_SHARE)
 			break;
 	fprintf(stderr, "dataplane: %s: running on ordinary pages, slower, with packet pools of %u %%\n",
 	        o->no_huge ? "no hugepages wanted" : "not enough free hugepages", m->pools_percent);
@@ -275,7 +280,7 @@ static enum err start_eal(struct machine *m, const struct machine_options *o, ch
 	if (m->huge) {
 		args[n++] = "--in-memory";
 	} else {
-		snprintf(megabytes, sizeof(megabytes), "%u", wanted_mb(m, WORKER_NO_HUGE_MB, m->pools_percent));
+		snprintf(megabytes, sizeof(megabytes), "%u", wanted_mb(m, false, m->pools_percent));
 		args[n++] = "--no-huge";
 		args[n++] = "--no-shconf";
 		args[n++] = "-m";
@@ -306,6 +311,7 @@ static enum err open_port(struct machine *m, uint16_t p, char why[static MACHINE
 	struct rte_mempool *rx[LIMIT_workers];
 	char device[MACHINE_DEVICE_MAX];
 	struct ethdev_want want = {.device = device, .queues = m->queues[p], .mtu = m->mtus[p], .rx_pools = rx};
+	enum err e;
 
 	for (uint16_t w = 0; w < m->workers; w++)
 		rx[w] = m->pools[w].rx;
@@ -314,10 +320,24 @@ static enum err open_port(struct machine *m, uint16_t p, char why[static MACHINE
 		              m->devices[p]);
 	snprintf(device, sizeof(device), "%s", m->devices[p]);
 	device[strcspn(device, ",")] = '\0';
-	if (ethdev_open(&want, &m->ports[p]))
+	e = ethdev_open(&want, &m->ports[p]);
+	if (e == ERR_LIMIT)
+		return refuse(why, e, "port %s: device %s wants more than %d descriptors per queue", m->names[p],
+		              m->devices[p], ETHDEV_DESCRIPTORS);
+	if (e)
 		return refuse(why, ERR_IO, "port %s: device %s does not start", m->names[p], m->devices[p]);
 	memcpy(m->ports[p].name, m->names[p], sizeof(m->names[p]));
 	return OK;
+}
+
+/* A queue's received packets come from its worker's pools; what a worker sends may wait in any port's ring. */
+struct packet_rings machine_rings(const struct machine *m, uint16_t worker)
+{
+	struct packet_rings r = {.tx = m->ports_n * (uint32_t)ETHDEV_DESCRIPTORS};
+
+	for (uint16_t p = 0; p < m->ports_n; p++)
+		r.rx += worker < m->queues[p] ? ETHDEV_DESCRIPTORS : 0;
+	return r;
 }
 
 enum err machine_start(struct machine *m, const struct table *t, const struct machine_options *o,
@@ -328,12 +348,14 @@ enum err machine_start(struct machine *m, const struct table *t, const struct ma
 	if (!e)
 		e = start_eal(m, o, why);
 	for (uint16_t w = 0; !e && w < m->workers; w++) {
+		const struct packet_rings rings = machine_rings(m, w);
 		char name[16];
 
 		snprintf(name, sizeof(name), "w%u", w);
-		e = packet_pools_init(&m->pools[w], name, SOCKET_ID_ANY, m->pools_percent);
+		e = packet_pools_for(&m->pools[w], name, SOCKET_ID_ANY, m->pools_percent, &rings);
 		if (e)
-			(void)refuse(why, e, "no memory for the packet pools of %u workers", m->workers);
+			(void)refuse(why, e, "no memory for the packet pools of %u workers with %u ports", m->workers,
+			             m->ports_n);
 	}
 	for (uint16_t p = 0; !e && p < m->ports_n; p++)
 		e = open_port(m, p, why);

@@ -43,6 +43,7 @@ enum err machine_start(struct machine *m, const struct table *t, const struct ma
 void machine_stop(struct machine *m);
 bool machine_serves(const struct machine *m, const struct table *t);  /* the same workers, ports and devices */
 uint64_t machine_digest(const struct table *t);                       /* of workers, ports and devices */
+struct packet_rings machine_rings(const struct machine *m, uint16_t worker); /* what its pools keep for ports */
 /* What can be known of a machine without starting it. */
 enum err machine_check(const struct table *t, char why[static MACHINE_WHY_MAX]) MUST_CHECK;
 

@@ -20,7 +20,11 @@
 #include "base/fault.h"
 #include "worker/gateway.h"
 
-enum { TIMERS_PER_ROUND = 64, CHUNKS_MIN = 256 };
+enum {
+	TIMERS_PER_ROUND = 64,
+	CHUNKS_MIN = 256,
+	LOOK_ROUNDS = 8,         /* a power of 2: rounds between two looks at the pools, while nothing is shed */
+};
 
 /* ---- handing over ---- */
 
@@ -185,6 +189,25 @@ static bool make_layers(struct worker *w)
 	       (w->proxy = proxy_new(&w->shard, w->upstream));
 }
 
+/* The rx pool first: its step is told to others. Several bursts of every port have to fit while text is shed. */
+static void watch_pools(struct worker *w)
+{
+	const struct packet_pools *pools = &w->shard.pools;
+	const uint32_t floor = 2u * PORT_BURST * w->gateway->options.ports_n;
+	struct pressure *p = &w->pressure;
+
+	pressure_watch_mbufs(p, &(struct pressure_mbufs){pools->rx, pools->rings.rx, floor, C_limit_rx_mbufs});
+	pressure_watch_mbufs(p, &(struct pressure_mbufs){pools->header, pools->rings.tx, 0, COUNTERS});
+	pressure_watch_mbufs(p, &(struct pressure_mbufs){pools->payload, 0, 0, COUNTERS});
+	pressure_watch_mbufs(p, &(struct pressure_mbufs){pools->reference, pools->rings.tx, 0, COUNTERS});
+	pressure_watch(p, &w->shard.chunks);
+	tcp_watch(w->tcp, p);
+	tls_watch(w->tls, p);
+	http_watch(w->http, p);
+	upstream_watch(w->upstream, p);
+	proxy_watch(w->proxy, p);
+}
+
 static bool make_shard(struct worker *w, uint16_t index, const char *name)
 {
 	const struct gateway_options *o = &w->gateway->options;
@@ -198,6 +221,7 @@ static bool make_shard(struct worker *w, uint16_t index, const char *name)
 	rng_init(&s->rng, o->seed + index * UINT64_C(0x9e3779b97f4a7c15));
 	wheel_init(&s->wheel, 0);
 	pool_init(&s->chunks, "arena chunks", ARENA_CHUNK, chunks > CHUNKS_MIN ? chunks : CHUNKS_MIN);
+	pool_count_empty(&s->chunks, s->counters, C_limit_arena_chunks);
 	s->access_log = logring_new(LIMIT_log_ring_bytes);
 	if (o->pools)
 		s->pools = o->pools[index];
@@ -222,6 +246,7 @@ struct worker *worker_new(struct gateway *g, uint16_t index, const char *name)
 		worker_free(w);
 		return NULL;
 	}
+	watch_pools(w);
 	return w;
 }
 
@@ -311,6 +336,8 @@ static unsigned take_rings(struct worker *w)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
 		for (unsigned i = 0; i < n; i++)
 			take_message(w, m[i]);
+		if (n)
+			w->taken_from |= UINT64_C(1) << from;
 		all += n;
 	}
 	if (all)
@@ -351,6 +378,32 @@ static unsigned take_ports(struct worker *w)
 	return all;
 }
 
+/*
+ * Packets that were handed over are held here but taken from the sender's rx pool: when that is short, its worker can
+ * do nothing, we can.
+ */
+static uint8_t shed_for_others(const struct worker *w)
+{
+	uint8_t shed = 0;
+
+	for (uint64_t from = w->taken_from; from; from &= from - 1)
+		shed |= atomic_load_explicit(&w->gateway->rx_sheds[__builtin_ctzll(from)], memory_order_relaxed);
+	return shed;
+}
+
+static void look_at_pools(struct worker *w)
+{
+	_Atomic uint8_t *told = &w->gateway->rx_sheds[w->shard.worker];
+	uint8_t shed = pressure_look(&w->pressure, rte_lcore_id(), w->shard.counters);
+
+	if (unlikely(w->pressure.pools[0].shed != atomic_load_explicit(told, memory_order_relaxed)))
+		atomic_store_explicit(told, w->pressure.pools[0].shed, memory_order_relaxed);
+	shed |= shed_for_others(w);
+	w->shard.shed = shed;
+	if (likely(!shed))
+		w->taken_from = 0;
+}
+
 static void flush(struct worker *w)
 {
 	upstream_flush(w->upstream);
@@ -367,6 +420,13 @@ static void begin(struct worker *w, uint64_t now_ns, uint64_t wall_us)
 	w->shard.now_ns = now_ns;
 	w->shard.wall_us = wall_us;
 	take_generation(w);
+	if (unlikely(w->shard.shed) ||
+	    (atomic_load_explicit(&w->heartbeat, memory_order_relaxed) & (LOOK_ROUNDS - 1)) == 0)
+		look_at_pools(w);
+	if (unlikely(w->shard.shed & SHED_IDLE)) {
+		http_shed(w->http);
+		upstream_shed(w->upstream);
+	}
 	if (unlikely(!w->draining && atomic_load_explicit(&w->drain, memory_order_relaxed))) {
 		w->draining = true;
 		http_drain(w->http);
@@ -423,6 +483,9 @@ bool worker_waiting(const struct worker *w)
 bool worker_sleepable(struct worker *w, uint64_t *until_ns)
 {
 	*until_ns = wheel_next_ns(&w->shard.wheel);
+	/* Others may give back what it lacks, and wait for it to notice. */
+	if (unlikely(w->shard.shed) && *until_ns > w->shard.now_ns + NS_PER_MS)
+		*until_ns = w->shard.now_ns + NS_PER_MS;
 	return *until_ns > w->shard.now_ns && !tls_waiting(w->tls) && !worker_waiting(w);
 }
 

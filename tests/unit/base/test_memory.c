@@ -42,7 +42,30 @@ static void test_pool(void **state)
 	for (unsigned i = 1; i < 7; i++)
 		assert_ptr_equal(pool_next(&p, &at), got[i]);
 	assert_null(pool_next(&p, &at));
+	assert_null(pool_at(&p, 7));
+	assert_ptr_equal(pool_at(&p, 1), got[1]);
 	pool_fini(&p);
+}
+
+/* A pool that counts does so for each get that finds it empty, also for those of an arena. */
+static void test_pool_counts(void **state)
+{
+	static struct counters c;
+	struct pool chunks;
+	struct arena a;
+
+	(void)state;
+	pool_init(&chunks, "chunks", ARENA_CHUNK, 2);
+	pool_count_empty(&chunks, &c, C_limit_arena_chunks);
+	arena_init(&a, &chunks, 3);
+	assert_non_null(arena_get(&a, ARENA_PIECE_MAX));
+	assert_non_null(arena_get(&a, ARENA_PIECE_MAX));
+	assert_int_equal(c.cell[C_limit_arena_chunks], 0);
+	assert_null(arena_get(&a, ARENA_PIECE_MAX));
+	assert_null(pool_get(&chunks));
+	assert_int_equal(c.cell[C_limit_arena_chunks], 2);
+	arena_reset(&a);
+	pool_fini(&chunks);
 }
 
 static void test_arena(void **state)
@@ -121,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_counts),
 		cmocka_unit_test(test_arena),
 		cmocka_unit_test(test_logring),
 	};

@@ -322,19 +322,26 @@ struct limit_case {
 	size_t target_bytes, field_bytes;
 	unsigned fields;
 	uint16_t status;         /* 0: accepted */
+	enum counter limit;      /* the one that is hit */
 };
 
 static const struct limit_case limits_table[] = {
-	{"target at the limit", LIMIT_http_uri, 0, 0, 0},
-	{"target above the limit", LIMIT_http_uri + 1, 0, 0, 414},
-	{"target of 64 KiB", 65536, 0, 0, 414},
-	{"one large field", 1, 40000, 1, 0},
-	{"one field that is too large", 1, 62000, 1, 431},
-	{"many fields", 1, 10, LIMIT_http_headers - 1, 0},
-	{"too many fields", 1, 10, LIMIT_http_headers, 431},
-	{"large together", 1, 1000, 58, 0},
-	{"too large together", 1, 1000, 62, 431},
+	{"target at the limit", LIMIT_http_uri, 0, 0, 0, 0},
+	{"target above the limit", LIMIT_http_uri + 1, 0, 0, 414, C_limit_http_uri},
+	{"target of 64 KiB", 65536, 0, 0, 414, C_limit_http_uri},
+	{"one large field", 1, 40000, 1, 0, 0},
+	{"one field that is too large", 1, 62000, 1, 431, C_limit_http_header_bytes},
+	{"many fields", 1, 10, LIMIT_http_headers - 1, 0, 0},
+	{"too many fields", 1, 10, LIMIT_http_headers, 431, C_limit_http_headers},
+	{"large together", 1, 1000, 58, 0, 0},
+	{"too large together", 1, 1000, 62, 431, C_limit_http_header_bytes},
 };
+
+static uint64_t limits_hit(void)
+{
+	return rig.counters.cell[C_limit_http_uri] + rig.counters.cell[C_limit_http_header_bytes] +
+	       rig.counters.cell[C_limit_http_headers];
+}
 
 static void test_limits(void **state)
 {
@@ -360,9 +367,13 @@ static void test_limits(void **state)
 			}
 			n += (size_t)sprintf(head + n, "\r\n");
 			rig_start(REPLY);
+			memset(&rig.counters, 0, sizeof(rig.counters));
 			c = rig_accept();
 			for (size_t at = 0; at < n; at += parts[p])
 				rig_input(c, head + at, n - at < parts[p] ? n - at : parts[p]);
+			assert_int_equal(limits_hit(), t->status != 0);
+			if (t->status)
+				assert_int_equal(rig.counters.cell[t->limit], 1);
 			if (t->status != recorder.refused_status || recorder.opened != (t->status ? 0 : 1)) {
 				print_error("%s in parts of %zu: status %u\n", t->name, parts[p], recorder.refused_status);
 				fail();
@@ -392,6 +403,7 @@ static void test_chunk_extensions(void **state)
 		c = rig_accept();
 		rig_input(c, body, n);
 		assert_int_equal(recorder.why, ERR_HTTP_FRAMING);
+		assert_int_equal(rig.counters.cell[C_limit_http_chunk_extension], chunks == 1 ? 1 : 2);
 		rig_end();
 	}
 }
@@ -471,6 +483,7 @@ static void test_unread_responses(void **state)
 		rig_tick(1);
 	}
 	assert_true(recorder.opened < 10);
+	assert_true(rig.shorts > 0);
 	for (unsigned i = 0; i < 10; i++) {
 		rig_ack_all(c);
 		rig_tick(1);

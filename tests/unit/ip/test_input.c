@@ -2,6 +2,7 @@
  * What the input checks refuse, and what they let through. A case is a good frame with a few bytes changed; its
  * checksums are made right again unless the case is about them.
  */
+#include "base/limits.h"
 #include "net.h"
 
 enum base { TCP4, TCP6, UDP4, UDP6, ECHO4, ECHO6, ARP, NS, NA, OTHER4, EXT6 };
@@ -476,6 +477,32 @@ static void test_every_extension_cut(void **state)
 	net_close();
 }
 
+/* As many extension headers as may be, and one more. */
+static void test_extensions_are_bounded(void **state)
+{
+	(void)state;
+	net_lab(1);
+	for (unsigned headers = LIMIT_ip6_extensions; headers <= LIMIT_ip6_extensions + 1; headers++) {
+		const bool more = headers > LIMIT_ip6_extensions;
+		struct bytes f = {.n = 0};
+
+		eth(&f, PORT0_MAC, CLIENT_MAC, 0x86dd);
+		ip6(&f, "2001:2::2", "2001:2::10", 60, 64);
+		for (unsigned i = 1; i < headers; i++)
+			put(&f, "\74\0\1\4\0\0\0\0", 8);
+		put(&f, "\6\0\1\4\0\0\0\0", 8);
+		tcp(&f, 40000, 80, "hello");
+		seal6_at(&f, 14, 8 * headers, TCP);
+		ip_input(net.ip[0], exact(f.b, f.n), 0);
+		settle();
+		assert_int_equal(net.tcp_n, 1);
+		assert_int_equal(counted(C_limit_ip6_extensions), more);
+		assert_int_equal(counted(DROP_ip6_extension), more);
+	}
+	forget_sent();
+	net_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +514,7 @@ int main(void)
 		cmocka_unit_test(test_chains),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_every_extension_cut),
+		cmocka_unit_test(test_extensions_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);

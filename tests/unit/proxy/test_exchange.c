@@ -4,6 +4,7 @@
  */
 #include "tests/unit/test.h"
 
+#include "base/pressure.h"
 #include "proxy/access.h"
 #include "proxy/proxy.h"
 #include "tests/support/http_double.h"
@@ -865,6 +866,43 @@ static void test_no_arena(void **state)
 	double_settle();
 }
 
+/* ---- memory is short ---- */
+
+/* New requests get 503, bodies and all; what has begun goes on. */
+static void test_shed(void **state)
+{
+	struct http_stream *before = get("/"), *up = up_stream(), *down;
+
+	(void)state;
+	dbl.shard.shed = SHED_SYNS;
+	down = get("/redirected/by/none");
+	assert_int_equal(down->status, 0);
+	double_close(down, ERR_CONN_RESET);
+	dbl.shard.shed = SHED_SYNS | SHED_REQUESTS;
+	down = double_request("POST", "a.example", "/", HTTP_BODY_LENGTH, 5000, "");
+	assert_int_equal(down->status, 503);
+	assert_true(down->end_sent);
+	double_give_body(down, 1000);
+	assert_int_equal(down->owed, 0);
+	assert_int_equal(counted(C_shed_requests), 1);
+	assert_int_equal(counted(C_limit_exchanges), 0);
+	assert_int_equal(proxy_exchanges(proxy), 1);
+	double_close(down, ERR_CONN_RESET);
+	double_respond(up, 200, HTTP_BODY_LENGTH, 1000, "");
+	double_give_body(up, 1000);
+	double_give_end(up);
+	assert_int_equal(before->status, 200);
+	assert_true(before->end_sent);
+	double_ack(before, 1000);
+	double_settle();
+	dbl.shard.shed = 0;
+	down = get("/");
+	double_respond(up_stream(), 200, HTTP_BODY_NONE, 0, "");
+	assert_int_equal(down->status, 200);
+	double_settle();
+	assert_int_equal(counted(C_shed_requests), 1);
+}
+
 /* ---- any order of events ---- */
 
 struct script {
@@ -1031,7 +1069,7 @@ int main(void)
 		TEST(test_body_after_local_reply), TEST(test_client_leaves), TEST(test_upstream_breaks_off),
 		TEST(test_stale_connection_is_retried), TEST(test_retried_once_only), TEST(test_timeouts),
 		TEST(test_timeout_while_connecting_and_responding), TEST(test_timeout_after_upload), TEST(test_idle),
-		TEST(test_send_fails), TEST(test_no_arena), TEST(test_any_order),
+		TEST(test_send_fails), TEST(test_no_arena), TEST(test_shed), TEST(test_any_order),
 	};
 
 	double_start();

@@ -9,6 +9,7 @@
 #include "tests/wire/ip_double.c"
 #include "tests/wire/stand.c"
 
+#include "base/pressure.h"
 #include "tcp/conn.h"
 #include "tcp/ports.h"
 
@@ -269,6 +270,120 @@ static void test_loss_after_gigabytes(void **state)
 	forget_sent();
 }
 
+static void accept_one(unsigned i, uint32_t *iss)
+{
+	s->listens = true;
+	peer_sends(i, FLAG_S, 100, 0);
+	*iss = sent_seq();
+	peer_sends(i, FLAG_A, 101, *iss + 1);
+	forget_sent();
+}
+
+/* n bytes of the peer's stream, as the stand's user expects them, from its first byte + `from` on. */
+static void peer_says(unsigned i, uint32_t from, uint32_t n, uint32_t ack)
+{
+	uint8_t text[1448], bytes[1600];
+	const struct wire_segment g = {.source = 1234, .destination = 80, .seq = 101 + from, .ack = ack, .flags = FLAG_A,
+	                               .window = 1000, .payload = text, .len = n};
+	const struct tuple t = {.local = addr_v4(__builtin_bswap32(0xc612000a)), .remote = remote(i), .local_port = 80,
+	                        .remote_port = 1234, .protocol = IPPROTO_TCP};
+
+	for (uint32_t k = 0; k < n; k++)
+		text[k] = stream_byte(from + k, 0);
+	stand_input(s, &t, bytes, wire_encode(&g, &t.remote, &t.local, bytes, sizeof(bytes)));
+	stand_flush(s);
+}
+
+/* While SYNs are shed they get no answer at all; what is established goes on, and one that listens to nobody gets RST. */
+static void test_shed_syns(void **state)
+{
+	uint32_t iss;
+
+	(void)state;
+	accept_one(0, &iss);
+	s->shard.shed = SHED_SYNS | SHED_REQUESTS | SHED_IDLE;
+	peer_sends(1, FLAG_S, 100, 0);
+	assert_int_equal(s->sent_n, 0);
+	assert_int_equal(tcp_conns(s->tcp), 1);
+	assert_int_equal(s->counters.cell[DROP_tcp_shed_syn], 1);
+	peer_says(0, 0, 1000, iss + 1);
+	assert_int_equal(s->got_bytes, 1000);
+	s->listens = false;
+	peer_sends(2, FLAG_S, 100, 0);
+	assert_int_equal(s->counters.cell[DROP_tcp_no_listener], 1);
+	forget_sent();
+	s->listens = true;
+	s->shard.shed = 0;
+	peer_sends(1, FLAG_S, 100, 0); /* the peer asks again */
+	assert_int_equal(s->sent_n, 1);
+	forget_sent();
+}
+
+/*
+ * Segments are shed: the next one of who holds at most a packet comes in, others do not, early ones never, and those
+ * that came early before give their memory back. ACKs are taken. In the end everything arrives.
+ */
+static void test_shed_segments(void **state)
+{
+	uint32_t iss;
+
+	(void)state;
+	accept_one(0, &iss);
+	s->hold = true;
+	peer_says(0, 2000, 1000, iss + 1);
+	assert_int_equal(pool_used(&s->tcp->ooos), 1);
+	forget_sent();
+	s->shard.shed = SHED_SYNS | SHED_REQUESTS | SHED_IDLE | SHED_SEGMENTS;
+	peer_says(0, 1000, 1000, iss + 1); /* early: dropped, with what was early before */
+	assert_int_equal(s->counters.cell[DROP_tcp_shed_text], 1);
+	assert_int_equal(pool_used(&s->tcp->ooos), 0);
+	assert_int_equal(s->conn->rcv_held, 0);
+	assert_int_equal(s->sent_n, 0); /* an ACK would make the peer send again at once */
+	peer_says(0, 0, 1000, iss + 1);    /* the next, and the one after it */
+	peer_says(0, 1000, 1000, iss + 1);
+	assert_int_equal(s->got_bytes, 2000);
+	peer_says(0, 2000, 1000, iss + 1); /* two packets are held */
+	assert_int_equal(s->got_bytes, 2000);
+	assert_int_equal(s->counters.cell[DROP_tcp_shed_text], 2);
+	stand_credit(s, 1);
+	s->shard.shed |= SHED_TEXT;
+	peer_says(0, 2000, 1000, iss + 1);
+	assert_int_equal(s->got_bytes, 2000);
+	assert_int_equal(s->counters.cell[DROP_tcp_shed_text], 3);
+	stand_send(s, 500, 500);           /* what carries no text is taken: memory comes back by it */
+	stand_flush(s);
+	peer_sends(0, FLAG_A, 2101, iss + 501);
+	assert_int_equal(s->acked_bytes, 500);
+	assert_int_equal(pool_used(&s->tcp->chunks), 0);
+	s->shard.shed &= (uint8_t)~SHED_TEXT;
+	peer_says(0, 2000, 1000, iss + 501);
+	assert_int_equal(s->got_bytes, 3000);
+	stand_credit(s, 2);
+	s->shard.shed = 0;
+	peer_says(0, 3000, 1000, iss + 501);
+	assert_int_equal(s->got_bytes, 4000);
+	stand_credit(s, s->held_n);
+	assert_null(s->wrong);
+	forget_sent();
+}
+
+/* Limits that a writer waits for, each by its counter. */
+static void test_send_limits(void **state)
+{
+	uint32_t iss;
+
+	(void)state;
+	accept_one(0, &iss);
+	stand_send(s, LIMIT_tcp_send_slices + 1, 1);
+	assert_int_equal(s->counters.cell[C_limit_tcp_send_slices], 1);
+	assert_int_equal(s->counters.cell[C_limit_tcp_send_buffer], 0);
+	accept_one(1, &iss);
+	stand_send(s, LIMIT_tcp_send_buffer + 2000, 2000);
+	assert_true(s->counters.cell[C_limit_tcp_send_buffer] > 0);
+	assert_int_equal(s->counters.cell[C_limit_tcp_send_slices], 1);
+	forget_sent();
+}
+
 /* What an idle connection costs, its places in the table included. */
 static void test_idle_memory(void **state)
 {
@@ -287,6 +402,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_time_wait_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_starved_writer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loss_after_gigabytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shed_syns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shed_segments, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idle_memory, setup, teardown),
 	};
 	int failed;

@@ -344,6 +344,36 @@ static void test_idle_limit(void **state)
 	assert_int_equal(dbl.counters.cell[C_limit_pool_idle], 5);
 }
 
+/* Memory is short: idle ones go, the one that idled longest first; those in use stay. */
+static void test_shed(void **state)
+{
+	static struct user a[4];
+
+	(void)state;
+	for (unsigned i = 0; i < LENGTH(a); i++)
+		assert_int_equal(lease(&a[i], "one", false), OK);
+	open_all();
+	upstream_shed(u);
+	assert_int_equal(upstream_conns(u), LENGTH(a));
+	for (unsigned i = 1; i < LENGTH(a); i++) {
+		exchange(&a[i]);
+		double_advance(NS_PER_S);
+	}
+	for (unsigned i = 1; i < LENGTH(a); i++) {
+		const struct http_client *oldest = double_client(1);
+
+		upstream_shed(u);
+		assert_int_equal(upstream_conns(u), LENGTH(a) - i);
+		double_settle();
+		for (unsigned k = 0; k < double_clients(); k++)
+			assert_ptr_not_equal(double_client(k), oldest);
+	}
+	upstream_shed(u);
+	assert_int_equal(upstream_conns(u), 1);
+	assert_int_equal(dbl.counters.cell[C_shed_upstream_conns], LENGTH(a) - 1);
+	exchange(&a[0]);
+}
+
 static void test_endpoint_gone(void **state)
 {
 	struct user a, b, c;
@@ -881,6 +911,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_reset_is_not_pooled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idle_age, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idle_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endpoint_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_endpoint_gone_and_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_apply_keeps_pools, setup, teardown),

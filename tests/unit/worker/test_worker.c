@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/limits.h"
+#include "base/pressure.h"
 #include "base/shard.h"
 #include "tests/support/table_fixture.h"
 #include "worker/worker.h"
@@ -169,7 +170,9 @@ static void test_generations(void **state)
 		assert_int_equal(publish(v), OK);
 		assert_int_equal(gateway_generations(gateway), v);
 	}
+	assert_int_equal(worker_shard(worker[0])->counters->cell[C_limit_generations], 0);
 	assert_int_equal(publish(9), ERR_LIMIT);
+	assert_int_equal(worker_shard(worker[0])->counters->cell[C_limit_generations], 1);
 	assert_int_equal(gateway_table(gateway)->resource_version, LIMIT_generations);
 	assert_int_equal(freed, 0);
 	/* One worker that has not passed a round holds all of them. */
@@ -351,6 +354,83 @@ static void test_lateness(void **state)
 	close_gateway();
 }
 
+static void fill(struct rte_mempool *pool, struct rte_mbuf **m, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		assert_non_null(m[i] = rte_pktmbuf_alloc(pool));
+}
+
+static void rounds(unsigned w, unsigned n)
+{
+	while (n-- > 0)
+		turn(w);
+}
+
+/*
+ * A worker sheds what its pools ask for, a few rounds after they do, and no longer than they do. A worker that takes
+ * packets of another one's pool sheds for it too. Who sheds sleeps in short steps: others may give back its memory.
+ */
+static void test_shedding(void **state)
+{
+	static struct rte_mbuf *m[4096];
+	uint64_t until_ns;
+	unsigned n;
+
+	(void)state;
+	open_gateway(WORKERS);
+	assert_int_equal(publish(1), OK);
+	settle();
+	n = worker_shard(worker[1])->pools.rx->size;
+	fill(worker_shard(worker[1])->pools.rx, m, n * 3 / 4);
+	arp_to(1); /* is handed over to the link owner, and freed there */
+	rounds(1, 9);
+	rounds(0, 9);
+	rounds(2, 9);
+	assert_int_equal(worker_shard(worker[1])->shed, SHED_SYNS);
+	assert_int_equal(worker_shard(worker[0])->shed, SHED_SYNS);
+	assert_int_equal(worker_shard(worker[2])->shed, 0);
+	worker_sleepable(worker[1], &until_ns);
+	assert_true(until_ns <= now_ns + NS_PER_MS);
+	rte_pktmbuf_free_bulk(m, n * 3 / 4);
+	rounds(1, 1); /* it looks every round now */
+	rounds(0, 1);
+	assert_int_equal(worker_shard(worker[1])->shed, 0);
+	assert_int_equal(worker_shard(worker[0])->shed, 0);
+	assert_int_equal(worker_shard(worker[1])->counters->cell[C_limit_shed_syns], 1);
+	assert_int_equal(worker_shard(worker[1])->counters->cell[C_limit_shed_relief], 1);
+	clear();
+	close_gateway();
+}
+
+/* Each limit of a packet pool is counted where it is hit. */
+static void test_empty_pools(void **state)
+{
+	static struct rte_mbuf *m[4096];
+	struct shard *s;
+	unsigned n;
+
+	(void)state;
+	open_gateway(WORKERS);
+	assert_int_equal(publish(1), OK);
+	settle();
+	s = worker_shard(worker[0]);
+	n = s->pools.rx->size;
+	fill(s->pools.rx, m, n);
+	rounds(0, 9);
+	assert_true(s->counters->cell[C_limit_rx_mbufs] > 0);
+	rte_pktmbuf_free_bulk(m, n);
+	n = s->pools.header->size;
+	arp_to(0);
+	fill(s->pools.header, m, n);
+	turn(0); /* no mbuf for the reply */
+	assert_int_equal(s->counters->cell[C_limit_header_mbufs], 1);
+	rte_pktmbuf_free_bulk(m, n);
+	while (pool_get(&s->chunks))
+		;
+	assert_int_equal(s->counters->cell[C_limit_arena_chunks], 1);
+	close_gateway();
+}
+
 /* Several gateways in one process, made and unmade: no name collides, no packet is lost from the pools. */
 static void test_several(void **state)
 {
@@ -387,6 +467,8 @@ int main(void)
 		cmocka_unit_test(test_few_queues),
 		cmocka_unit_test(test_walks),
 		cmocka_unit_test(test_lateness),
+		cmocka_unit_test(test_shedding),
+		cmocka_unit_test(test_empty_pools),
 		cmocka_unit_test(test_several),
 	};
 
