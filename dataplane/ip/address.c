@@ -93,7 +93,7 @@ static struct address *make(struct ip *ip, const struct addr *a)
 	struct address *s;
 	uint32_t i = hash & (ADDRESS_SLOTS - 1);
 
-	if (t->n >= LIMIT_addresses) {
+	if (t->n >= ADDRESS_CLAIMED_MAX) {
 		count(ip->shard->counters, C_limit_addresses);
 		return NULL;
 	}
@@ -243,17 +243,22 @@ static void want(struct ip *ip, const struct addr *a, uint8_t iface, enum addres
 	struct address_owned *o;
 	uint32_t word;
 
+	if (s != NULL && owned_of(t, s)->stamp == ip->epoch)
+		return; /* given twice: the first one counts */
+	if (t->wanted >= LIMIT_addresses) {
+		count(ip->shard->counters, C_limit_addresses);
+		return;
+	}
 	if (s == NULL && (s = make(ip, a)) == NULL)
 		return;
+	t->wanted++;
 	o = owned_of(t, s);
 	word = word_of(s);
-	if (o->stamp == ip->epoch)
-		return; /* given twice: the first one counts */
 	o->stamp = ip->epoch;
 	switch (address_state(word)) {
 	case IP_ADDRESS_NONE:
 	case IP_ADDRESS_WITHDRAWN:
-		if (t->n >= LIMIT_addresses) {
+		if (t->n >= ADDRESS_CLAIMED_MAX) {
 			count(ip->shard->counters, C_limit_addresses);
 			return;
 		}
@@ -334,6 +339,7 @@ void address_apply(struct ip *ip)
 	struct address_table *t = &ip->link->addresses;
 	uint32_t v6_ports = 0;
 
+	t->wanted = 0;
 	for (uint32_t i = 0; i < table->addresses.n; i++) {
 		if (ta[i].port >= ip->ports_n)
 			continue;

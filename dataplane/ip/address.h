@@ -22,8 +22,9 @@
 
 struct table_address;
 
-enum { ADDRESS_SLOTS = 2048 };
-_Static_assert(ADDRESS_SLOTS >= 2 * LIMIT_addresses, "lookups of foreign addresses must find an empty slot soon");
+/* When a generation brings all new addresses, those of the last one still drain: there is room for both. */
+enum { ADDRESS_SLOTS = 4096, ADDRESS_CLAIMED_MAX = 2 * LIMIT_addresses };
+_Static_assert(ADDRESS_SLOTS >= 2 * ADDRESS_CLAIMED_MAX, "lookups of foreign addresses must find an empty slot soon");
 
 enum address_kind { ADDRESS_OWN, ADDRESS_VIRTUAL, ADDRESS_BROADCAST };
 
@@ -46,6 +47,7 @@ struct address_owned {       /* the link owner's */
 struct address_table {
 	uint64_t key;            /* of the hash */
 	uint32_t n;              /* in use: neither none nor withdrawn */
+	uint32_t wanted;         /* by this generation */
 	uint8_t tag[ADDRESS_SLOTS];
 	struct address slot[ADDRESS_SLOTS] __attribute__((aligned(64)));
 	struct address_owned owned[ADDRESS_SLOTS];

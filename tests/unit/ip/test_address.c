@@ -414,9 +414,42 @@ static void test_churn(void **state)
 	net_close();
 }
 
+/* All addresses give way to as many others: those are taken into use while the old ones still drain. */
+static void test_swap(void **state)
+{
+	enum { MANY = 1000 };
+	char text[32];
+
+	(void)state;
+	net_open(1, 1);
+	net_ips();
+	for (int generation = 0; generation < 2; generation++) {
+		g_clear();
+		g_address("10.0.0.1", 8, 0, false);
+		for (int i = 0; i < MANY; i++) {
+			snprintf(text, sizeof(text), "10.%d.%d.%d", generation + 1, i / 250, i % 250);
+			g_address(text, 32, 0, true);
+		}
+		apply();
+		for (int ms = 0; ms < 1500; ms++) {
+			advance(1);
+			forget_sent();
+		}
+	}
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof(text), "10.1.%d.%d", i / 250, i % 250);
+		assert_int_equal(state_of(text), IP_ADDRESS_DRAINING);
+		snprintf(text, sizeof(text), "10.2.%d.%d", i / 250, i % 250);
+		assert_int_equal(state_of(text), IP_ADDRESS_ACTIVE);
+	}
+	assert_int_equal(counted(C_limit_addresses), 0);
+	net_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_swap),
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_arp_answer),
