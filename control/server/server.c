@@ -44,6 +44,7 @@ struct server {
 	bool long_staged;               /* and committed, when its round is over */
 	struct reconciled found;        /* its patches from found_at on are to be staged */
 	size_t found_at;
+	bool unoffered;                 /* the reconciler does not have the newest snapshot yet */
 };
 
 static bool watch(struct server *s, int fd, uint32_t events, uint32_t tag, int operation)
@@ -263,7 +264,10 @@ static void stage_status(struct server *s, const struct status_patch *patch, con
 	yyjson_mut_doc_free(doc);
 }
 
-/* What is found later says all that was found before and not staged yet. */
+/*
+ * What is found later says all that was found before and not staged yet. While there is more to be staged nothing is
+ * offered to the reconciler for it: it would only find out the same again.
+ */
 static void take_status(struct server *s, const char *now)
 {
 	int64_t until_ms = clock_monotonic_ms() + SLICE_MS;
@@ -333,7 +337,7 @@ bool server_round(struct server *s, int timeout_ms)
 {
 	char now[CLOCK_TEXT_MAX];
 	int64_t wall_ms;
-	bool staged_long;
+	bool staged_long, asked;
 	enum err e;
 
 	CHECK_MAGIC(s, SERVER_MAGIC);
@@ -347,15 +351,20 @@ bool server_round(struct server *s, int timeout_ms)
 	staged_long = s->long_staged;
 	answer_all(s, now);
 	staged_long = !staged_long && s->long_staged;
+	asked = ledger_is_dirty(s->ledger);
 	take_status(s, now);
 	if (ledger_is_dirty(s->ledger)) {
 		e = ledger_commit(s->ledger, wall_ms);
 		if (e != OK)
 			fprintf(stderr, "store: commit error=%s\n", err_name(e));
-		else if (s->reconciler)
-			reconciler_offer(s->reconciler, ledger_snapshot(s->ledger));
+		else
+			s->unoffered = true;
 	} else {
 		e = OK;
+	}
+	if (s->reconciler && s->unoffered && (asked || s->found.patches.n == 0)) {
+		reconciler_offer(s->reconciler, ledger_snapshot(s->ledger));
+		s->unoffered = false;
 	}
 	if (staged_long)
 		request_settle(s->long_request, e);

@@ -13,12 +13,13 @@
 #include "base/check.h"
 #include "control/compile/compile.h"
 #include "control/schema/kind.h"
+#include "control/status/status.h"
 #include "proxy/proxy.h"
 #include "table/table.h"
 
 enum { ROUTES = 10000, RUNS = 7, SERVICES = 300, ENDPOINTS = 4, RULES = 3 };
 
-enum stage { READ, SNAPSHOT, MODEL, COMPILE, VERIFY, HASH, STAGES };
+enum stage { READ, SNAPSHOT, MODEL, COMPILE, VERIFY, HASH, STATUS, STAGES };
 
 static const char *const stage_names[STAGES] = {
 	[READ] = "read all objects (at start only)",
@@ -27,6 +28,7 @@ static const char *const stage_names[STAGES] = {
 	[COMPILE] = "compile, with hash and verify",
 	[VERIFY] = "verify in the data plane, with hash",
 	[HASH] = "hash of the block alone",
+	[STATUS] = "status of all objects, all new",
 };
 
 static double now_ms(void)
@@ -139,6 +141,7 @@ static void run(const char *text, size_t n, struct result *r)
 	double since = now_ms();
 	const struct object *route;
 	struct snapshot *first, *s;
+	struct status_patches patches;
 	struct generation g;
 	struct model *m;
 	char error[256];
@@ -157,6 +160,9 @@ static void run(const char *text, size_t n, struct result *r)
 	lap(r, VERIFY, &since);
 	CHECK(table_checksum(g.table, g.bytes) == g.table->checksum);
 	lap(r, HASH, &since);
+	CHECK(status_compute(m, &(struct publish_verdict){.state = PUBLISH_LIVE}, "2026-01-31T12:00:00Z", &patches) == OK);
+	lap(r, STATUS, &since);
+	status_patches_fini(&patches);
 	r->bytes = g.bytes;
 	generation_fini(&g);
 	model_free(m);
