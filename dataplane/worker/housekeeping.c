@@ -506,16 +506,19 @@ static void drain(struct house *h, unsigned deadline_ms)
 		turn(h);
 }
 
+/* With a worker that hangs only the program's end frees what it uses. */
 static void end(struct house *h)
 {
+	bool all_ended = threads_stop(h->threads);
 	uint64_t lost;
 
-	threads_stop(h->threads);
 	profile_write();
 	lost = scribe_stop(h->scribe);
 	if (lost)
 		fprintf(stderr, "dataplane: %" PRIu64 " access log lines were not taken\n", lost);
 	save_now(h);
+	if (!all_ended)
+		return;
 	gateway_free(h->gateway);
 	threads_free(h->threads);
 	machine_stop(&h->machine);

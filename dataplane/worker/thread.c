@@ -43,8 +43,9 @@
 #define NAP_MAX_NS      NS_PER_MS
 #define SLEEP_MAX_NS    (500 * NS_PER_MS)
 #define WALL_EVERY_NS   (10 * NS_PER_MS)
+#define STOP_MAX_NS     (2 * NS_PER_S)
 
-enum { EVENTS = LIMIT_ports + 1 };
+enum { EVENTS = LIMIT_ports + 1, STOP_LOOK_US = 500 };
 
 struct thread {
 	_Alignas(64) struct worker *worker;
@@ -270,15 +271,35 @@ enum err threads_start(struct threads *all, struct gateway *g, struct port *cons
 	return OK;
 }
 
-void threads_stop(struct threads *all)
+static bool ended(uint16_t worker, uint64_t deadline_ns)
 {
+	while (rte_eal_get_lcore_state(1u + worker) == RUNNING) {
+		if (clock_ns(CLOCK_MONOTONIC) > deadline_ns)
+			return false;
+		usleep(STOP_LOOK_US);
+	}
+	return true;
+}
+
+bool threads_stop(struct threads *all)
+{
+	uint64_t deadline_ns = clock_ns(CLOCK_MONOTONIC) + STOP_MAX_NS;
+	bool all_ended = true;
+
 	for (uint16_t w = 0; w < all->started; w++) {
 		atomic_store(&all->thread[w].stop, true);
 		threads_wake(all, w);
 	}
-	for (uint16_t w = 0; w < all->started; w++)
-		rte_eal_wait_lcore(1u + w);
+	for (uint16_t w = 0; w < all->started; w++) {
+		if (ended(w, deadline_ns)) {
+			rte_eal_wait_lcore(1u + w);
+		} else {
+			fprintf(stderr, "dataplane: worker %u does not end\n", w);
+			all_ended = false;
+		}
+	}
 	all->started = 0;
+	return all_ended;
 }
 
 pthread_t threads_self(const struct threads *all, uint16_t worker)

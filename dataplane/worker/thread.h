@@ -18,7 +18,8 @@ void threads_free(struct threads *t);
 void threads_wake(void *threads, uint16_t worker);
 
 enum err threads_start(struct threads *t, struct gateway *g, struct port *const *ports, uint16_t ports_n) MUST_CHECK;
-void threads_stop(struct threads *t);                           /* asks all to end and waits for them */
+/* Asks all to end and waits for them, but not for ever: false when one hangs. What it uses must not be freed then. */
+bool threads_stop(struct threads *t) MUST_CHECK;
 pthread_t threads_self(const struct threads *t, uint16_t worker);
 bool threads_has_rx_fds(const struct threads *t);               /* false: naps instead of sleeps */
 

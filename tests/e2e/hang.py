@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """A worker that hangs: it is found, named and dumped with its stack; housekeeping goes on and the other worker serves; when
 the worker goes on everything is as before. The fault is planted in a running data plane of the faults flavour."""
+import json
 import os
 import re
 import signal
@@ -34,6 +35,10 @@ def curls(lab, n):
 
 def requests(lab):
     return [int(w["requests"]) for w in lab.items("workers")]
+
+
+def flows(lab):
+    return json.loads(lab.ctl("flows", "-o", "json", check=False).stdout)
 
 
 @case
@@ -73,13 +78,8 @@ def walks_name_it(lab):
     expect_equal(run.returncode, 4, "exit code of flows")
     expect_equal(run.stderr, f"sluicectl: incomplete: worker {HUNG} hangs\n", "error of flows")
     expect(run.stdout.startswith("LOCAL "), run.stdout)
-    expect_equal({f["worker"] for f in lab_flows(lab)} - {0}, set(), "workers of the flows")
+    expect_equal({f["worker"] for f in flows(lab)} - {0}, set(), "workers of the flows")
     lab.ctl("neigh")  # the link owner answers
-
-
-def lab_flows(lab):
-    import json
-    return json.loads(lab.ctl("flows", "-o", "json", check=False).stdout)
 
 
 @case
@@ -117,4 +117,17 @@ def it_goes_on(lab):
     lab.alive()
 
 
-main(lambda: Lab(workers=2, flavour="faults", options="--fault worker_hangs"))
+@case
+def it_can_be_ended(lab):
+    """SIGTERM ends the program although a worker does not."""
+    toggle(lab)
+    retry(10, lambda: [w["hung"] for w in lab.items("workers")] == [False, True], "the next hang")
+    pid = lab.pid("dataplane")
+    start = time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    retry(8, lambda: not os.path.exists(f"/proc/{pid}/exe"), "the end")
+    expect(f"worker {HUNG} does not end" in lab.log("dataplane"), lab.log("dataplane")[-500:])
+    return f"after {time.monotonic() - start:.1f} s"
+
+
+main(lambda: Lab(workers=2, flavour="faults", options="--fault worker_hangs --drain-ms 2000"))
