@@ -251,7 +251,12 @@ def seeing(lab):
     expect(stats["exchanges_2xx"] > 0 and stats["tcp_accepted"] > 0, str(stats))
     macs = [n for n in lab.items("neigh")]
     expect(any("198.18.0.2" == n.get("address", n.get("addr")) for n in macs), str(macs))
-    expect_equal(len(lab.items("workers")), lab.workers, "workers")
+    workers = lab.items("workers")
+    expect_equal(len(workers), lab.workers, "workers")
+    for w in workers:
+        late = w["late100us"] + w["late1ms"] + w["late5ms"]
+        expect(0 <= late <= w["rounds"] and (late == 0 or w["lateMaxUs"] >= 100), f"lateness: {w}")
+    expect("LATE1MS   LATE5MS   LATE MAX US" in lab.ctl("workers").stdout, "columns of lateness")
     lab.ctl("flows")
     lab.ctl("drops")
     text = lab.ctl("stats").stdout
