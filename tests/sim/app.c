@@ -63,7 +63,7 @@ static void body_bytes(struct app_conn *c, const uint8_t *at, uint64_t n)
 {
 	struct reader *r = &c->reader;
 
-	for (uint64_t i = 0; i < n; i++)
+	for (uint64_t i = 0; i < n && !r->refusal; i++)
 		if (at[i] != sim_byte(r->exchange, r->body_n + i)) {
 			char text[96];
 
@@ -213,6 +213,8 @@ static void write_body(struct writer *w, uint64_t exchange, uint64_t bytes, bool
 
 static uint64_t body_size(struct app *a)
 {
+	if (a->body_min)
+		return a->body_min + rng_below(&a->rng, a->body_max - a->body_min);
 	switch (rng_below(&a->rng, 4)) {
 	case 0:
 		return 0;
@@ -249,7 +251,8 @@ static void ask(struct app_conn *c)
 	w->head_n = (uint32_t)n;
 	write_body(w, c->exchange, up, chunked);
 	c->reader.exchange = c->exchange + 1;
-	c->reader.no_body = mode == 'h' || mode == '0';
+	c->head = mode == 'h';
+	c->reader.no_body = c->head || mode == '0';
 	c->waiting = true;
 	pump(c);
 }
@@ -260,7 +263,13 @@ static void client_head(struct app_conn *c)
 
 	if (!c->waiting)
 		fail(c, "a response that nobody asked for");
-	if (sscanf(c->reader.head, "HTTP/1.1 %d", &status) != 1 || (status != 200 && status != 204)) {
+	const bool read = sscanf(c->reader.head, "HTTP/1.1 %d", &status) == 1;
+
+	c->reader.refusal = read && c->app->tolerant && status >= 500;
+	c->app->refused += c->reader.refusal;
+	if (c->reader.refusal)
+		c->reader.no_body = c->head;
+	if (!read || (status != 200 && status != 204 && !c->reader.refusal)) {
 		c->app->statuses_bad++;
 		c->reader.head[60] = 0;
 		fail(c, c->reader.head);
@@ -269,7 +278,7 @@ static void client_head(struct app_conn *c)
 
 static void client_end(struct app_conn *c)
 {
-	if (!c->reader.no_body && c->reader.body_n != c->want_body)
+	if (!c->reader.no_body && !c->reader.refusal && c->reader.body_n != c->want_body)
 		fail(c, "response body of a wrong length");
 	c->waiting = false;
 	c->app->requests_done++;
@@ -387,8 +396,11 @@ static void read_some(struct app_conn *c)
 	struct sim *s = c->app->sim;
 
 	while (c->unread_head != c->unread_tail && c->tcp) {
-		if (s->now_ns < c->stall_until_ns) {
-			actor_at(&c->host->actor, c->stall_until_ns);
+		const uint64_t until_ns = c->app->stalled_until_ns > c->stall_until_ns ? c->app->stalled_until_ns
+		                                                                       : c->stall_until_ns;
+
+		if (s->now_ns < until_ns) {
+			actor_at(&c->host->actor, until_ns);
 			return;
 		}
 		struct rte_mbuf *m = c->unread[c->unread_head++ % 256];
@@ -408,6 +420,9 @@ static void on_open(void *user)
 	struct app_conn *c = user;
 
 	c->opened = true;
+	/* A reset for which there was no memory is as good as lost: who waits must ask. */
+	if (c->app->tolerant)
+		tcp_keepalive(c->tcp, 5000, 1000, 5);
 	host_kick(c->host);
 }
 
@@ -444,14 +459,17 @@ static void on_closed(void *user, enum err why)
 {
 	struct app_conn *c = user;
 
-	if (why != OK) {
+	if (why != OK && !c->app->tolerant) {
 		char text[96];
 
 		snprintf(text, sizeof(text), "closed: %s", err_name(why));
 		fail(c, text);
 	}
-	if (c->is_client && (c->waiting || c->requests_left))
-		fail(c, "closed by the gateway before the work was done");
+	if (c->is_client && (c->waiting || c->requests_left)) {
+		c->app->broken++;
+		if (!c->app->tolerant)
+			fail(c, "closed by the gateway before the work was done");
+	}
 	c->tcp = NULL;
 	c->app->conns_done++;
 	while (c->unread_head != c->unread_tail)
@@ -469,8 +487,12 @@ static void on_round(void *up)
 	for (struct app_conn *c = a->conns; c && !a->sim->failed; c = c->next) {
 		read_some(c);
 		/* The other side is done: a client that still waits will never get its answer. */
-		if (c->is_client && c->eof && c->unread_head == c->unread_tail && c->waiting)
+		if (c->is_client && c->eof && c->unread_head == c->unread_tail && c->waiting && !a->tolerant)
 			fail(c, "the gateway ended the connection while a response was due");
+		if (c->is_client && c->eof && c->unread_head == c->unread_tail && a->tolerant && c->tcp && !c->shut) {
+			c->shut = true;
+			tcp_shutdown(c->tcp);
+		}
 		pump(c);
 		if (c->is_client)
 			client_round(c);
@@ -503,14 +525,22 @@ static void on_accept(void *up, struct tcp_conn *tcp)
 
 void app_connect(struct app *a)
 {
+	const uint32_t conns = a->conns_wanted;
+
+	a->conns_wanted = 0;
+	app_connect_more(a, conns);
+}
+
+void app_connect_more(struct app *a, uint32_t conns)
+{
 	const struct tcp_connect how = {.remote = fixture_addr(a->target), .remote_port = a->target_port,
 	                                .connect_timeout_ms = 60000, .ops = &conn_ops};
 
-	for (uint32_t i = 0; i < a->conns_wanted; i++) {
+	for (uint32_t i = 0; i < conns; i++) {
 		struct app_conn *c = conn_new(a, true);
 		struct tcp_connect mine = how;
 
-		c->id = i + 1;
+		c->id = ++a->conns_wanted;
 		c->requests_left = a->requests_each;
 		c->gap_us = rng_below(&a->rng, 20000);
 		mine.user = c;

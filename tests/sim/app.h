@@ -21,6 +21,7 @@ struct reader {
 	uint64_t body_n;       /* body bytes so far */
 	uint64_t exchange;     /* whose bytes the body must be */
 	bool no_body;          /* responses to HEAD */
+	bool refusal;          /* a 5xx response: its body is any text */
 };
 
 /* Where a connection's output comes from: a head, then body bytes computed as there is room. */
@@ -46,6 +47,7 @@ struct app_conn {
 	uint32_t id, requests_left, gap_us;
 	uint64_t next_ns;      /* when the next request, or the next slow read, may happen */
 	bool waiting;          /* a response is due */
+	bool head;             /* to HEAD */
 	uint64_t exchange;     /* of the request in progress */
 	uint64_t want_body;    /* response body bytes expected */
 	uint64_t stall_until_ns;
@@ -62,9 +64,12 @@ struct app {
 	struct host *host;
 	struct app_conn *conns;
 	struct rng rng;
+	bool tolerant;          /* memory is short: a 5xx response (and without it an end) is an answer */
+	uint64_t refused, broken; /* such answers */
+	uint64_t stalled_until_ns; /* nobody reads before */
 	/* what clients do */
 	uint32_t conns_wanted, requests_each;
-	uint32_t body_max;
+	uint32_t body_min, body_max; /* a minimum: every body is that large */
 	const char *target;     /* the VIP */
 	uint16_t target_port;
 	uint64_t requests_done, bytes_in, bytes_out, statuses_bad;
@@ -79,6 +84,7 @@ struct app {
 void app_client_init(struct app *a, struct host *h, uint64_t seed);
 void app_server_init(struct app *a, struct host *h, uint64_t seed);
 void app_connect(struct app *a);       /* opens the clients' connections */
+void app_connect_more(struct app *a, uint32_t conns);
 void app_close(struct app *a);         /* servers: shut down every connection */
 bool app_done(const struct app *a);    /* clients: all requests answered, all connections closed */
 void app_free(struct app *a);

@@ -1,8 +1,10 @@
 /*
- * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|swaps] [--trace] [--fault NAME]
+ * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|swaps|squeeze|denial] [--trace] [--fault NAME]
  *
  * traffic: clients and servers under faults drawn from the seed (each up to 5 %), 1 to 4 workers.
  * swaps: 10,000 generation swaps while 1,000 exchanges are suspended.
+ * squeeze: small pools and clients that stop reading: load is shed in order, what has begun ends well.
+ * denial: the n-th allocation of the gateway fails (n: the seed): nothing leaks, and whoever comes later is served.
  *
  * A failure prints what went wrong and the command that replays it. With --fault (in a build with planted faults) the
  * run succeeds when some seed finds the fault.
@@ -18,6 +20,7 @@
 
 #include "base/check.h"
 #include "base/fault.h"
+#include "tests/sim/memory.h"
 #include "tests/sim/world.h"
 
 static bool clients_done(struct world *w)
@@ -126,7 +129,9 @@ struct scenario {
 	void (*run)(struct sim *s, struct world *w);
 };
 
-static const struct scenario scenarios[] = {{"traffic", traffic}, {"swaps", swaps}};
+static const struct scenario scenarios[] = {
+	{"traffic", traffic}, {"swaps", swaps}, {"squeeze", scenario_squeeze}, {"denial", scenario_denial},
+};
 
 struct command {
 	uint64_t seeds, first;

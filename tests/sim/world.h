@@ -21,6 +21,7 @@ struct world_options {
 	uint16_t tls_suspend_rounds;
 	uint32_t isn_top;              /* see struct shard */
 	uint64_t bounded_sleep_ns;     /* how late a parked worker may notice a frame */
+	unsigned pools_percent;        /* 0: 10 */
 };
 
 struct world_worker {
@@ -47,6 +48,7 @@ struct world {
 	uint64_t published, freed;     /* generations */
 	struct actor publisher;        /* a new generation now and then, when publish_every_ns is not 0 */
 	uint64_t publish_every_ns;
+	bool may_cut;                  /* exchanges may end without a whole response */
 };
 
 void world_init(struct world *w, struct sim *s, const struct world_options *o);
