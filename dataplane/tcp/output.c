@@ -219,7 +219,9 @@ void output_flush(struct tcp_conn *c)
 void output_again(struct tcp_conn *c)
 {
 	struct sendq_at at = sendq_head(&c->sendq);
-	const uint32_t len = c->queued < c->mss ? c->queued : c->mss;
+	const uint32_t sent = c->snd_max - c->snd_una, first = c->queued < c->mss ? c->queued : c->mss;
+	/* No more than was sent: an ACK of more would be one that cannot be, and so would every one after it. */
+	const uint32_t len = first < sent ? first : sent;
 	const bool fin = c->flags & CONN_FIN && len == c->queued && seq_gt(c->snd_max, conn_fin_seq(c));
 	uint8_t flags = SEGMENT_ACK;
 

@@ -270,6 +270,34 @@ static void test_loss_after_gigabytes(void **state)
 	forget_sent();
 }
 
+/* What is sent again is what was sent: bytes that the window held back until now stay back, and the peer's ACK is good. */
+static void test_retransmits_what_was_sent(void **state)
+{
+	struct wire_segment g;
+	uint32_t iss;
+
+	(void)state;
+	s->listens = true;
+	peer_sends(0, FLAG_S, 100, 0);
+	iss = sent_seq();
+	peer_sends(0, FLAG_A, 101, iss + 1);
+	forget_sent();
+	stand_send(s, 3000, 1000); /* the window is 1000 */
+	stand_flush(s);
+	assert_int_equal(s->sent_n, 1);
+	forget_sent();
+	for (unsigned i = 0; i < DUPACKS; i++)
+		peer_sends(0, FLAG_A, 101, iss + 1);
+	assert_int_equal(s->counters.cell[C_tcp_fast_retransmits], 1);
+	assert_null(wire_decode(&g, s->sent[s->sent_first].bytes, s->sent[s->sent_first].n));
+	assert_int_equal(g.seq, iss + 1);
+	assert_int_equal(g.len, 1000);
+	peer_sends(0, FLAG_A, 101, iss + 1 + 1000);
+	assert_int_equal(s->counters.cell[DROP_tcp_ack], 0);
+	assert_int_equal(s->acked_bytes, 1000);
+	forget_sent();
+}
+
 static void accept_one(unsigned i, uint32_t *iss)
 {
 	s->listens = true;
@@ -402,6 +430,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_time_wait_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_starved_writer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loss_after_gigabytes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_retransmits_what_was_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shed_syns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shed_segments, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_limits, setup, teardown),
