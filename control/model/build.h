@@ -78,7 +78,7 @@ struct filter_reader {
 	size_t rule;                 /* its index in the route */
 	const char *place;           /* "filters", "backendRefs[1].filters": what messages call the list */
 	const char *invalid;         /* out: why the data plane cannot do it; null: it can */
-	bool answers, mirrors;       /* out: one of the filters answers by itself, sends copies */
+	bool answers;                /* out: one of the filters answers by itself */
 };
 enum { EXTENSION_FILTERS_MAX = 2 };
 void read_filters(struct filter_reader *r, yyjson_val *list, struct model_filters *out);

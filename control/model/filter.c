@@ -51,7 +51,6 @@ static bool resolve_mirror(struct filter_reader *r, const char *at, struct model
 	}
 	filter->cluster = to->cluster;
 	filter->source.cluster = to->cluster->id;
-	r->mirrors = true;
 	return true;
 }
 
@@ -66,6 +65,8 @@ static void read_one(struct filter_reader *r, yyjson_val *item, const char *at, 
 		read_extension(r, doc_get(item, "extensionRef"), at, out);
 		return;
 	}
+	if (strcmp(type, "RequestMirror") == 0 && r->answers)
+		fail(r, region_print(r->build->region, "%s: a mirror after a filter that answers sees nothing", at));
 	if (strcmp(type, "RequestMirror") == 0 && !resolve_mirror(r, at, &filter))
 		return;
 	r->answers |= strcmp(type, "RequestRedirect") == 0;
@@ -87,7 +88,4 @@ void read_filters(struct filter_reader *r, yyjson_val *list, struct model_filter
 				read_one(r, item, region_print(r->build->region, "%s[%zu]", r->place, i), out);
 		}
 	}
-	if (r->answers && r->mirrors)
-		fail(r, region_print(r->build->region, "%s: RequestMirror together with a filter that answers is not "
-				     "supported", r->place));
 }

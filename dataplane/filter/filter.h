@@ -91,6 +91,15 @@ struct filter_doors {
 	void (*release)(struct filter_exchange *x, uint32_t credit);
 };
 
+/* Requests of the gateway's own, as filters see them (callout/callout.h). */
+struct filter_callouts {
+	handle_t (*start)(void *owner, uint64_t cluster, const struct http_message *head); /* 0: it could not be */
+	void (*body)(void *owner, handle_t callout, const struct slice *s);
+	void (*end)(void *owner, handle_t callout, const struct http_message *trailers);
+	void (*cut)(void *owner, handle_t callout);
+	void *owner;
+};
+
 /* What a filter sees of an exchange. */
 struct filter_exchange {
 	struct shard *shard;             /* clock, timers, randomness, counters */
@@ -105,6 +114,7 @@ struct filter_exchange {
 	struct filter_reply reply;
 	struct filter_ticket ticket;     /* of the hook that runs */
 	const struct filter_doors *doors;
+	const struct filter_callouts *callouts;
 };
 
 /* Where compiling failed: becomes the route's condition. */

@@ -610,7 +610,8 @@ struct chain *chain_new(struct exchange *x, uint32_t path_match_bytes, struct ta
 	*c = (struct chain){
 		.x = x,
 		.fx = {.shard = shard, .arena = a, .request = x->request, .client = &x->client,
-		       .path_match_bytes = path_match_bytes, .ticket = proxy_ticket(x), .doors = &doors},
+		       .path_match_bytes = path_match_bytes, .ticket = proxy_ticket(x), .doors = &doors,
+		       .callouts = &x->proxy->callouts_of_filters},
 	};
 	if (add(c, shard->table, rule) && add(c, shard->table, backend))
 		return c;

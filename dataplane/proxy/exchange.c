@@ -673,6 +673,8 @@ struct proxy *proxy_new(struct shard *s, struct upstream *u)
 	CHECK(p != NULL);
 	p->shard = s;
 	p->upstream = u;
+	p->callouts = callouts_new(s, u);
+	p->callouts_of_filters = callouts_for_filters(p->callouts);
 	p->date_s = UINT64_MAX;
 	p->draws = (uint32_t)rng_u64(&s->rng);
 	pool_init(&p->exchanges, "exchanges", sizeof(struct exchange), LIMIT_exchanges);
@@ -698,6 +700,7 @@ void proxy_free(struct proxy *p)
 	while ((x = pool_next(&p->exchanges, &at)) != NULL)
 		timer_cancel(&p->shard->wheel, &x->timer);
 	timer_cancel(&p->shard->wheel, &p->sweep);
+	callouts_free(p->callouts);
 	pool_fini(&p->exchanges);
 	pool_fini(&p->blocks);
 	free(p);
@@ -755,4 +758,9 @@ void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, uin
 uint32_t proxy_exchanges(const struct proxy *p)
 {
 	return pool_used(&p->exchanges);
+}
+
+uint32_t proxy_callouts(const struct proxy *p)
+{
+	return callouts_alive(p->callouts);
 }

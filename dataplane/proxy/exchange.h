@@ -12,6 +12,7 @@
 
 #include "base/shard.h"
 #include "base/wheel.h"
+#include "callout/callout.h"
 #include "filter/filter.h"
 #include "proxy/body.h"
 #include "proxy/chain.h"
@@ -74,6 +75,8 @@ struct peer {
 struct proxy {
 	struct shard *shard;
 	struct upstream *upstream;
+	struct callouts *callouts;
+	struct filter_callouts callouts_of_filters;
 	struct pool exchanges;
 	struct pool blocks;          /* of body queues */
 	struct timer sweep;          /* exchanges without progress */

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""A backend that answers every request with its own body and what it saw: echo_backend.py NAME ADDRESS PORT
+"""A backend that answers every request with its own body and what it saw: echo_backend.py NAME ADDRESS PORT [LOG]
 
 Response: 200, x-backend: NAME, x-seen: the request as JSON (method, target, headers), body: the request's body.
-Bodies come with Content-Length or chunked and go back the same way.
+Bodies come with Content-Length or chunked and go back the same way. LOG is a file that gets a line of JSON per request:
+what was seen, and the length of the body.
 """
 import asyncio
 import json
 import sys
 
-NAME, ADDRESS, PORT = sys.argv[1], sys.argv[2], int(sys.argv[3])
+NAME, ADDRESS, PORT, LOG = sys.argv[1], sys.argv[2], int(sys.argv[3]), (sys.argv + [None])[4]
 
 
 async def read_body(reader, headers):
@@ -44,6 +45,9 @@ async def serve(reader, writer):
                 await writer.drain()
             body, chunked = await read_body(reader, headers)
             seen = json.dumps({"method": method, "target": target, "headers": raw})
+            if LOG:
+                with open(LOG, "a", encoding="utf-8") as f:
+                    f.write(seen[:-1] + f', "body": {len(body)}}}\n')
             head = f"HTTP/1.1 200 OK\r\nx-backend: {NAME}\r\nx-seen: {seen}\r\ncontent-type: application/octet-stream\r\n"
             if chunked:
                 writer.write(f"{head}transfer-encoding: chunked\r\n\r\n".encode("latin-1"))

@@ -346,6 +346,29 @@ static void test_backends(void **state)
 	snapshot_put(s);
 }
 
+/* CORS goes first, so that nothing else answers a preflight; the rest stays in its order. */
+static void test_filter_order(void **state)
+{
+	static const uint32_t want[] = {FILTER_cors, FILTER_request_mirror, FILTER_request_redirect};
+	static const char *const objects[] = {
+		MACHINE, CLASS, DEFAULT_GW, SERVICE("a"),
+		ROUTE("r", "01",
+		      RULES("{'filters':[{'type':'RequestMirror','requestMirror':{'backendRef':{'name':'a','port':80}}},"
+			    "{'type':'RequestRedirect','requestRedirect':{'scheme':'https'}},{'type':'CORS','cors':{}}]}")),
+		NULL};
+	struct snapshot *s = world_new(objects, NULL);
+	struct generation g = compile(s);
+	const struct table_rule *r = TABLE_LIST(g.table, g.table->rules, struct table_rule);
+	const struct table_filter *f = TABLE_LIST(g.table, r[0].filters, struct table_filter);
+
+	(void)state;
+	assert_int_equal(r[0].filters.n, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(f[i].kind, want[i]);
+	generation_fini(&g);
+	snapshot_put(s);
+}
+
 /* ---- determinism ---- */
 
 static void test_order(void **state)
@@ -529,7 +552,8 @@ static void test_many_routes(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(test_backends), cmocka_unit_test(test_order),
+		cmocka_unit_test(test_backends),
+		cmocka_unit_test(test_filter_order), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_names_that_meet), cmocka_unit_test(test_many_routes),
 	};
 	enum { ROWS = sizeof(rows) / sizeof(rows[0]), OTHERS = sizeof(others) / sizeof(others[0]) };

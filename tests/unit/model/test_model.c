@@ -119,6 +119,7 @@ struct row {
 
 #define DEFAULT_GW GATEWAY("gw", "01", HTTP)
 #define RULE_A RULES("{" TO("a") "}")
+#define MIRROR(to) "{'type':'RequestMirror','requestMirror':{'backendRef':{'name':'" to "','port':80}}}"
 #define BAD_FILTER "'filters':[{'type':'URLRewrite','urlRewrite':{'hostname':'*.example'}}]"
 
 static const struct row rows[] = {
@@ -599,6 +600,30 @@ static const struct row rows[] = {
 	  SERVICE("a")},
 	 {"Accepted, refs !InvalidKind, partial Dropped Rule 0: filters[0].extensionRef: the kind x.example/Teleport",
 	  "rule default/r/0: status 500"}},
+	{"a mirror's backend is a cluster",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'filters':[" MIRROR("b") "]," TO("a") "}")), SERVICE("a"),
+	  SERVICE("b"), SLICE("b", "198.18.1.12")},
+	 {"route default/r -> gw: Accepted, refs ResolvedRefs\n", "rule default/r/0: status 0",
+	  "cluster service/default/b/80: 198.18.1.12 port 8080\n"}},
+	{"a mirror of a backend",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80,'filters':[" MIRROR("b") "]}]}")), SERVICE("a"),
+	  SERVICE("b")},
+	 {"rule default/r/0: status 0", "cluster service/default/b/80:"}},
+	{"a mirror that leads nowhere is left out",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'filters':[" MIRROR("b") "]," TO("a") "}")),
+	  SERVICE("a")},
+	 {"route default/r -> gw: Accepted, refs !BackendNotFound\n", "rule default/r/0: status 0 matches 1 weight 1"}},
+	{"a mirror without permission",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'filters':[{'type':'RequestMirror','requestMirror':{'backendRef':{'name':'b',"
+				 "'namespace':'other','port':80}}}]," TO("a") "}")), SERVICE("a")},
+	 {"refs !RefNotPermitted\n", "rule default/r/0: status 0"}},
+	{"a mirror after a redirect",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'filters':[{'type':'RequestRedirect','requestRedirect':{}}," MIRROR("a") "]}")),
+	  SERVICE("a")},
+	 {"!UnsupportedValue", "rule default/r/0: status 500"}},
 	{"a redirect of a backend",
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80,'filters':[{'type':'RequestRedirect',"
