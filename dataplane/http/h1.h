@@ -13,6 +13,15 @@
  * the one before is queued: its packets wait, uncredited, in the connection. So responses cannot get out of order,
  * and a client that pipelines without reading is stopped by its own window.
  *
+ * After a 101 the stream is a tunnel (RX_TUNNEL, TX_TUNNEL): no framing in either direction, each ends with a FIN, and
+ * the connection with both.
+ *
+ * Slow peers. A header section has LIMIT_http_header_s seconds. Whatever else makes a client hold on to a connection is
+ * measured in windows of H1_WINDOW_MS: a request's body must arrive at LIMIT_http_body_rate on average (unless it is us
+ * who hold it up, a response has begun, or 100 is waited for), and what waits to be sent must be taken at
+ * LIMIT_http_read_rate. The connection's timer fires at the end of each window while there is something to measure, and
+ * sleeps when there is not.
+ *
  *              on_open                   head is whole              both messages are whole
  *   OPENING ------------> OPEN, no stream ------------> OPEN, stream ------------+
  *                          ^   |                             |                    |
@@ -40,8 +49,9 @@ enum {
 	H1_WRITABLE_ROOM = 32768,
 
 	/* Milliseconds. */
-	H1_HEADER_TIMEOUT_MS = 30 * 1000,        /* from the first byte of a header section to its last */
-	H1_IDLE_TIMEOUT_MS = 3600 * 1000,        /* without a stream (Envoy's default) */
+	H1_HEADER_TIMEOUT_MS = LIMIT_http_header_s * 1000,
+	H1_IDLE_TIMEOUT_MS = LIMIT_http_idle_s * 1000,
+	H1_WINDOW_MS = 60 * 1000,                /* over which a client's rates are measured */
 	H1_LINGER_TIMEOUT_MS = 5 * 1000,         /* after our FIN, for the peer's */
 };
 
@@ -50,8 +60,8 @@ static_assert((int)H1_HEAD_ROOM < (int)LIMIT_tcp_send_buffer, "a head must be ab
 
 enum h1_role { H1_SERVER, H1_CLIENT };
 enum h1_state { H1_OPENING, H1_OPEN, H1_LINGER, H1_DEAD };
-enum h1_rx { RX_HEAD, RX_LENGTH, RX_CHUNKED, RX_TRAILERS, RX_UNTIL_CLOSE, RX_WHOLE };
-enum h1_tx { TX_HEAD, TX_NO_BODY, TX_LENGTH, TX_CHUNKED, TX_UNTIL_CLOSE, TX_WHOLE };
+enum h1_rx { RX_HEAD, RX_LENGTH, RX_CHUNKED, RX_TRAILERS, RX_UNTIL_CLOSE, RX_TUNNEL, RX_WHOLE };
+enum h1_tx { TX_HEAD, TX_NO_BODY, TX_LENGTH, TX_CHUNKED, TX_UNTIL_CLOSE, TX_TUNNEL, TX_WHOLE };
 
 /* Received bytes that nobody took yet: [off, off + len) of m, one reference, and the cost still to be assigned. */
 struct input {
@@ -98,6 +108,13 @@ struct h1_chunk {
 	uint64_t left;          /* of the size being read, then of the data */
 };
 
+/* Where a connection stood when the present window began. */
+struct h1_window {
+	uint64_t received_bytes, queued_bytes, acked_bytes;
+	uint64_t since_ns;
+	uint32_t stream;        /* the number of its stream */
+};
+
 struct h1_conn {
 	uint32_t magic;
 	uint8_t role;           /* enum h1_role */
@@ -112,6 +129,7 @@ struct h1_conn {
 	bool starved;           /* server: the next request waits for room in the send buffer */
 	bool used;              /* client: has carried a stream before the present one */
 	bool chunk_open;        /* sending: a chunk's data was sent, its CR LF was not */
+	bool asleep;            /* server: the timer is not due at the end of a window */
 	uint8_t lead;           /* server: how much of an empty line before the request was skipped */
 	uint8_t heads_n;        /* server: requests begun at heads_ns */
 	struct http *http;
@@ -133,6 +151,8 @@ struct h1_conn {
 	struct rte_mbuf *text;  /* has room for more framing of the present message */
 	uint64_t tx_left;       /* TX_LENGTH */
 	uint64_t queued_bytes, acked_bytes;
+	uint64_t received_bytes; /* of bodies */
+	uint32_t streams;       /* server: begun so far */
 	uint32_t promised;      /* a chunk header for that many bytes was sent and its data was refused */
 
 	enum err why;
@@ -140,6 +160,7 @@ struct h1_conn {
 	struct timer timer;
 	uint64_t since_ns;      /* of the present state */
 	uint64_t heads_ns;
+	struct h1_window window;
 	const struct http_client_ops *client_ops;
 	void *client_user;
 };
@@ -195,6 +216,7 @@ void h1_cut(struct h1_conn *c, enum err why);           /* now: tells the stream
 void h1_linger(struct h1_conn *c);                      /* FIN, then read to the end */
 void h1_leave(struct h1_conn *c);                       /* FIN, and nothing more from this connection */
 void h1_stream_close(struct h1_conn *c, enum err why);  /* tells the user, frees the stream */
+void h1_release_head(struct h1_conn *c, struct http_stream *s); /* frees what is under the received head */
 void h1_credit(struct h1_conn *c, uint32_t credit);
 void h1_due(struct h1_conn *c, uint32_t in_ms);         /* the timer fires at the latest then */
 void h1_wake(struct h1_conn *c, uint64_t due_ns);       /* looks at the connection again then */
@@ -203,6 +225,8 @@ extern const struct tls_user_ops h1_tls_ops;
 /* h1_server.c */
 void h1_server_head(struct h1_conn *c, const char *at, struct held under);
 void h1_server_refuse(struct h1_conn *c, enum err why);
+void h1_server_watch(struct h1_conn *c);                /* the end of a window: is the client too slow? */
+bool h1_server_measured(const struct h1_conn *c);       /* is there something to measure? */
 void h1_server_settle(struct h1_conn *c);
 void h1_server_next(struct h1_conn *c);
 bool h1_server_ready(struct h1_conn *c);                /* may the next request be begun now? */

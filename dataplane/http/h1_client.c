@@ -73,18 +73,6 @@ bool http_client_reused(const struct http_client *client)
 	return conn_of(client)->used;
 }
 
-/* An interim response's head makes way for the next one. */
-static void release_head(struct h1_conn *c, struct http_stream *s)
-{
-	if (s->held[0].m)
-		rte_pktmbuf_free_seg(s->held[0].m);
-	h1_credit(c, s->held[0].cost);
-	if (s->big)
-		pool_put(&c->http->bigs, s->big);
-	s->held[0] = (struct held){0};
-	s->big = NULL;
-}
-
 static void interim(struct h1_conn *c, struct http_stream *s)
 {
 	if (++s->interim_n > LIMIT_http_interim) {
@@ -92,6 +80,21 @@ static void interim(struct h1_conn *c, struct http_stream *s)
 		h1_cut(c, ERR_LIMIT);
 		return;
 	}
+	s->ops->on_head(s->user, &s->message);
+}
+
+/* 101: from here on the stream is a tunnel, if the request asked for one and is whole. */
+static void switched(struct h1_conn *c, struct http_stream *s)
+{
+	if (!s->upgrade || s->message.upgrade.len == 0 || c->tx != TX_WHOLE) {
+		http_count(c->http, C_http_bad_responses);
+		h1_cut(c, ERR_HTTP_NOT_IMPLEMENTED);
+		return;
+	}
+	http_count(c->http, C_http_responses_received);
+	c->keep_alive = false;
+	c->rx = RX_TUNNEL;
+	c->tx = TX_TUNNEL;
 	s->ops->on_head(s->user, &s->message);
 }
 
@@ -117,7 +120,7 @@ void h1_client_head(struct h1_conn *c, const char *at, struct held under)
 	struct http_stream *s = c->stream;
 	enum err e;
 
-	release_head(c, s);
+	h1_release_head(c, s); /* an interim response's makes way for the next one */
 	s->held[0] = under;
 	s->big = c->big;
 	c->big = NULL;
@@ -126,6 +129,10 @@ void h1_client_head(struct h1_conn *c, const char *at, struct held under)
 	if (e) {
 		http_count(c->http, C_http_bad_responses);
 		h1_cut(c, e);
+		return;
+	}
+	if (s->message.status == 101) {
+		switched(c, s);
 		return;
 	}
 	if (s->message.status < 200) {

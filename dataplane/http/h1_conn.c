@@ -123,6 +123,17 @@ void h1_credit(struct h1_conn *c, uint32_t credit)
 }
 
 /* The connection has forgotten the stream when its user is told, but the user can still look at it. */
+void h1_release_head(struct h1_conn *c, struct http_stream *s)
+{
+	if (s->held[0].m)
+		rte_pktmbuf_free_seg(s->held[0].m);
+	h1_credit(c, s->held[0].cost);
+	if (s->big)
+		pool_put(&c->http->bigs, s->big);
+	s->held[0] = (struct held){0};
+	s->big = NULL;
+}
+
 void h1_stream_close(struct h1_conn *c, enum err why)
 {
 	struct http_stream *s = c->stream;
@@ -203,6 +214,11 @@ void h1_wake(struct h1_conn *c, uint64_t due_ns)
 	timer_arm(&c->http->shard->wheel, &c->timer, due_ns, fire);
 }
 
+static bool begun(const struct h1_conn *c)
+{
+	return c->part.m || c->gather;
+}
+
 /* How long the present state may last; 0: not our business. */
 static uint32_t patience_ms(const struct h1_conn *c)
 {
@@ -210,34 +226,47 @@ static uint32_t patience_ms(const struct h1_conn *c)
 		return H1_LINGER_TIMEOUT_MS;
 	if (c->state != H1_OPEN || c->stream)
 		return 0;
-	return c->part.m || c->gather ? H1_HEADER_TIMEOUT_MS : H1_IDLE_TIMEOUT_MS;
+	return begun(c) ? H1_HEADER_TIMEOUT_MS : H1_IDLE_TIMEOUT_MS;
 }
 
 static void expired(struct h1_conn *c)
 {
-	if (c->state == H1_LINGER)
-		h1_leave(c);
-	else if (c->part.m || c->gather)
+	if (c->state == H1_OPEN && begun(c)) {
+		http_count(c->http, C_limit_http_header_s);
 		h1_server_refuse(c, ERR_HTTP_TIMEOUT);
-	else
-		h1_leave(c);
+		return;
+	}
+	if (c->state == H1_OPEN)
+		http_count(c->http, C_limit_http_idle_s);
+	h1_leave(c);
+}
+
+/* The next look: when the state has lasted too long, and before that at the end of a window that measures something. */
+static void look_again(struct h1_conn *c, uint64_t due_ns)
+{
+	const uint64_t window_ns = c->window.since_ns + H1_WINDOW_MS * NS_PER_MS;
+
+	c->asleep = !h1_server_measured(c);
+	h1_wake(c, !c->asleep && window_ns < due_ns ? window_ns : due_ns);
 }
 
 static void fire(struct timer *t, uint64_t now_ns)
 {
 	struct h1_conn *c = container_of(t, struct h1_conn, timer);
 	struct http *h = c->http;
-	const uint32_t ms = patience_ms(c);
-	const uint64_t due_ns = c->since_ns + ms * NS_PER_MS;
+	uint32_t ms;
 
 	CHECK_MAGIC(c, H1_MAGIC);
 	http_enter(h);
 	if (h1_input_waits(c))
 		h1_later(c);
+	if (c->role == H1_SERVER)
+		h1_server_watch(c);
+	ms = patience_ms(c);
 	if (ms == 0)
-		h1_due(c, H1_IDLE_TIMEOUT_MS);
-	else if (due_ns > now_ns)
-		timer_arm(&h->shard->wheel, t, due_ns, fire);
+		look_again(c, now_ns + H1_IDLE_TIMEOUT_MS * NS_PER_MS);
+	else if (c->since_ns + ms * NS_PER_MS > now_ns)
+		look_again(c, c->since_ns + ms * NS_PER_MS);
 	else
 		expired(c);
 	http_leave(h);
@@ -252,8 +281,8 @@ static void on_open(void *user)
 	CHECK_MAGIC(c, H1_MAGIC);
 	http_enter(c->http);
 	c->state = H1_OPEN;
-	c->since_ns = c->http->shard->now_ns;
-	h1_due(c, H1_IDLE_TIMEOUT_MS);
+	c->since_ns = c->window.since_ns = c->http->shard->now_ns;
+	h1_due(c, c->role == H1_SERVER ? H1_WINDOW_MS : H1_IDLE_TIMEOUT_MS);
 	if (c->role == H1_CLIENT)
 		c->client_ops->on_open(c->client_user);
 	http_leave(c->http);
@@ -284,11 +313,11 @@ static void ended(struct h1_conn *c)
 		h1_leave(c);
 	else if (c->state != H1_OPEN)
 		return;
-	else if (s && c->rx == RX_UNTIL_CLOSE) {
-		c->rx = RX_WHOLE;
+	else if (s && c->rx == RX_TUNNEL && h1_input_waits(c))
 		h1_later(c);
-		s->ops->on_end(s->user, NULL);
-	} else if (s && c->rx != RX_WHOLE)
+	else if (s && (c->rx == RX_UNTIL_CLOSE || c->rx == RX_TUNNEL))
+		h1_finish(c, NULL);
+	else if (s && c->rx != RX_WHOLE)
 		h1_cut(c, c->role == H1_CLIENT && !s->response_begun ? ERR_UPSTREAM_CLOSED : ERR_HTTP_TRUNCATED);
 	else
 		h1_later(c);

@@ -236,6 +236,7 @@ static void deliver(struct h1_conn *c, struct input *in, uint32_t n)
 	struct slice body = take(in, n, &cost);
 
 	s->owed += cost;
+	c->received_bytes += n;
 	s->ops->on_body(s->user, body, cost);
 }
 
@@ -319,7 +320,7 @@ static void consume(struct h1_conn *c, struct input *in)
 {
 	static void (*const steps[])(struct h1_conn *, struct input *) = {
 		[RX_HEAD] = on_head, [RX_LENGTH] = on_length, [RX_CHUNKED] = on_chunked, [RX_TRAILERS] = on_trailers,
-		[RX_UNTIL_CLOSE] = on_until_close,
+		[RX_UNTIL_CLOSE] = on_until_close, [RX_TUNNEL] = on_until_close,
 	};
 
 	c->consuming = true;

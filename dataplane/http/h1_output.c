@@ -70,12 +70,32 @@ static enum err send_interim(struct h1_conn *c, struct http_stream *s, const str
 	return e == ERR_FULL ? OK : e;
 }
 
+/* 101: what the client sent behind its request, and held back so far, is the tunnel's. */
+static enum err switch_protocols(struct h1_conn *c, struct http_stream *s, const struct http_message *m)
+{
+	enum err e;
+
+	if (!s->upgrade || m->upgrade.len == 0 || c->rx != RX_WHOLE)
+		return ERR_INVALID;
+	e = h1_write_response(c, m, TX_TUNNEL, false);
+	if (e)
+		return e;
+	c->keep_alive = false;
+	c->rx = RX_TUNNEL;
+	c->tx = TX_TUNNEL;
+	s->response_begun = true;
+	h1_later(c);
+	return OK;
+}
+
 static enum err send_response(struct h1_conn *c, struct http_stream *s, const struct http_message *m, bool end)
 {
 	enum h1_tx tx;
 	bool close;
 	enum err e;
 
+	if (m->status == 101)
+		return end ? ERR_INVALID : switch_protocols(c, s, m);
 	if (m->status < 200)
 		return send_interim(c, s, m);
 	e = choose_response(s, m, end, &tx);
@@ -107,6 +127,7 @@ static enum err send_request(struct h1_conn *c, struct http_stream *s, const str
 		return e;
 	}
 	s->request_begun = true;
+	s->upgrade = m->upgrade.len > 0;
 	s->head_request = m->method == HTTP_HEAD;
 	return OK;
 }
@@ -245,6 +266,8 @@ static enum err send_end(struct http_stream *s, const struct http_message *trail
 	}
 	if (c->tx == TX_CHUNKED)
 		e = h1_write_trailers(c, trailers);
+	else if (c->tx == TX_TUNNEL)
+		tls_shutdown(c->tls);
 	if (e == ERR_FULL) {
 		s->want_writable = true;
 		return e;
@@ -263,12 +286,18 @@ static void credit(struct http_stream *s, uint32_t n)
 	h1_credit(h1_of(s), n);
 }
 
+static void forget_head(struct http_stream *s)
+{
+	h1_release_head(h1_of(s), s);
+	http_message_init(&s->message);
+}
+
 static void reset(struct http_stream *s, enum err why)
 {
 	struct h1_conn *c = h1_of(s);
 
 	s->ops = NULL;
-	if (c->tx == TX_WHOLE && c->role == H1_SERVER)
+	if (c->tx == TX_WHOLE && c->role == H1_SERVER && c->rx != RX_TUNNEL)
 		h1_server_next(c);
 	else
 		h1_cut(c, why);
@@ -316,6 +345,7 @@ const struct stream_class h1_class = {
 	.send_text = send_text,
 	.send_end = send_end,
 	.credit = credit,
+	.forget_head = forget_head,
 	.reset = reset,
 	.conn = conn,
 };

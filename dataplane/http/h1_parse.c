@@ -117,9 +117,9 @@ static inline const char *line_end(const char *at, const char *end)
 
 /* What the fields say about the message's extent and the connection. */
 struct framing {
-	const struct http_field *length, *coding, *host, *expect;
-	unsigned lengths, codings, hosts;
-	bool close, keep_alive;
+	const struct http_field *length, *coding, *host, *expect, *upgrade;
+	unsigned lengths, codings, hosts, expects, upgrades;
+	bool close, keep_alive, switches, trailers;
 };
 
 static enum err fields_room(struct http_message *m, struct arena *a, const struct h1_scan *scan)
@@ -134,6 +134,11 @@ static enum err fields_room(struct http_message *m, struct arena *a, const struc
 	return m->fields ? OK : ERR_NO_MEMORY;
 }
 
+static inline bool blank(char b)
+{
+	return b == ' ' || b == '\t';
+}
+
 static void connection_options(struct framing *f, struct text value)
 {
 	struct text option;
@@ -141,6 +146,23 @@ static void connection_options(struct framing *f, struct text value)
 	while (http_list_next(&value, &option)) {
 		f->close = f->close || text_equal_nocase(option, TEXT("close"));
 		f->keep_alive = f->keep_alive || text_equal_nocase(option, TEXT("keep-alive"));
+		f->switches = f->switches || text_equal_nocase(option, TEXT("upgrade"));
+	}
+}
+
+/* A weight says how welcome they are, which is no matter (RFC 9110, 10.1.4). */
+static void transfer_codings_welcome(struct framing *f, struct text value)
+{
+	struct text coding;
+
+	while (http_list_next(&value, &coding)) {
+		const char *semicolon = memchr(coding.at, ';', coding.len);
+
+		if (semicolon)
+			coding.len = (uint32_t)(semicolon - coding.at);
+		while (coding.len && blank(coding.at[coding.len - 1]))
+			coding.len--;
+		f->trailers = f->trailers || text_equal_nocase(coding, TEXT("trailers"));
 	}
 }
 
@@ -161,6 +183,14 @@ static void note(struct framing *f, const struct http_field *field)
 		break;
 	case HTTP_FIELD_EXPECT:
 		f->expect = field;
+		f->expects++;
+		break;
+	case HTTP_FIELD_UPGRADE:
+		f->upgrade = field;
+		f->upgrades++;
+		break;
+	case HTTP_FIELD_TE:
+		transfer_codings_welcome(f, field->value);
 		break;
 	case HTTP_FIELD_CONNECTION:
 		connection_options(f, field->value);
@@ -168,11 +198,6 @@ static void note(struct framing *f, const struct http_field *field)
 	default:
 		break;
 	}
-}
-
-static inline bool blank(char b)
-{
-	return b == ' ' || b == '\t';
 }
 
 /* The field lines from `at` to the empty line, which ends at `end`. */
@@ -258,6 +283,19 @@ static void read_keep_alive(struct http_message *m, const struct framing *f)
 	m->keep_alive = !f->close && (m->version == 11 || f->keep_alive);
 }
 
+/*
+ * Upgrade counts when Connection names it, and not in HTTP/1.0 (RFC 9110, 7.8). Asked for behind a body, or in several
+ * fields, it is ignored, which a server always may.
+ */
+static void read_upgrade(struct http_message *m, const struct framing *f)
+{
+	const bool body = m->body == HTTP_BODY_CHUNKED || (m->body == HTTP_BODY_LENGTH && m->content_length > 0);
+
+	m->upgrade = (struct text){0};
+	if (f->upgrades == 1 && f->switches && m->version == 11 && (m->status != 0 || !body))
+		m->upgrade = f->upgrade->value;
+}
+
 static bool port_valid(struct text port)
 {
 	unsigned n = 0;
@@ -328,7 +366,7 @@ static enum err read_target(struct http_message *m, struct arena *a, struct text
 		odd |= (unsigned char)((target.at[i] & 0x80) | (target.at[i] == '#'));
 	if (odd || target.len == 0)
 		return ERR_HTTP_SYNTAX;
-	m->authority = (struct text){0};
+	m->authority = TEXT("");
 	if (target.at[0] == '/') {
 		m->path = target;
 		return OK;
@@ -477,7 +515,7 @@ static enum err read_expect(struct http_message *m, const struct framing *f)
 	m->expect_continue = false;
 	if (!f->expect || m->version != 11)
 		return OK;
-	if (!text_equal_nocase(f->expect->value, TEXT("100-continue")))
+	if (f->expects > 1 || !text_equal_nocase(f->expect->value, TEXT("100-continue")))
 		return ERR_HTTP_EXPECTATION;
 	m->expect_continue = m->body == HTTP_BODY_CHUNKED || (m->body == HTTP_BODY_LENGTH && m->content_length > 0);
 	return OK;
@@ -505,9 +543,12 @@ enum err h1_parse_request(struct http_message *m, struct arena *a, const char *a
 		e = read_host(m, &f);
 	if (e == OK)
 		e = read_expect(m, &f);
-	if (e == OK)
-		judge_all(HTTP_REQUEST, at, scan);
-	return e;
+	if (e)
+		return e;
+	read_upgrade(m, &f);
+	m->trailers_welcome = f.trailers;
+	judge_all(HTTP_REQUEST, at, scan);
+	return OK;
 }
 
 /* ---- responses ---- */
@@ -549,11 +590,10 @@ enum err h1_parse_response(struct http_message *m, struct arena *a, const char *
 	m->status = p.status_code;
 	if (m->status < STATUS_MIN || m->status > STATUS_MAX)
 		return ERR_HTTP_SYNTAX;
-	if (m->status == 101)
-		return ERR_HTTP_NOT_IMPLEMENTED;
 	if (scan->first_line > STATUS_LINE_LEN + 2)
 		m->reason = (struct text){at + STATUS_LINE_LEN, scan->first_line - STATUS_LINE_LEN - 2};
 	response_body(m, head_request);
+	read_upgrade(m, &f);
 	judge_all(HTTP_RESPONSE, at, scan);
 	return OK;
 }

@@ -5,6 +5,8 @@
  * a head might not fit (a client that sends requests but does not read), and for the next round when its connection
  * has had its share of this one (a client that pipelines what can be answered at once).
  */
+#include <string.h>
+
 #include "http/h1.h"
 
 static void next_round(struct h1_conn *c)
@@ -38,6 +40,54 @@ bool h1_server_ready(struct h1_conn *c)
 	return false;
 }
 
+/* ---- slow clients ---- */
+
+static void window_begin(struct h1_conn *c)
+{
+	c->window = (struct h1_window){.received_bytes = c->received_bytes, .queued_bytes = c->queued_bytes,
+	                               .acked_bytes = c->acked_bytes, .since_ns = c->http->shard->now_ns,
+	                               .stream = c->streams};
+}
+
+bool h1_server_measured(const struct h1_conn *c)
+{
+	return c->role == H1_SERVER && c->state == H1_OPEN && (c->stream || c->acked_bytes < c->queued_bytes);
+}
+
+/* Has the body of one request been on its way for the whole window, and was it the client that held it up? */
+static bool sends_slowly(const struct h1_conn *c)
+{
+	const struct http_stream *s = c->stream;
+	const bool under_way = s && c->streams == c->window.stream && c->rx != RX_TUNNEL && c->rx != RX_WHOLE;
+
+	return under_way && !s->expects && s->owed == 0 && c->tx == TX_HEAD &&
+	       c->received_bytes - c->window.received_bytes < (uint64_t)LIMIT_http_body_rate * H1_WINDOW_MS / 1000;
+}
+
+/* Has something waited for the whole window? */
+static bool reads_slowly(const struct h1_conn *c)
+{
+	return c->acked_bytes < c->window.queued_bytes &&
+	       c->acked_bytes - c->window.acked_bytes < (uint64_t)LIMIT_http_read_rate * H1_WINDOW_MS / 1000;
+}
+
+void h1_server_watch(struct h1_conn *c)
+{
+	if (c->state != H1_OPEN || c->http->shard->now_ns < c->window.since_ns + H1_WINDOW_MS * NS_PER_MS)
+		return;
+	if (reads_slowly(c)) {
+		http_count(c->http, C_limit_http_read_rate);
+		h1_cut(c, ERR_HTTP_TIMEOUT);
+	} else if (sends_slowly(c)) {
+		http_count(c->http, C_limit_http_body_rate);
+		h1_server_refuse(c, ERR_HTTP_TIMEOUT);
+	} else {
+		window_begin(c);
+	}
+}
+
+/* ---- requests ---- */
+
 static void begin(struct h1_conn *c, struct http_stream *s)
 {
 	const struct http_message *m = &s->message;
@@ -45,6 +95,12 @@ static void begin(struct h1_conn *c, struct http_stream *s)
 	http_count(c->http, C_http_requests_received);
 	c->stream = s;
 	c->heads_n++;
+	c->streams++;
+	if (c->asleep) {
+		c->asleep = false;
+		window_begin(c);
+		h1_due(c, H1_WINDOW_MS);
+	}
 	c->keep_alive = m->keep_alive;
 	c->tx = TX_HEAD;
 	c->rx = m->body == HTTP_BODY_CHUNKED ? RX_CHUNKED : RX_LENGTH;
@@ -55,6 +111,7 @@ static void begin(struct h1_conn *c, struct http_stream *s)
 	s->request_version = m->version;
 	s->head_request = m->method == HTTP_HEAD;
 	s->expects = m->expect_continue;
+	s->upgrade = m->upgrade.len > 0;
 }
 
 void h1_server_head(struct h1_conn *c, const char *at, struct held under)
@@ -95,15 +152,20 @@ void h1_server_head(struct h1_conn *c, const char *at, struct held under)
 		h1_finish(c, NULL);
 }
 
-static void send_refusal(struct h1_conn *c, uint16_t status)
+/* What a refusal says; for what came too late it is Envoy's words. */
+static const char *refusal_text(enum err why, uint16_t status, bool head)
 {
-	const char *reason = http_reason(status);
+	if (why != ERR_HTTP_TIMEOUT)
+		return http_reason(status);
+	return head ? "request header timeout" : "request timeout";
+}
+
+static void send_refusal(struct h1_conn *c, uint16_t status, const char *text)
+{
 	struct http_field fields[] = {{.name = TEXT("content-type"), .value = TEXT("text/plain")}};
 	struct http_message m;
-	struct text body = {reason, 0};
+	const struct text body = {text, (uint32_t)strlen(text)};
 
-	while (reason[body.len])
-		body.len++;
 	http_message_init(&m);
 	m.status = status;
 	m.body = HTTP_BODY_LENGTH;
@@ -121,7 +183,7 @@ static void send_refusal(struct h1_conn *c, uint16_t status)
  */
 void h1_server_refuse(struct h1_conn *c, enum err why)
 {
-	const bool begun = c->stream && c->tx != TX_HEAD;
+	const bool begun = c->stream && c->tx != TX_HEAD, head = !c->stream;
 	const uint16_t status = http_refusal_status(why);
 
 	http_count(c->http, C_http_bad_requests);
@@ -136,7 +198,7 @@ void h1_server_refuse(struct h1_conn *c, enum err why)
 	if (c->state != H1_OPEN || c->broken)
 		return;
 	c->keep_alive = false;
-	send_refusal(c, status);
+	send_refusal(c, status, refusal_text(why, status, head));
 	if (!c->broken)
 		h1_linger(c);
 }
@@ -163,6 +225,12 @@ void h1_server_settle(struct h1_conn *c)
 {
 	if (c->state != H1_OPEN)
 		return;
+	if (c->rx == RX_TUNNEL) {
+		h1_consume_queue(c);
+		if (c->rx == RX_TUNNEL && c->eof && !h1_input_waits(c))
+			h1_finish(c, NULL);
+		return;
+	}
 	if (c->stream && c->tx == TX_WHOLE) {
 		h1_server_next(c);
 		return;

@@ -277,6 +277,15 @@ static void put_length(struct writer *w, uint64_t n)
 	PUT(w, "\r\n");
 }
 
+static void put_upgrade(struct writer *w, struct text protocols)
+{
+	if (protocols.len == 0)
+		return;
+	PUT(w, "connection: upgrade\r\nupgrade: ");
+	put_clean(w, protocols);
+	PUT(w, "\r\n");
+}
+
 enum err h1_write_request(struct h1_conn *c, const struct http_message *m)
 {
 	struct writer w;
@@ -289,6 +298,9 @@ enum err h1_write_request(struct h1_conn *c, const struct http_message *m)
 	put_clean(&w, m->authority);
 	PUT(&w, "\r\n");
 	put_fields(&w, m, false);
+	put_upgrade(&w, m->upgrade);
+	if (m->trailers_welcome)
+		PUT(&w, "connection: te\r\nte: trailers\r\n");
 	if (c->tx == TX_LENGTH)
 		put_length(&w, m->content_length);
 	else if (c->tx == TX_CHUNKED)
@@ -345,6 +357,8 @@ enum err h1_write_response(struct h1_conn *c, const struct http_message *m, enum
 	begin(&w, c);
 	put_status(&w, m);
 	put_fields(&w, m, true);
+	if (m->status == 101 || m->status == 426)
+		put_upgrade(&w, m->upgrade);
 	put_response_framing(&w, m, tx);
 	if (m->status >= 200) {
 		if (close)

@@ -199,6 +199,12 @@ void http_credit(struct http_stream *s, uint32_t credit)
 		s->class->credit(s, credit);
 }
 
+void http_forget_head(struct http_stream *s)
+{
+	CHECK_MAGIC(s, HTTP_STREAM_MAGIC);
+	s->class->forget_head(s);
+}
+
 void http_reset(struct http_stream *s, enum err why)
 {
 	CHECK_MAGIC(s, HTTP_STREAM_MAGIC);

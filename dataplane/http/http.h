@@ -12,11 +12,18 @@
  * cost, later ones of the same packet carry 0, so a slice's credit says nothing about its length. What a stream still
  * owes when it ends is given back for it.
  *
+ * Upgrade (RFC 9110, 7.8), HTTP/1 only: a request whose `upgrade` is set asks for another protocol, a response of 101
+ * with `upgrade` set agrees. With the 101 the stream becomes a tunnel: bytes go both ways by the functions for bodies,
+ * unframed and with the same credit; on_end() comes a second time and is then the peer's FIN; http_send_end() sends
+ * ours; the stream ends when both have ended. What a client sends before the 101 is held in its connection. A 101 that
+ * was not asked for is an error in either direction.
+ *
  * Calls and callbacks: on_head(), on_body() and on_end() may call any function on any stream, also http_reset() on
  * their own. on_closed() and the callbacks of clients never come from within a call that the user makes: they come
  * later in the same round. After http_send_end() (or http_send_head() with end) a stream still lives until on_closed().
  *
- * Parsing: llhttp in strict mode, with our own checks before and after it (RFC 9110, 9112).
+ * Parsing: llhttp in strict mode, with our own checks before and after it (RFC 9110, 9112); who judges what is said in
+ * h1_parse.c.
  */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -73,12 +80,14 @@ struct http_message {
 	uint8_t body;            /* enum http_body: how the body is (to be) delimited */
 	bool expect_continue;
 	bool keep_alive;         /* the sender lets the connection live */
+	bool trailers_welcome;   /* requests: TE says trailers */
 	uint64_t content_length; /* HTTP_BODY_LENGTH */
 	struct text method_text;
 	struct text scheme;      /* "http", "https" */
 	struct text authority;   /* Host or :authority, port included */
 	struct text path;        /* origin form, query included: "/a?b" or "*" */
 	struct text reason;      /* responses, HTTP/1 */
+	struct text upgrade;     /* the value of Upgrade, when Connection names it; empty: no other protocol is meant */
 	struct http_field *fields; /* in order */
 	uint16_t fields_n;
 	uint16_t fields_max;
@@ -179,8 +188,9 @@ struct tls_conn *http_stream_conn(const struct http_stream *s);
 /*
  * Sends the head of a request or response; m->body says how the body will come and is adjusted to what the
  * connection can do (HTTP/1.0 peers get no chunks). Hop-by-hop fields are the caller's business except framing:
- * Content-Length, Transfer-Encoding, Connection, Keep-Alive and Host (from m->authority) are written here and nowhere
- * else. `end`: no body follows (the response to HEAD still says m->content_length, or HTTP_BODY_CHUNKED).
+ * Content-Length, Transfer-Encoding, Connection, Keep-Alive, Upgrade (from m->upgrade: in requests, and in responses
+ * of 101 and 426), TE (from m->trailers_welcome) and Host (from m->authority) are written here and nowhere else.
+ * `end`: no body follows (the response to HEAD still says m->content_length, or HTTP_BODY_CHUNKED).
  *
  * A status below 200 is an interim response (100 after m->expect_continue, 103); more heads follow. It is left out
  * for HTTP/1.0 clients and when the send buffer is nearly full.
@@ -193,6 +203,8 @@ enum err http_send_text(struct http_stream *s, struct text body) MUST_CHECK; /* 
 /* FULL: on_writable() follows, call again. A body shorter than announced closes the connection, visibly truncated. */
 enum err http_send_end(struct http_stream *s, const struct http_message *trailers) MUST_CHECK;
 void http_credit(struct http_stream *s, uint32_t credit);
+/* The received head is not needed any more: its memory goes back, its texts must not be looked at again. */
+void http_forget_head(struct http_stream *s);
 /* Cuts the stream: HTTP/1 closes the connection (visibly truncated if a response was under way). on_closed() is
  * not called; the owner of a client connection is told by its own on_closed(). */
 void http_reset(struct http_stream *s, enum err why);

@@ -238,7 +238,7 @@ struct http_message *http_message_copy(const struct http_message *from, struct a
 	to->fields = NULL;
 	to->fields_n = to->fields_max = 0;
 	fits = copy_text(&to->method_text, a) && copy_text(&to->scheme, a) && copy_text(&to->authority, a) &&
-	       copy_text(&to->path, a) && copy_text(&to->reason, a);
+	       copy_text(&to->path, a) && copy_text(&to->reason, a) && copy_text(&to->upgrade, a);
 	for (unsigned i = 0; fits && i < from->fields_n; i++) {
 		struct text name = from->fields[i].name, value = from->fields[i].value;
 

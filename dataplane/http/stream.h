@@ -21,6 +21,7 @@ struct stream_class {
 	enum err (*send_text)(struct http_stream *s, struct text body);
 	enum err (*send_end)(struct http_stream *s, const struct http_message *trailers);
 	void (*credit)(struct http_stream *s, uint32_t credit);
+	void (*forget_head)(struct http_stream *s);
 	void (*reset)(struct http_stream *s, enum err why);
 	struct tls_conn *(*conn)(const struct http_stream *s);
 };
@@ -44,6 +45,7 @@ struct http_stream {
 	uint8_t interim_n;
 	uint8_t request_version;          /* server: 10 or 11 */
 	bool expects;                     /* server: the client waits for 100 and has not got it */
+	bool upgrade;                     /* the request asks for another protocol: 101 may come */
 	uint64_t framing_bytes;           /* sent: everything but body */
 	uint64_t base_bytes;              /* the connection's count of queued bytes when this stream began to send */
 	uint64_t reported_bytes;          /* of on_sent() */

@@ -10,7 +10,8 @@
  *                                                                                      |
  *                                                  both streams ended (or cut) ------> (freed)
  *
- * FILTERING and HOLDING are where filters are suspended with a head (chain.c).
+ * FILTERING and HOLDING are where filters are suspended with a head (chain.c). The head of a 101 leads to TUNNEL
+ * instead of RESPONDING (tunnel.c).
  *
  * Two streams meet here: `down` is the client's, `up` the upstream's. Each ends on its own by on_closed(), or is cut by
  * us with http_reset(), after which nothing comes from it any more. A lease is held from LEASING until its stream
@@ -54,8 +55,9 @@ static void set_state(struct exchange *x, enum exchange_state to)
 		[EXCHANGE_FILTERING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
 		[EXCHANGE_LEASING] = {[EXCHANGE_WAITING] = true, [EXCHANGE_ENDING] = true},
 		[EXCHANGE_WAITING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_HOLDING] = true,
-		                      [EXCHANGE_RESPONDING] = true, [EXCHANGE_ENDING] = true},
-		[EXCHANGE_HOLDING] = {[EXCHANGE_RESPONDING] = true, [EXCHANGE_ENDING] = true},
+		                      [EXCHANGE_RESPONDING] = true, [EXCHANGE_TUNNEL] = true,
+		                      [EXCHANGE_ENDING] = true},
+		[EXCHANGE_HOLDING] = {[EXCHANGE_RESPONDING] = true, [EXCHANGE_TUNNEL] = true, [EXCHANGE_ENDING] = true},
 		[EXCHANGE_RESPONDING] = {[EXCHANGE_ENDING] = true},
 	};
 
@@ -73,7 +75,7 @@ static inline void progress(struct exchange *x)
 /* ---- the end ---- */
 
 /* Both streams are gone. */
-static void free_exchange(struct exchange *x)
+void exchange_free(struct exchange *x)
 {
 	struct proxy *p = x->proxy;
 
@@ -94,7 +96,7 @@ static void release_lease(struct exchange *x)
 }
 
 /* The request is not wanted any more: its connection cannot be used again. */
-static void drop_upstream(struct exchange *x)
+void exchange_drop_upstream(struct exchange *x)
 {
 	if (x->up != NULL)
 		http_reset(x->up, ERR_CONN_ABORTED);
@@ -107,7 +109,7 @@ static void drop_upstream(struct exchange *x)
 }
 
 /* The client's side is over: counts and logs. Texts of the request are still there. */
-static void finish(struct exchange *x, bool whole)
+void exchange_finish(struct exchange *x, bool whole)
 {
 	struct counters *c = x->proxy->shard->counters;
 
@@ -125,12 +127,12 @@ static void finish(struct exchange *x, bool whole)
 /* Cuts both sides. Frees x. */
 static void cut(struct exchange *x, enum err why)
 {
-	drop_upstream(x);
-	finish(x, false);
+	exchange_drop_upstream(x);
+	exchange_finish(x, false);
 	http_reset(x->down, why);
 	x->down = NULL;
 	x->to_up.from = NULL;
-	free_exchange(x);
+	exchange_free(x);
 }
 
 /* ---- local replies ---- */
@@ -141,7 +143,7 @@ static void reply(struct exchange *x, const struct filter_reply *r, const char *
 	enum err e;
 
 	exchange_flag(x, flags);
-	drop_upstream(x);
+	exchange_drop_upstream(x);
 	if (x->chain != NULL)
 		chain_drop(x->chain, WAY_OUT);
 	body_drop(&x->to_down);
@@ -190,7 +192,10 @@ static void arm_timeout(struct exchange *x)
 
 static void fail_idle(struct exchange *x)
 {
-	fail(x, x->request_whole ? &reason_idle_whole : &reason_idle_request);
+	if (x->state == EXCHANGE_TUNNEL)
+		tunnel_cut(x, "SI");
+	else
+		fail(x, x->request_whole ? &reason_idle_whole : &reason_idle_request);
 }
 
 /* A rule that gives the response longer than that means it: then its timeout ends the exchange. */
@@ -215,7 +220,7 @@ static void sweep(struct timer *t, uint64_t now_ns)
 			break;
 		}
 		/* Without a client only the upstream's last word is missing: that comes in the same round. */
-		if (x->down != NULL && now_ns - x->active_ns > idle_max_ns(x)) {
+		if ((x->down != NULL || x->state == EXCHANGE_TUNNEL) && now_ns - x->active_ns > idle_max_ns(x)) {
 			count(p->shard->counters, C_limit_stream_idle_s);
 			fail_idle(x);
 		}
@@ -316,7 +321,7 @@ static void on_down_head(void *user, struct http_message *m)
 	if (e != OK)
 		answer = e == ERR_HTTP_HEADERS_TOO_LARGE ? &reason_large_head : &reason_no_memory;
 	else
-		answer = request_route(x);
+		answer = tunnel_admit(m) ? request_route(x) : &reason_upgrade;
 	if (answer != NULL)
 		fail(x, answer);
 	else
@@ -375,7 +380,7 @@ static void on_down_closed(void *user, enum err why)
 	if (why != OK && x->flags[0] == '\0')
 		exchange_flag(x, why == ERR_HTTP_SYNTAX || why == ERR_HTTP_FRAMING ? "DPE" : "DC");
 	x->to_up.from = NULL;
-	finish(x, why == OK);
+	exchange_finish(x, why == OK);
 	x->down = NULL;
 	if (x->up != NULL && x->response_whole && x->to_up.end_sent) {
 		/* Both of the upstream's messages are whole: on_up_closed() follows and the connection lives. */
@@ -383,8 +388,8 @@ static void on_down_closed(void *user, enum err why)
 		body_drop(&x->to_down);
 		return;
 	}
-	drop_upstream(x);
-	free_exchange(x);
+	exchange_drop_upstream(x);
+	exchange_free(x);
 }
 
 /* ---- the response ---- */
@@ -398,7 +403,8 @@ static void check_ending(struct exchange *x)
 
 static bool bodiless(const struct exchange *x, const struct http_message *m)
 {
-	return m->body == HTTP_BODY_NONE || (m->body == HTTP_BODY_LENGTH && m->content_length == 0) ||
+	return (m->body == HTTP_BODY_NONE && m->status != 101) ||
+	       (m->body == HTTP_BODY_LENGTH && m->content_length == 0) ||
 	       x->method == HTTP_HEAD || m->status == 204 || m->status == 304;
 }
 
@@ -412,14 +418,16 @@ static void forward_interim(struct exchange *x, struct http_message *m)
 /* May free x. */
 static void send_response(struct exchange *x, const struct http_message *m)
 {
-	enum err e = http_send_head(x->down, m, x->to_down.end_sent);
+	const bool switches = m->status == 101;
+	const uint16_t status = m->status; /* a tunnel forgets the head */
+	enum err e = switches ? tunnel_begin(x, m) : http_send_head(x->down, m, x->to_down.end_sent);
 
 	if (e != OK) {
 		fail(x, reason_of(e, true));
 		return;
 	}
-	x->status = m->status;
-	set_state(x, EXCHANGE_RESPONDING);
+	x->status = status;
+	set_state(x, switches ? EXCHANGE_TUNNEL : EXCHANGE_RESPONDING);
 	x->to_down.to = x->down;
 	e = body_flush(&x->to_down);
 	if (e != OK)
@@ -458,11 +466,7 @@ static void on_up_head(void *user, struct http_message *m)
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	CHECK(x->down != NULL && x->state == EXCHANGE_WAITING);
 	progress(x);
-	if (m->status == 101) { /* Upgrade was not passed on: nobody asked for it */
-		fail(x, &reason_protocol);
-		return;
-	}
-	if (m->status < 200) {
+	if (m->status < 200 && m->status != 101) {
 		forward_interim(x, m);
 		return;
 	}
@@ -508,7 +512,7 @@ static void on_up_end(void *user, struct http_message *trailers)
 		e = body_end(&x->to_down, trailers, http_stream_arena(x->down));
 	/* An answer before the request was whole: nobody wants its rest. */
 	if (!x->to_up.end_sent)
-		drop_upstream(x);
+		exchange_drop_upstream(x);
 	if (e != OK)
 		cut(x, e);
 	else
@@ -593,7 +597,7 @@ static void on_up_closed(void *user, enum err why)
 	release_lease(x);
 	body_drop(&x->to_up);
 	if (x->down == NULL)
-		free_exchange(x);
+		exchange_free(x);
 	else if (!x->response_whole)
 		fail(x, reason_of(why == OK ? ERR_UPSTREAM_CLOSED : why, true));
 }

@@ -1,7 +1,7 @@
 /*
  * One exchange: what the files of this folder share. exchange.c orders the steps; request.c does what happens to a
- * request's head, chain.c runs the filters, reply.c is what the gateway answers itself, body.c moves bodies, log.c
- * leaves the record.
+ * request's head, chain.c runs the filters, reply.c is what the gateway answers itself, body.c moves bodies,
+ * tunnel.c is what follows a 101, log.c leaves the record.
  *
  * Memory: the object is from the proxy's pool; what it needs beyond (copies from the tables, header texts) is in the
  * arena of the client's stream, which lives longer than the exchange. The first function that is told so initialises
@@ -97,10 +97,21 @@ const struct reason *request_route(struct exchange *x);
 enum err interim_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 
+/* exchange.c: the ends that tunnel.c needs too. */
+void exchange_finish(struct exchange *x, bool whole);           /* the client's side is over: counts and logs */
+void exchange_drop_upstream(struct exchange *x);                /* resets its stream if there is one; the lease goes */
+void exchange_free(struct exchange *x);                         /* both streams are gone */
+
+/* tunnel.c */
+bool tunnel_admit(struct http_message *m);                      /* false: asks for an upgrade that is refused */
+/* The upstream's 101 is passed on; what came behind it and waits in to_down is for the caller to send. */
+enum err tunnel_begin(struct exchange *x, const struct http_message *m) MUST_CHECK;
+void tunnel_cut(struct exchange *x, const char *flags);         /* frees x */
+
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);
 extern const struct reason reason_large_head, reason_timeout, reason_idle_whole, reason_idle_request;
-extern const struct reason reason_no_memory, reason_protocol;
+extern const struct reason reason_no_memory, reason_protocol, reason_upgrade;
 extern const struct reason reason_no_route, reason_no_backend, reason_no_endpoints, reason_no_endpoints_at_all;
 /* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;

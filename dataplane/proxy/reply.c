@@ -19,6 +19,7 @@ const struct reason reason_no_route = {404, "NR", ""};
 const struct reason reason_no_backend = {500, "", ""};
 const struct reason reason_no_endpoints = {503, "UH", "no healthy upstream"};
 const struct reason reason_no_endpoints_at_all = {503, "UH", ""};
+const struct reason reason_upgrade = {403, "", ""};
 const struct reason reason_protocol = {502, "UPE", BEFORE_HEADERS "protocol error"};
 
 /* Why a connection or stream to an upstream ended: connected says whether the request had a connection. */

@@ -11,6 +11,8 @@
  *   x-request-id              replaced by a new UUID, version 4 (RFC 9562)
  *   x-envoy-*                 every other one that a client sends is removed
  *
+ * The layer below writes TE (trailers are welcome, or nothing is said) and, for what tunnel.c admits, Upgrade.
+ *
  * On the way out: hop-by-hop fields go; Date is added when the upstream has not sent one (RFC 9110, 6.6.1); Server and
  * everything else pass; the upstream's x-envoy-upstream-service-time is not made (Envoy Gateway suppresses it).
  *
@@ -222,6 +224,9 @@ enum err response_prepare(struct exchange *x, struct http_message *m)
 	struct arena *a = http_stream_arena(x->down);
 	enum err e = take_hop_by_hop(x, m);
 
+	/* With other statuses Upgrade is an advertisement of that hop (RFC 9110, 7.8). */
+	if (m->status != 101 && m->status != 426)
+		m->upgrade = (struct text){0};
 	if (e == OK && http_find(m, HTTP_FIELD_DATE) == NULL)
 		e = http_add(m, a, TEXT("date"), (struct text){.at = proxy_date(x->proxy), .len = 29});
 	return e;

@@ -385,6 +385,12 @@ void http_credit(struct http_stream *s, uint32_t credit)
 	s->owed -= credit;
 }
 
+void http_forget_head(struct http_stream *s)
+{
+	CHECK_MAGIC(s, DOUBLE_STREAM);
+	http_message_init(&s->message);
+}
+
 void http_reset(struct http_stream *s, enum err why)
 {
 	CHECK_MAGIC(s, DOUBLE_STREAM);

@@ -27,7 +27,9 @@ struct tcp_conn {
 	uint32_t owed;               /* credit outstanding */
 	uint32_t limit;              /* send buffer */
 	bool shut, aborted, detached, closed, eof;
+	bool opened;                 /* the test has called on_open() */
 	enum err why;
+	struct tuple tuple;
 	char out[WIRE_MAX];          /* all that was ever sent */
 	struct slice sent[SLICES_MAX];
 };
@@ -69,6 +71,7 @@ enum err tcp_connect(struct tcp *t, const struct tcp_connect *how, struct tcp_co
 
 	c->ops = how->ops;
 	c->user = how->user;
+	c->tuple = (struct tuple){.remote = how->remote, .remote_port = how->remote_port};
 	t->last = *out = c;
 	return OK;
 }

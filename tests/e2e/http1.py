@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""HTTP/1 against peers that we did not write: WebSockets through the gateway (python3-websockets on both sides), and
+the smuggling corpus (tests/support/smuggle.c) against nginx, with a canary on the same upstream after each variant.
+
+VARIANTS=N takes every N-th variant only (default 8; 1: all).
+"""
+import json
+import os
+import re
+
+from harness import LAB, Lab, case, expect, expect_equal, main, retry
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+MANIFEST = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: http1, namespace: default}
+spec:
+  gatewayClassName: sluice
+  addresses: [{type: IPAddress, value: 198.18.0.20}]
+  listeners: [{name: http, protocol: HTTP, port: 80}]
+---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {name: socket, namespace: default}
+spec:
+  endpoints: [{ip: {address: 198.18.1.11, port: 9001}}]
+---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {name: nginx, namespace: default}
+spec:
+  endpoints: [{ip: {address: 198.18.1.11, port: 8080}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: http1, namespace: default}
+spec:
+  parentRefs: [{name: http1}]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /socket}}]
+    backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: socket, port: 9001}]
+  - backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: nginx, port: 8080}]
+"""
+ADDRESS = "198.18.0.20"
+URL = f"ws://{ADDRESS}/socket"
+ASK = ("-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13",
+       "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+
+
+class Environment(Lab):
+    """The lab with one worker (all requests share its upstream connections) and a WebSocket server."""
+
+    def __enter__(self):
+        super().__enter__()
+        self.spawn("sluice-backend", "python3", os.path.join(HERE, "websocket_backend.py"), "198.18.1.11", "9001")
+        self.apply(MANIFEST)
+        retry(10, lambda: self.status(f"http://{ADDRESS}/") == 200, "the nginx route")
+        retry(10, lambda: self.status(f"http://{ADDRESS}/socket") == 426, "the WebSocket route")
+        return self
+
+
+@case
+def websocket_echo(lab):
+    before = lab.stats()["tunnels_opened"]
+    text = lab.client("python3", os.path.join(HERE, "websocket_client.py"), URL)
+    expect_equal(lab.stats()["tunnels_opened"] - before, 1, "tunnels")
+    return text.strip()
+
+
+@case
+def websocket_many_at_once(lab):
+    return lab.client("python3", os.path.join(HERE, "websocket_client.py"), URL, "20").strip()
+
+
+@case
+def websocket_curl(lab):
+    head = lab.client("sh", "-c", f"curl -sS -i -N --http1.1 --max-time 2 {' '.join(repr(a) for a in ASK)} "
+                      f"http://{ADDRESS}/socket; true")
+    expect(head.startswith("HTTP/1.1 101 "), head)
+    expect("upgrade: websocket" in head.lower() and "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in head, head)
+
+
+@case
+def refused_upgrade_keeps_the_framing(lab):
+    # A server that does not upgrade: nginx's plain answer, and the connection is used again.
+    out = lab.curl("-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_code}/%{num_connects} ", *ASK,
+                   f"http://{ADDRESS}/a", f"http://{ADDRESS}/b")
+    expect_equal(out.split(), ["200/1", "200/0"], "status and connects")
+    # A WebSocket server that is not asked to: 426, which says to what.
+    head = lab.curl("-i", f"http://{ADDRESS}/socket")
+    expect(head.startswith("HTTP/1.1 426 ") and "upgrade: websocket" in head.lower(), head)
+
+
+@case
+def other_upgrades(lab):
+    expect_equal(lab.status("-H", "Connection: Upgrade", "-H", "Upgrade: foo/2", f"http://{ADDRESS}/"), 403, "unknown")
+    version = lab.curl("--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", f"http://{ADDRESS}/")
+    expect_equal(version, "1.1 200", "h2c by upgrade")
+    expect_equal(lab.status("-X", "CONNECT", "--request-target", "a.example:443", f"http://{ADDRESS}/"), 501, "CONNECT")
+
+
+@case
+def smuggling_corpus(lab):
+    step = int(os.environ.get("VARIANTS", "8"))
+    program = os.path.join("build", lab.flavour, "unit/proxy/test_smuggling")
+    lines = lab.client(program, "--list").splitlines()
+    expect(len(lines) >= 400, f"{len(lines)} variants")
+    before = lab.backend_requests(1)
+    counts = json.loads(lab.client("python3", os.path.join(HERE, "raw_client.py"), ADDRESS, "80",
+                                   input="\n".join(lines[::step]) + "\n", timeout=600))
+    expect_equal(counts["variants"], len(lines[::step]), "variants")
+    # What nginx saw is what clients got an answer from: no request more, and none that it calls bad.
+    seen = retry(5, lambda: lab.backend_requests(1) - before == counts["backend"] + counts["variants"] and
+                 lab.backend_requests(1) - before, "the same number of requests in nginx's log")
+    with open(os.path.join(LAB, "nginx1", "access.log"), encoding="utf-8") as f:
+        bad = [line for line in f if re.search(r'" 400 ', line)]
+    expect(not bad, f"nginx called a request bad: {bad[:3]}")
+    return f"{counts['variants']} of {len(lines)} variants, {counts['gateway']} refusals, nginx saw {seen} requests"
+
+
+@case
+def everything_ends_clean(lab):
+    def quiet():
+        stats = lab.stats()
+        return stats["exchanges_opened"] == stats["exchanges_closed"]
+    retry(15, quiet, "all exchanges closed")
+    lab.alive()
+
+
+main(lambda: Environment(workers=1, flavour=os.environ.get("FLAVOUR", "release")))
