@@ -17,6 +17,7 @@ sim-asan:
 sim-program: $(B)/sim
 sim: $(B)/sim
 	@tests/tally sim "$(B)/sim --first $(FIRST) --seeds $(SEEDS)" "$(B)/sim --scenario swaps" \
+		"$(B)/sim --scenario ejection --first $(FIRST) --seeds 20" \
 		"$(B)/sim --scenario squeeze --first $(FIRST) --seeds 10" \
 		"$(B)/sim --scenario denial --first $(FIRST) --seeds $(SEEDS)"
 sim-faults:

@@ -233,7 +233,7 @@ static void ask(struct app_conn *c)
 	struct writer *w = &c->writer;
 	static const char modes[] = "llcc0h";
 	const char mode = modes[rng_below(&a->rng, 6)];
-	const bool post = mode != 'h' && rng_below(&a->rng, 2);
+	const bool post = mode != 'h' && !a->bodiless && rng_below(&a->rng, 2);
 	const bool chunked = post && rng_below(&a->rng, 2);
 	const uint64_t up = post ? body_size(a) : 0;
 

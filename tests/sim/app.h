@@ -70,6 +70,7 @@ struct app {
 	/* what clients do */
 	uint32_t conns_wanted, requests_each;
 	uint32_t body_min, body_max; /* a minimum: every body is that large */
+	bool bodiless;          /* requests have no bodies: refusing one would end its connection */
 	const char *target;     /* the VIP */
 	uint16_t target_port;
 	uint64_t requests_done, bytes_in, bytes_out, statuses_bad;

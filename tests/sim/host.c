@@ -45,8 +45,7 @@ static bool accepts(void *up, const struct tuple *t)
 {
 	struct host *h = up;
 
-	(void)t;
-	return h->on_accept != NULL;
+	return h->on_accept != NULL && t->local_port != HOST_CLOSED_PORT;
 }
 
 static void on_accept(void *up, struct tcp_conn *c)

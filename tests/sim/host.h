@@ -8,6 +8,8 @@
 #include "tcp/tcp.h"
 #include "tests/sim/link.h"
 
+enum { HOST_CLOSED_PORT = 9 }; /* nobody listens there */
+
 struct host {
 	struct actor actor;
 	struct shard shard;

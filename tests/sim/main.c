@@ -1,7 +1,8 @@
 /*
- * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|swaps|squeeze|denial] [--trace] [--fault NAME]
+ * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|ejection|swaps|squeeze|denial] [--trace] [--fault NAME]
  *
  * traffic: clients and servers under faults drawn from the seed (each up to 5 %), 1 to 4 workers.
+ * ejection: half of the endpoints of a cluster are dead; they are found out, and left alone but for a look now and then.
  * swaps: 10,000 generation swaps while 1,000 exchanges are suspended.
  * squeeze: small pools and clients that stop reading: load is shed in order, what has begun ends well.
  * denial: the n-th allocation of the gateway fails (n: the seed): nothing leaks, and whoever comes later is served.
@@ -72,6 +73,38 @@ static void traffic(struct sim *s, struct world *w)
 	world_check_clean(w);
 }
 
+/* ---- ejection ---- */
+
+static void ejection(struct sim *s, struct world *w)
+{
+	struct world_options o = {.dead_endpoints = true};
+	uint64_t failed, ejected, allowed;
+
+	draw(s, &o);
+	world_init(w, s, &o);
+	w->clients.conns_wanted = 2 + rng_below(&s->rng, 8);
+	w->clients.requests_each = 400;
+	w->clients.body_max = 2000;
+	w->clients.target = rng_below(&s->rng, 2) ? "198.18.0.10" : "2001:2::10";
+	w->clients.target_port = 80;
+	w->clients.tolerant = w->clients.bodiless = true;
+	if (rng_below(&s->rng, 2))
+		world_keep_publishing(w, (100 + rng_below(&s->rng, 1000)) * NS_PER_MS);
+	app_connect(&w->clients);
+	world_run(w, clients_done, 6000 * NS_PER_S);
+	world_check_clean(w);
+	/* Five in a row for each of the two at first and one for each return, and those that were under way then. */
+	failed = world_count(w, C_upstream_connect_failures);
+	ejected = world_count(w, C_endpoints_ejected);
+	allowed = 2 * 5 + world_count(w, C_endpoints_returned) + (ejected + 2) * w->clients.conns_wanted;
+	if (!s->failed && ejected < 2)
+		sim_fail(s, "%" PRIu64 " ejections after %" PRIu64 " failures", ejected, failed);
+	if (!s->failed && failed > allowed)
+		sim_fail(s, "%" PRIu64 " connect failures, %" PRIu64 " allowed", failed, allowed);
+	if (!s->failed && w->clients.refused + w->clients.broken > failed)
+		sim_fail(s, "%" PRIu64 " requests refused, %" PRIu64 " failures", w->clients.refused, failed);
+}
+
 /* ---- swaps ---- */
 
 enum { SWAPS = 10000, SUSPENDED = 1000 };
@@ -130,7 +163,8 @@ struct scenario {
 };
 
 static const struct scenario scenarios[] = {
-	{"traffic", traffic}, {"swaps", swaps}, {"squeeze", scenario_squeeze}, {"denial", scenario_denial},
+	{"traffic", traffic}, {"ejection", ejection}, {"swaps", swaps}, {"squeeze", scenario_squeeze},
+	{"denial", scenario_denial},
 };
 
 struct command {

@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "balance/balance.h"
 #include "base/check.h"
 #include "tests/sim/deny.h"
+
+#define OUTLIER {.connect_failures = 5, .ejection_ms = 300, .ejection_max_ms = 3000, .panic_percent = 50}
 
 static const struct fixture lab = {
 	.workers = 1,
@@ -19,9 +22,13 @@ static const struct fixture lab = {
                       {"2001:2:0:1::1/64", 1, false}},
 	.listeners = {{.name = "default/lab/http", .addr = "198.18.0.10", .port = 80},
                       {.name = "default/lab/http", .addr = "2001:2::10", .port = 80}},
-	.clusters = {{.name = "one", .endpoints = {{"198.18.1.11", 8080, 1}}},
-                     {.name = "two", .endpoints = {{"2001:2:0:1::12", 8080, 1}, {"198.18.1.12", 8080, 1}}}},
+	.clusters = {{.name = "one", .endpoints = {{"198.18.1.11", 8080, 1}}, .balancer = BALANCER_least_request,
+                      .outlier = OUTLIER},
+                     {.name = "two", .endpoints = {{"2001:2:0:1::12", 8080, 1}, {"198.18.1.12", 8080, 1}},
+                      .balancer = BALANCER_least_request, .outlier = OUTLIER}},
 };
+/* One refuses, one is not there. */
+static const struct fixture_endpoint dead[] = {{"198.18.1.12", HOST_CLOSED_PORT, 1}, {"198.18.1.13", 8080, 1}};
 
 /* ---- generations ---- */
 
@@ -41,6 +48,8 @@ bool world_publish(struct world *w, uint64_t variant)
 
 	f.workers = w->workers_n;
 	f.resource_version = variant + 1;
+	if (w->dead_endpoints)
+		memcpy(&f.clusters[1].endpoints[2], dead, sizeof(dead));
 	f.routes[0] = (struct fixture_route){.path = "/x", .backends = {{"one", (uint32_t)(1 + variant % 7), NULL},
 	                                                                {"two", (uint32_t)(1 + variant % 5), NULL}}};
 	f.routes[1] = (struct fixture_route){.path = variant % 2 ? "/odd" : "/even", .backends = {{"one", 1, NULL}}};
@@ -162,6 +171,7 @@ void world_init(struct world *w, struct sim *s, const struct world_options *o)
 
 	memset(w, 0, sizeof(*w));
 	w->sim = s;
+	w->dead_endpoints = o->dead_endpoints;
 	w->client_link = link_new(s, "client-link", &o->faults);
 	w->server_link = link_new(s, "server-link", &o->faults);
 	make_gateway(w, o);

@@ -22,6 +22,7 @@ struct world_options {
 	uint32_t isn_top;              /* see struct shard */
 	uint64_t bounded_sleep_ns;     /* how late a parked worker may notice a frame */
 	unsigned pools_percent;        /* 0: 10 */
+	bool dead_endpoints;           /* cluster "two" has as many dead endpoints as good ones */
 };
 
 struct world_worker {
@@ -42,6 +43,7 @@ struct world {
 	struct gateway *gateway;
 	struct world_worker workers[WORLD_WORKERS];
 	uint16_t workers_n;
+	bool dead_endpoints;
 	struct counters counters[WORLD_WORKERS];
 	struct host client, server1, server2;
 	struct app clients, servers1, servers2;
