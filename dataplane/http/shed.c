@@ -8,8 +8,6 @@
  * A connection that has received part of a head idles too: no exchange has begun, and its packets may be what is
  * missing. It is told 503.
  */
-#include <string.h>
-
 #include "http/h1.h"
 
 enum { LOOKS = 256 };
