@@ -29,8 +29,13 @@
 
 enum { SERVER_MAGIC = 0x5e47e401, SOCKET_MODE = 0660, EVENTS_MAX = 64, TAG_LISTENER = SERVER_PEERS_MAX,
        TAG_RECONCILER };
-/* A request of LONG_BYTES takes about as long as a slice. */
-enum { SLICE_MS = 10, LONG_BYTES = 64 << 10, NOBODY = SERVER_PEERS_MAX };
+/*
+ * A request of LONG_BYTES takes about as long as a slice. Where commits take longer slices do too, up to a bound:
+ * a long request has a fair share of the rounds that others make long. After LONG_PATIENCE_MS, on a machine that has
+ * hardly time for us, its slices are LATE_SLICE_MS: whoever asked waits for an answer, and not for ever.
+ */
+enum { SLICE_MS = 10, SLICE_MS_MAX = 40, LONG_PATIENCE_MS = 5000, LATE_SLICE_MS = 250 };
+enum { LONG_BYTES = 64 << 10, NOBODY = SERVER_PEERS_MAX };
 
 struct server {
 	uint32_t magic;
@@ -44,6 +49,8 @@ struct server {
 	bool long_staged;               /* and committed, when its round is over */
 	struct reconciled found;        /* its patches from found_at on are to be staged */
 	size_t found_at;
+	int64_t slice_ms;
+	int64_t long_since_ms;
 	bool unoffered;                 /* the reconciler does not have the newest snapshot yet */
 };
 
@@ -64,6 +71,7 @@ struct server *server_new(struct ledger *ledger, struct reconciler *reconciler, 
 	s->ledger = ledger;
 	s->reconciler = reconciler;
 	s->long_peer = NOBODY;
+	s->slice_ms = SLICE_MS;
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->listener = frame_listen(socket_path, SOCKET_MODE);
 	if (s->epoll < 0 || s->listener < 0 || !watch(s, s->listener, EPOLLIN, TAG_LISTENER, EPOLL_CTL_ADD) ||
@@ -198,11 +206,15 @@ static void answer(struct server *s, uint32_t at, const struct request_context *
 /* A slice of the long one: steps, until it is staged for this round's commit; in the rounds after it, the reply. */
 static void go_on(struct server *s, const struct request_context *c)
 {
-	const int64_t until_ms = clock_monotonic_ms() + SLICE_MS;
+	const int64_t now_ms = clock_monotonic_ms();
 	struct peer *p = s->peers[s->long_peer];
+	int64_t until_ms;
 
-	if (!s->long_request)
+	if (!s->long_request) {
 		s->long_request = request_new(c, p->bytes, p->n, true);
+		s->long_since_ms = now_ms;
+	}
+	until_ms = now_ms + (now_ms - s->long_since_ms < LONG_PATIENCE_MS ? s->slice_ms : LATE_SLICE_MS);
 	if (!s->long_staged)
 		s->long_staged = request_step(s->long_request, until_ms) && request_stage(s->long_request);
 	else if (request_reply(s->long_request, until_ms, &s->replies[s->long_peer]))
@@ -270,7 +282,7 @@ static void stage_status(struct server *s, const struct status_patch *patch, con
  */
 static void take_status(struct server *s, const char *now)
 {
-	int64_t until_ms = clock_monotonic_ms() + SLICE_MS;
+	int64_t until_ms = clock_monotonic_ms() + s->slice_ms;
 	struct reconciled newer;
 
 	if (s->reconciler && reconciler_take(s->reconciler, &newer)) {
@@ -303,6 +315,20 @@ static void reply_all(struct server *s, enum err committed, int64_t now_ms)
 		s->replies[i] = (struct reply){0};
 		serve(s, i, now_ms);
 	}
+}
+
+static enum err commit(struct server *s, int64_t wall_ms)
+{
+	const int64_t began_ms = clock_monotonic_ms();
+	const enum err e = ledger_commit(s->ledger, wall_ms);
+	const int64_t took_ms = clock_monotonic_ms() - began_ms;
+
+	s->slice_ms = took_ms < SLICE_MS ? SLICE_MS : took_ms < SLICE_MS_MAX ? took_ms : SLICE_MS_MAX;
+	if (e != OK)
+		fprintf(stderr, "store: commit error=%s\n", err_name(e));
+	else
+		s->unoffered = true;
+	return e;
 }
 
 static void close_stalled(struct server *s, int64_t now_ms)
@@ -338,7 +364,7 @@ bool server_round(struct server *s, int timeout_ms)
 	char now[CLOCK_TEXT_MAX];
 	int64_t wall_ms;
 	bool staged_long, asked;
-	enum err e;
+	enum err e = OK;
 
 	CHECK_MAGIC(s, SERVER_MAGIC);
 	/* There is work already. */
@@ -353,15 +379,8 @@ bool server_round(struct server *s, int timeout_ms)
 	staged_long = !staged_long && s->long_staged;
 	asked = ledger_is_dirty(s->ledger);
 	take_status(s, now);
-	if (ledger_is_dirty(s->ledger)) {
-		e = ledger_commit(s->ledger, wall_ms);
-		if (e != OK)
-			fprintf(stderr, "store: commit error=%s\n", err_name(e));
-		else
-			s->unoffered = true;
-	} else {
-		e = OK;
-	}
+	if (ledger_is_dirty(s->ledger))
+		e = commit(s, wall_ms);
 	if (s->reconciler && s->unoffered && (asked || s->found.patches.n == 0)) {
 		reconciler_offer(s->reconciler, ledger_snapshot(s->ledger));
 		s->unoffered = false;
