@@ -6,6 +6,7 @@
 #include "../model/world.h"
 #include "control/admit/admit.h"
 #include "control/compile/compile.h"
+#include "control/resolve/book.h"
 #include "control/status/status.h"
 #include "mgmt-api/yaml/load.h"
 #include "table/table.h"
@@ -22,6 +23,7 @@ static const struct row rows[] = {
 	{"lab", {"configs/lab.yaml"}, 1, 3},
 	{"canary", {"configs/lab.yaml", "configs/examples/canary.yaml"}, 1, 5},
 	{"teams", {"configs/lab.yaml", "configs/examples/teams.yaml"}, 2, 4},
+	{"outside", {"configs/lab.yaml", "configs/examples/outside.yaml"}, 1, 4},
 };
 
 struct set {
@@ -170,13 +172,30 @@ static struct snapshot *write_status(struct snapshot *from, const struct status_
 	return set_snapshot(&s);
 }
 
-static void check_status(struct snapshot **s)
+/* What the names of the examples resolve to. */
+static struct answers *names_known(void)
+{
+	static const char *const names[] = {"api.partner.example", "standby.partner.example"};
+	struct addr a = addr_v4(__builtin_bswap32(0xc0000201));
+	const struct reply reply[FAMILIES] = {{.kind = REPLY_ADDRESSES, .addrs = &a, .n = 1}, {.kind = REPLY_NONE}};
+	struct book *b = book_new();
+	struct answers *known;
+
+	book_want(b, names, 2, 0);
+	for (size_t i = 0; i < 2; i++)
+		book_answer(b, names[i], reply, 0);
+	known = book_answers(b);
+	book_free(b);
+	return known;
+}
+
+static void check_status(struct snapshot **s, const struct answers *known)
 {
 	static const struct publish_verdict live = {.state = PUBLISH_LIVE};
 	size_t patches[2];
 
 	for (int i = 0; i < 2; i++) {
-		struct model *m = model_new(*s, NULL);
+		struct model *m = model_new(*s, known);
 		struct status_patches p;
 		struct snapshot *next;
 
@@ -201,6 +220,7 @@ static void run_row(void **state)
 	yyjson_doc *class_doc = yyjson_read(class, strlen(class), 0);
 	yyjson_mut_doc *doc = yyjson_doc_mut_copy(class_doc, NULL);
 	struct set set = set_new();
+	struct answers *known = names_known();
 	const char *where = "";
 	struct generation g;
 	struct snapshot *s;
@@ -212,15 +232,16 @@ static void run_row(void **state)
 	for (size_t i = 0; i < sizeof(row->files) / sizeof(row->files[0]) && row->files[i] != NULL; i++)
 		add_file(&set, row->files[i]);
 	s = set_snapshot(&set);
-	m = model_new(s, NULL);
+	m = model_new(s, known);
 	check_model(row, m);
 	assert_int_equal(generation_compile(m, &g), OK);
 	if (table_verify(g.table, g.bytes, &where) != OK)
 		fail_msg("%s", where);
 	generation_fini(&g);
 	model_free(m);
-	check_status(&s);
+	check_status(&s, known);
 	snapshot_put(s);
+	answers_put(known);
 }
 
 int main(void)
