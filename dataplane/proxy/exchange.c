@@ -143,6 +143,7 @@ static void reply(struct exchange *x, const struct filter_reply *r, const char *
 	enum err e;
 
 	exchange_flag(x, flags);
+	x->details = r->details != NULL ? r->details : "";
 	exchange_drop_upstream(x);
 	if (x->chain != NULL)
 		chain_drop(x->chain, WAY_OUT);
@@ -159,10 +160,12 @@ static void reply(struct exchange *x, const struct filter_reply *r, const char *
 static void fail(struct exchange *x, const struct reason *why)
 {
 	const struct filter_reply r = {
-		.status = why->status, .body = {.at = why->body, .len = (uint32_t)strlen(why->body)}};
+		.status = why->status, .body = {.at = why->body, .len = (uint32_t)strlen(why->body)},
+		.details = why->details};
 
 	if (x->state == EXCHANGE_RESPONDING || x->state == EXCHANGE_ENDING) {
 		exchange_flag(x, why->flags);
+		x->details = "upstream_reset_after_response_started";
 		cut(x, ERR_UPSTREAM_CLOSED);
 	} else {
 		reply(x, &r, why->flags);
@@ -242,6 +245,8 @@ static void send_request(struct exchange *x, struct http_stream *up)
 	x->up = up;
 	x->upstream = tuple->remote;
 	x->upstream_port = tuple->remote_port;
+	x->upstream_local = tuple->local;
+	x->upstream_local_port = tuple->local_port;
 	x->sent_ns = x->proxy->shard->now_ns;
 	x->to_down.from = up;
 	set_state(x, EXCHANGE_WAITING);
@@ -377,8 +382,12 @@ static void on_down_closed(void *user, enum err why)
 	struct exchange *x = user;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	if (why != OK && x->flags[0] == '\0')
-		exchange_flag(x, why == ERR_HTTP_SYNTAX || why == ERR_HTTP_FRAMING ? "DPE" : "DC");
+	if (why != OK && x->flags[0] == '\0') {
+		const bool broken = why == ERR_HTTP_SYNTAX || why == ERR_HTTP_FRAMING;
+
+		exchange_flag(x, broken ? "DPE" : "DC");
+		x->details = broken ? "http1.codec_error" : "downstream_remote_disconnect";
+	}
 	x->to_up.from = NULL;
 	exchange_finish(x, why == OK);
 	x->down = NULL;
@@ -427,6 +436,7 @@ static void send_response(struct exchange *x, const struct http_message *m)
 		return;
 	}
 	x->status = status;
+	x->details = "via_upstream";
 	set_state(x, switches ? EXCHANGE_TUNNEL : EXCHANGE_RESPONDING);
 	x->to_down.to = x->down;
 	e = body_flush(&x->to_down);
@@ -739,7 +749,9 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 	x->sent_ns = 0;
 	x->upstream_us = UINT32_MAX;
 	x->upstream_port = 0;
-	x->upstream = (struct addr){0};
+	x->upstream_local_port = 0;
+	x->upstream = x->upstream_local = (struct addr){0};
+	x->details = "";
 	x->flags[0] = '\0';
 	x->path = x->rule = x->request_id = x->forwarded_for = (struct text){0};
 	x->chain = NULL;

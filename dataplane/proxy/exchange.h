@@ -32,6 +32,7 @@ struct reason {
 	uint16_t status;
 	char flags[8];               /* Envoy's response flags */
 	const char *body;
+	const char *details;         /* Envoy's response code details, for the log; null: none */
 };
 
 struct exchange {
@@ -55,7 +56,10 @@ struct exchange {
 	uint64_t sent_ns;            /* the request's head was sent; 0: never */
 	uint32_t upstream_us;        /* UINT32_MAX: no response */
 	uint16_t upstream_port;
+	uint16_t upstream_local_port;
 	struct addr upstream;        /* zero: none */
+	struct addr upstream_local;
+	const char *details;         /* Envoy's response code details; static */
 	char flags[8];
 	struct text path;            /* as the client asked for it: filters may change the request's */
 	struct text rule, request_id, forwarded_for;

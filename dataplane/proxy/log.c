@@ -5,7 +5,7 @@
 #include "proxy/access.h"
 #include "proxy/exchange.h"
 
-enum { TEXTS = 7 };
+enum { TEXTS = ACCESS_TEXTS };
 
 static uint16_t cut(struct text t)
 {
@@ -16,7 +16,7 @@ static uint16_t cut(struct text t)
 static void write_texts(struct proxy *p, struct access_record *r, const struct text texts[TEXTS])
 {
 	uint16_t *const lengths[TEXTS] = {&r->method_len, &r->path_len, &r->authority_len, &r->user_agent_len,
-	                                  &r->request_id_len, &r->forwarded_for_len, &r->rule_len};
+	                                  &r->request_id_len, &r->forwarded_for_len, &r->rule_len, &r->details_len};
 	char *at = r->texts;
 
 	for (unsigned i = 0; i < TEXTS; i++) {
@@ -58,7 +58,8 @@ static struct text value_of(const struct http_message *m, enum http_field_id id)
 void exchange_log(struct exchange *x)
 {
 	const struct http_message *m = x->request;
-	struct text texts[TEXTS] = {[4] = x->request_id, [5] = x->forwarded_for, [6] = x->rule};
+	struct text texts[TEXTS] = {[4] = x->request_id, [5] = x->forwarded_for, [6] = x->rule,
+	                              [7] = {.at = x->details, .len = (uint32_t)strlen(x->details)}};
 	struct access_record *r;
 
 	if (m != NULL) {
@@ -80,6 +81,8 @@ void exchange_log(struct exchange *x)
 	memcpy(r->flags, x->flags, sizeof(r->flags));
 	r->upstream_port = x->upstream_port;
 	r->upstream = x->upstream;
+	r->upstream_local = x->upstream_local;
+	r->upstream_local_port = x->upstream_local_port;
 	r->client = x->client;
 	write_texts(x->proxy, r, texts);
 }

@@ -9,28 +9,33 @@
 #include "proxy/exchange.h"
 
 #define BEFORE_HEADERS "upstream connect error or disconnect/reset before headers. reset reason: "
+#define RESET(why) "upstream_reset_before_response_started{" why "}"
 
-const struct reason reason_large_head = {431, "DPE", ""};
-const struct reason reason_timeout = {504, "UT", "upstream request timeout"};
-const struct reason reason_idle_whole = {504, "SI", "stream timeout"};
-const struct reason reason_idle_request = {408, "SI", "stream timeout"};
-const struct reason reason_no_memory = {503, "", ""};
-const struct reason reason_no_route = {404, "NR", ""};
-const struct reason reason_no_backend = {500, "", ""};
-const struct reason reason_no_endpoints = {503, "UH", "no healthy upstream"};
-const struct reason reason_no_endpoints_at_all = {503, "UH", ""};
-const struct reason reason_upgrade = {403, "", ""};
-const struct reason reason_protocol = {502, "UPE", BEFORE_HEADERS "protocol error"};
+const struct reason reason_large_head = {431, "DPE", "", "request_headers_too_large"};
+const struct reason reason_timeout = {504, "UT", "upstream request timeout", "upstream_response_timeout"};
+const struct reason reason_idle_whole = {504, "SI", "stream timeout", "stream_idle_timeout"};
+const struct reason reason_idle_request = {408, "SI", "stream timeout", "stream_idle_timeout"};
+const struct reason reason_no_memory = {503, "", "", "no_memory"};
+const struct reason reason_no_route = {404, "NR", "", "route_not_found"};
+const struct reason reason_no_backend = {500, "", "", "direct_response"};
+const struct reason reason_no_endpoints = {503, "UH", "no healthy upstream", "no_healthy_upstream"};
+const struct reason reason_no_endpoints_at_all = {503, "UH", "", "direct_response"};
+const struct reason reason_upgrade = {403, "", "", "upgrade_failed"};
+const struct reason reason_protocol = {502, "UPE", BEFORE_HEADERS "protocol error", RESET("protocol_error")};
 
 /* Why a connection or stream to an upstream ended: connected says whether the request had a connection. */
 const struct reason *reason_of(enum err why, bool connected)
 {
-	static const struct reason refused = {503, "UF", BEFORE_HEADERS "remote connection failure"};
-	static const struct reason unreachable = {503, "UF", BEFORE_HEADERS "local connection failure"};
-	static const struct reason timeout = {503, "UF", BEFORE_HEADERS "connection timeout"};
-	static const struct reason ended = {503, "UC", BEFORE_HEADERS "connection termination"};
-	static const struct reason overflow = {503, "UO", BEFORE_HEADERS "overflow"};
-	static const struct reason unhealthy = {503, "UH", "no healthy upstream"};
+	static const struct reason refused = {503, "UF", BEFORE_HEADERS "remote connection failure",
+		RESET("remote_connection_failure")};
+	static const struct reason unreachable = {503, "UF", BEFORE_HEADERS "local connection failure",
+		RESET("local_connection_failure")};
+	static const struct reason timeout = {503, "UF", BEFORE_HEADERS "connection timeout",
+		RESET("connection_timeout")};
+	static const struct reason ended = {503, "UC", BEFORE_HEADERS "connection termination",
+		RESET("connection_termination")};
+	static const struct reason overflow = {503, "UO", BEFORE_HEADERS "overflow", RESET("overflow")};
+	static const struct reason unhealthy = {503, "UH", "no healthy upstream", "no_healthy_upstream"};
 
 	switch (why) {
 	case ERR_NO_HEALTHY_UPSTREAM:

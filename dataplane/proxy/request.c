@@ -295,7 +295,7 @@ static const struct reason *direct(struct exchange *x, uint16_t status)
 
 	if (r == NULL)
 		return &reason_no_memory;
-	*r = (struct reason){.status = status, .body = ""};
+	*r = (struct reason){.status = status, .body = "", .details = "direct_response"};
 	return r;
 }
 

@@ -560,6 +560,8 @@ enum housekeeping_end housekeeping_run(const struct housekeeping_options *o,
 	h->o = o;
 	h->signals = signals;
 	h->scribe = scribe_new(o->access_log);
+	if (h->scribe)
+		scribe_format(h->scribe, o->access_json ? access_print_json : access_print);
 	if (!h->scribe)
 		fprintf(stderr, "dataplane: %s: %s\n", o->access_log, strerror(errno));
 	else if (!desk_open(&h->desk, o->run_dir, &up)) {

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/limits.h"
 #include "proxy/access.h"
 
@@ -45,6 +46,7 @@ struct scribe {
 	int fd;
 	int wake_fd;
 	const char *path;        /* "-": standard output */
+	access_printer *print;
 	bool may_block;
 	bool complained;         /* about the failure that goes on */
 	size_t n, done;          /* of the buffer; done: is written */
@@ -95,6 +97,7 @@ struct scribe *scribe_new(const char *path)
 	}
 	use(s, fd);
 	s->path = path;
+	s->print = access_print;
 	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return s;
 }
@@ -165,7 +168,7 @@ static void fill(struct scribe *s, struct logring *r)
 	size_t bytes;
 
 	while (BUFFER - s->n >= LINE_ROOM && (record = logring_peek(r, &bytes))) {
-		s->n += access_print(record, bytes, s->buffer + s->n, LINE_ROOM);
+		s->n += s->print(record, bytes, s->buffer + s->n, LINE_ROOM);
 		logring_release(r);
 	}
 }
@@ -278,6 +281,12 @@ uint64_t scribe_stop(struct scribe *s)
 		pthread_join(s->thread, NULL);
 	}
 	return left_over(s);
+}
+
+void scribe_format(struct scribe *s, access_printer *print)
+{
+	static_assert((int)LINE_ROOM >= (int)ACCESS_JSON_MIN, "a line of JSON is never cut");
+	s->print = print;
 }
 
 void scribe_free(struct scribe *s)

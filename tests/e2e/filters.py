@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Filters of HTTPRoutes through the gateway: what backends see, and what clients (browsers) are told."""
+import contextlib
 import json
 import os
 
@@ -70,6 +71,9 @@ class Environment(Lab):
     """The lab, an echo backend, a backend for copies that logs them, and the manifest of this file."""
 
     def __enter__(self):
+        for log in (SHADOW_LOG, os.path.join(LAB, "access.log")):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(log)
         super().__enter__()
         script = os.path.join(os.path.dirname(os.path.realpath(__file__)), "echo_backend.py")
         self.spawn("sluice-backend", "python3", script, "echo", "198.18.1.11", "9000")
@@ -197,6 +201,23 @@ def a_dead_mirror_is_not_noticed(lab):
 
 
 @case
+def access_log_in_json(lab):
+    """Options of the lab: the log is JSON, whatever the client sends."""
+    lab.curl("-A", 'log-probe "1\\ é', "-H", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+             GATEWAY + "/v1/logged?x=1")
+
+    def line():
+        with open(os.path.join(LAB, "access.log"), encoding="utf-8") as f:
+            return next((x for x in map(json.loads, f) if "log-probe" in (x["user-agent"] or "")), None)
+    entry = retry(5, line, "the access log line")
+    expect_equal(entry["user-agent"], 'log-probe "1\\ é', "user-agent")
+    expect_equal(entry["x-envoy-origin-path"], "/v1/logged?x=1", "path as the client sent it")
+    expect_equal((entry["response_code"], entry["response_code_details"]), (200, "via_upstream"), "answer")
+    expect_equal(entry["upstream_host"], "198.18.1.11:9000", "upstream_host")
+    expect(entry["route_name"].startswith("httproute/default/filters/rule/"), entry["route_name"])
+
+
+@case
 def everything_ends_clean(lab):
     def quiet():
         stats = lab.stats()
@@ -205,4 +226,5 @@ def everything_ends_clean(lab):
     lab.alive()
 
 
-main(lambda: Environment(workers=int(os.environ.get("WORKERS", "2")), flavour=os.environ.get("FLAVOUR", "release")))
+main(lambda: Environment(workers=int(os.environ.get("WORKERS", "2")), flavour=os.environ.get("FLAVOUR", "release"),
+                         options="--access-log-format json"))
