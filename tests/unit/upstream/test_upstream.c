@@ -727,6 +727,63 @@ static void test_reports(void **state)
 	dbl.shard.workers = 1;
 }
 
+/* ---- each balancer, through the cluster ---- */
+
+static void test_balancers(void **state)
+{
+	static const struct {
+		const char *name;
+		enum balancer_kind kind;
+		uint16_t weights[3];
+		unsigned busy;                /* requests that the first endpoint has in flight meanwhile */
+		unsigned want[3], off;        /* of 300 requests, one after the other */
+	} cases[] = {
+		{"round robin", BALANCER_round_robin, {1, 1, 1}, 0, {100, 100, 100}, 0},
+		{"round robin, weights", BALANCER_round_robin, {1, 2, 3}, 0, {50, 100, 150}, 1},
+		{"round robin, busy", BALANCER_round_robin, {1, 1, 1}, 5, {100, 100, 100}, 0},
+		{"random", BALANCER_random, {1, 1, 1}, 0, {100, 100, 100}, 30},
+		{"random, weights", BALANCER_random, {1, 2, 3}, 0, {50, 100, 150}, 30},
+		{"least request", BALANCER_least_request, {1, 1, 1}, 0, {100, 100, 100}, 30},
+		{"least request, busy", BALANCER_least_request, {1, 1, 1}, 5, {0, 150, 150}, 30},
+		{"least request, weights", BALANCER_least_request, {1, 2, 3}, 0, {50, 100, 150}, 1},
+		{"least request, weights, busy", BALANCER_least_request, {2, 1, 1}, 1, {100, 100, 100}, 2},
+	};
+
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct fixture f = {.clusters = {{.name = "web", .balancer = (uint16_t)cases[i].kind}}};
+		static const char *const addrs[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3"};
+		struct user busy[5], a;
+		unsigned busy_n = 0, got[3] = {0};
+
+		teardown(state);
+		setup(state);
+		for (unsigned k = 0; k < 3; k++) {
+			f.clusters[0].endpoints[k] = (struct fixture_endpoint){addrs[k], 80, cases[i].weights[k]};
+			if (k == 0) {
+				/* A generation in which it is alone. */
+				use(&f);
+				upstream_apply(u);
+				for (; busy_n < cases[i].busy; busy_n++)
+					assert_int_equal(lease(&busy[busy_n], "web", true), OK);
+			}
+		}
+		use(&f);
+		upstream_apply(u);
+		for (unsigned n = 0; n < 300; n++) {
+			assert_int_equal(lease(&a, "web", true), OK);
+			for (unsigned k = 0; k < 3; k++)
+				got[k] += lease_endpoint(a.lease) == fixture_endpoint_id(addrs[k], 80);
+			upstream_release(a.lease);
+		}
+		for (unsigned k = 0; k < 3; k++) {
+			if (got[k] + cases[i].off < cases[i].want[k] || got[k] > cases[i].want[k] + cases[i].off)
+				fail_msg("%s: %u %u %u", cases[i].name, got[0], got[1], got[2]);
+		}
+		while (busy_n > 0)
+			upstream_release(busy[--busy_n].lease);
+	}
+}
+
 /* ---- any order of events ---- */
 
 enum { USERS = 24 };
@@ -926,6 +983,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_panic, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_all_ejected, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reports, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_balancers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_any_order, setup, teardown),
 	};
 
