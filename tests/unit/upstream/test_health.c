@@ -64,12 +64,12 @@ static uint64_t cell(enum counter c)
 	return sum;
 }
 
-/* Steps: '+' reached, '-' a failure, digit: so many seconds go by; then what is read: 'e'jected, 'w'atched, 'u'nknown. */
 static char verdict(uint64_t key)
 {
 	return health_ejected(h, key) ? 'e' : health_watched(h, key) ? 'w' : 'u';
 }
 
+/* Steps: '+' reached, '-' a failure, a digit: so many seconds go by. After each: ejected, watched or unknown. */
 static void test_life(void **state)
 {
 	static const struct {
