@@ -11,7 +11,8 @@ e2e: all
 		tests/e2e/bulk.py "env FLAVOUR=asan BULK_MIB=16 tests/e2e/bulk.py" \
 		tests/e2e/churn.py "env FLAVOUR=asan CHURN_APPLIES=10 tests/e2e/churn.py" \
 		tests/e2e/idle.py "env FLAVOUR=faults tests/e2e/idle.py a_lost_wake_up_is_seen" tests/e2e/machine.py \
-		tests/e2e/names.py tests/e2e/http_route.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py"
+		tests/e2e/names.py tests/e2e/http_route.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py" \
+		tests/e2e/http1.py "env FLAVOUR=asan tests/e2e/http1.py" tests/e2e/slow.py
 e2e-long: all
 	@$(MAKE) FLAVOUR=asan all
 	@tests/tally e2e-long "env APPLIES=500 tests/e2e/management.py" \
@@ -19,4 +20,4 @@ e2e-long: all
 		"env BULK_MIB=1024 tests/e2e/bulk.py" "env FLAVOUR=asan BULK_MIB=1024 tests/e2e/bulk.py" \
 		"env CHURN_APPLIES=200 tests/e2e/churn.py" "env FLAVOUR=asan CHURN_APPLIES=200 tests/e2e/churn.py" \
 		"env LOGS_SECONDS=20 tests/e2e/logs.py" "env FLAVOUR=asan LOGS_SECONDS=20 tests/e2e/logs.py" \
-		"env IDLE_SECONDS=300 tests/e2e/idle.py" "env FLAVOUR=asan tests/e2e/machine.py"
+		"env SLOW_SECONDS=150 tests/e2e/slow.py" "env IDLE_SECONDS=300 tests/e2e/idle.py" "env FLAVOUR=asan tests/e2e/machine.py"

@@ -2,14 +2,16 @@
 """HTTP/1 against peers that we did not write: WebSockets through the gateway (python3-websockets on both sides), and
 the smuggling corpus (tests/support/smuggle.c) against nginx, with a canary on the same upstream after each variant.
 
-VARIANTS=N takes every N-th variant only (default 8; 1: all).
+VARIANTS=N takes every N-th variant only (default 1: all).
 """
 import json
 import os
 import re
+import subprocess
 
 from harness import LAB, Lab, case, expect, expect_equal, main, retry
 
+# python3 -P: without the folder of the script before the library, where http.py of this folder would be "http".
 HERE = os.path.dirname(os.path.realpath(__file__))
 MANIFEST = """
 apiVersion: gateway.networking.k8s.io/v1
@@ -53,7 +55,8 @@ class Environment(Lab):
 
     def __enter__(self):
         super().__enter__()
-        self.spawn("sluice-backend", "python3", os.path.join(HERE, "websocket_backend.py"), "198.18.1.11", "9001")
+        self.spawn("sluice-backend", "python3", "-P", os.path.join(HERE, "websocket_backend.py"), "198.18.1.11", "9001",
+                   stderr=subprocess.DEVNULL)
         self.apply(MANIFEST)
         retry(10, lambda: self.status(f"http://{ADDRESS}/") == 200, "the nginx route")
         retry(10, lambda: self.status(f"http://{ADDRESS}/socket") == 426, "the WebSocket route")
@@ -63,14 +66,14 @@ class Environment(Lab):
 @case
 def websocket_echo(lab):
     before = lab.stats()["tunnels_opened"]
-    text = lab.client("python3", os.path.join(HERE, "websocket_client.py"), URL)
+    text = lab.client("python3", "-P", os.path.join(HERE, "websocket_client.py"), URL)
     expect_equal(lab.stats()["tunnels_opened"] - before, 1, "tunnels")
     return text.strip()
 
 
 @case
 def websocket_many_at_once(lab):
-    return lab.client("python3", os.path.join(HERE, "websocket_client.py"), URL, "20").strip()
+    return lab.client("python3", "-P", os.path.join(HERE, "websocket_client.py"), URL, "20").strip()
 
 
 @case
@@ -87,9 +90,8 @@ def refused_upgrade_keeps_the_framing(lab):
     out = lab.curl("-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_code}/%{num_connects} ", *ASK,
                    f"http://{ADDRESS}/a", f"http://{ADDRESS}/b")
     expect_equal(out.split(), ["200/1", "200/0"], "status and connects")
-    # A WebSocket server that is not asked to: 426, which says to what.
-    head = lab.curl("-i", f"http://{ADDRESS}/socket")
-    expect(head.startswith("HTTP/1.1 426 ") and "upgrade: websocket" in head.lower(), head)
+    # A WebSocket server that is not asked to.
+    expect_equal(lab.status(f"http://{ADDRESS}/socket"), 426, "status")
 
 
 @case
@@ -102,12 +104,12 @@ def other_upgrades(lab):
 
 @case
 def smuggling_corpus(lab):
-    step = int(os.environ.get("VARIANTS", "8"))
+    step = int(os.environ.get("VARIANTS", "1"))
     program = os.path.join("build", lab.flavour, "unit/proxy/test_smuggling")
     lines = lab.client(program, "--list").splitlines()
     expect(len(lines) >= 400, f"{len(lines)} variants")
     before = lab.backend_requests(1)
-    counts = json.loads(lab.client("python3", os.path.join(HERE, "raw_client.py"), ADDRESS, "80",
+    counts = json.loads(lab.client("python3", "-P", os.path.join(HERE, "raw_client.py"), ADDRESS, "80",
                                    input="\n".join(lines[::step]) + "\n", timeout=600))
     expect_equal(counts["variants"], len(lines[::step]), "variants")
     # What nginx saw is what clients got an answer from: no request more, and none that it calls bad.

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Slow clients (slowhttptest) in its four modes: slow heads (-H), slow bodies (-B), overlapping ranges (-R), slow readers
+(-X), 2,000 connections each, while a canary loses nothing: one request every 50 ms on a connection that lives, and one
+on a new connection each second.
+
+SLOW_SECONDS=N per mode (default 3). From 150 s on the limits are seen to end them: header and rates, by their counters.
+"""
+import os
+import re
+
+from harness import LAB, VIP4, Lab, case, expect, main, retry
+
+SECONDS = int(os.environ.get("SLOW_SECONDS", "3"))
+CONNECTIONS = 2000
+CANARY = r"""
+import http.client, sys, time
+end, sent, slowest = time.monotonic() + float(sys.argv[2]), 0, 0.0
+kept = http.client.HTTPConnection(sys.argv[1], timeout=10)
+def ask(connection):
+    global sent, slowest
+    start = time.monotonic()
+    connection.request("GET", "/canary")
+    answer = connection.getresponse()
+    body = answer.read()
+    if answer.status != 200 or not body.startswith(b"hello from backend "):
+        sys.exit(f"request {sent}: {answer.status} {body!r}")
+    sent, slowest = sent + 1, max(slowest, time.monotonic() - start)
+while time.monotonic() < end:
+    ask(kept)
+    if sent % 20 == 0:
+        fresh = http.client.HTTPConnection(sys.argv[1], timeout=10)
+        ask(fresh)
+        fresh.close()
+    time.sleep(0.05)
+print(f"{sent} requests, slowest {slowest * 1000:.0f} ms")
+"""
+
+
+class Environment(Lab):
+    """
+    The lab, and a file that nearly all waits in the gateway for a slow reader: 2,000 times 16 KiB is a third of the
+    packet memory. (Of files that fill a connection's 256 KiB, a few hundred slow readers take all of it: then new
+    requests are shed.)
+    """
+
+    def __enter__(self):
+        super().__enter__()
+        with open(os.path.join(LAB, "www", "files", "slow"), "wb") as f:
+            f.write(os.urandom(16 << 10))
+        return self
+
+
+def under(lab, *options, path="/", limit=None):
+    """Runs slowhttptest with these options beside a canary; `limit` is the counter that must move in the long form."""
+    before = lab.stats()
+    canary = lab.spawn("sluice-client", "python3", "-c", CANARY, VIP4, str(SECONDS + 2), stdout=-1, stderr=-1, text=True)
+    lab.client("sh", "-c", f"ulimit -n 8192; slowhttptest -c {CONNECTIONS} -r 1000 -l {SECONDS} -p 5 -u http://{VIP4}{path} "
+               f"{' '.join(options)} >{LAB}/slowhttptest.log 2>&1; true", timeout=SECONDS + 60)
+    out, err = canary.communicate(timeout=60)
+    expect(canary.returncode == 0, f"the canary lost a request: {out}{err}"[-600:])
+    after = lab.stats()
+    opened = after["http_server_conns_opened"] - before["http_server_conns_opened"]
+    expect(opened >= CONNECTIONS * 0.9, f"only {opened} connections were opened")
+    ended = after[limit] - before[limit] if limit else 0
+    if limit and SECONDS >= 150:
+        expect(ended >= CONNECTIONS * 0.9, f"{limit}: {ended}")
+    lab.alive()
+    return f"{opened} connections, {ended} ended by {limit}; canary: {out.strip()}"
+
+
+@case
+def slow_heads(lab):
+    return under(lab, "-H", "-i", "10", limit="limit_http_header_s")
+
+
+@case
+def slow_bodies(lab):
+    return under(lab, "-B", "-i", "10", "-s", "8192", limit="limit_http_body_rate")
+
+
+@case
+def overlapping_ranges(lab):
+    return under(lab, "-R", "-a", "5", "-b", "1000", path="/files/slow")
+
+
+@case
+def slow_readers(lab):
+    return under(lab, "-X", "-w", "512", "-y", "1024", "-n", "5", "-z", "32", "-k", "1", path="/files/slow",
+                 limit="limit_http_read_rate")
+
+
+@case
+def everything_ends_clean(lab):
+    def quiet():
+        stats = lab.stats()
+        open_conns = stats["http_server_conns_opened"] - stats["http_server_conns_closed"]
+        return stats["exchanges_opened"] == stats["exchanges_closed"] and open_conns < 10
+    retry(30, quiet, "all connections closed")
+    expect(re.search(r"hello", lab.curl(f"http://{VIP4}/")), "the lab answers")
+    lab.alive()
+
+
+main(lambda: Environment(workers=int(os.environ.get("WORKERS", "2")), flavour=os.environ.get("FLAVOUR", "release")))
