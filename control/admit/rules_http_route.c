@@ -274,6 +274,20 @@ static void check_timeouts(yyjson_mut_val *timeouts, size_t i, struct causes *ca
 			   request);
 }
 
+static void check_session(yyjson_mut_val *session, size_t i, struct causes *causes)
+{
+	yyjson_mut_val *cookie = yyjson_mut_obj_get(session, "cookieConfig");
+
+	if (mut_is(cookie, "lifetimeType", "Permanent") && !yyjson_mut_obj_get(session, "absoluteTimeout"))
+		causes_add(causes, CAUSE_REQUIRED,
+			   rule_path("spec.rules[%zu].sessionPersistence.absoluteTimeout", i).text,
+			   "Required value: the cookie's lifetimeType is Permanent");
+	if (cookie && !mut_is(session, "type", "Cookie"))
+		causes_add(causes, CAUSE_FORBIDDEN,
+			   rule_path("spec.rules[%zu].sessionPersistence.cookieConfig", i).text,
+			   "Forbidden: the session's type is %s", mut_text(session, "type"));
+}
+
 static void check_rule(yyjson_mut_val *rule, size_t i, struct causes *causes)
 {
 	yyjson_mut_val *list = yyjson_mut_obj_get(rule, "filters"), *backend;
@@ -295,6 +309,7 @@ static void check_rule(yyjson_mut_val *rule, size_t i, struct causes *causes)
 		causes_add(causes, CAUSE_INVALID, rule_path("spec.rules[%zu].matches", i).text,
 			   "Invalid value: ReplacePrefixMatch needs exactly one match, of type PathPrefix");
 	check_timeouts(yyjson_mut_obj_get(rule, "timeouts"), i, causes);
+	check_session(yyjson_mut_obj_get(rule, "sessionPersistence"), i, causes);
 }
 
 void rules_http_route(yyjson_mut_val *root, yyjson_val *old, struct causes *causes)

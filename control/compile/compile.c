@@ -144,6 +144,19 @@ static size_t rule_name(const struct object *route, uint32_t i, char out[static 
 	return len + sizeof(digits) - n;
 }
 
+static void put_tries(const struct model_rule *rule, struct builder *b, struct table_rule *out)
+{
+	struct table_session session = {.kind = rule->session.kind, .permanent = rule->session.permanent,
+					.timeout_s = rule->session.timeout_s};
+
+	if (rule->retry.attempts != 0)
+		out->retry = builder_put(b, &rule->retry, sizeof(rule->retry));
+	if (session.kind == 0)
+		return;
+	session.name = text(b, rule->session.name);
+	out->session = builder_put(b, &session, sizeof(session));
+}
+
 static enum err put_rule(const struct model_route *route, uint32_t i, struct builder *b, struct region *r,
                          struct table_rule *out)
 {
@@ -162,6 +175,7 @@ static enum err put_rule(const struct model_route *route, uint32_t i, struct bui
 	if (rule->direct_status != 0)
 		return OK;
 	out->weight_sum = rule->weight_sum;
+	put_tries(rule, b, out);
 	e = put_filters(&rule->filters, b, r, &out->filters);
 	return e != OK ? e : put_backends(rule, b, r, &out->backends);
 }

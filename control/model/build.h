@@ -85,6 +85,11 @@ void read_filters(struct filter_reader *r, yyjson_val *list, struct model_filter
 /* One ExtensionRef: at most EXTENSION_FILTERS_MAX filters. */
 void read_extension(struct filter_reader *r, yyjson_val *ref, const char *at, struct model_filters *out);
 
+/* rule.retry and rule.sessionPersistence, which may be null. Null, or why the data plane cannot do it. */
+const char *read_retry(struct build *b, yyjson_val *spec, struct table_retry *out);
+const char *read_session(struct build *b, const struct object *route, size_t rule, yyjson_val *spec,
+                         struct model_session *out);
+
 /* Gives the cluster an index: an attached route leads to it. Null, or why there is no room for it. */
 const char *cluster_use(struct build *b, struct model_cluster *c);
 void capacity_init(struct capacity *c, struct region *r);
@@ -108,5 +113,6 @@ bool addr_in_prefix(const struct addr *a, const struct addr *prefix, uint8_t bit
 bool addr_is_loopback(const struct addr *a);
 /* How long a Gateway API duration ("1h30m", "500ms") is. */
 bool duration_parse(const char *text, uint32_t *ms);
+bool duration_parse_long(const char *text, uint64_t *ms);
 
 #endif

@@ -109,7 +109,8 @@ uint64_t capacity_rules(const struct model_route *route, size_t filter_bytes)
 	for (uint32_t i = 0; i < route->rules_n; i++) {
 		const struct model_rule *rule = &route->rules[i];
 
-		bytes += sizeof(struct table_rule) + RULE_NAME_BYTES + 2 * TABLE_ALIGN +
+		bytes += sizeof(struct table_rule) + RULE_NAME_BYTES + 4 * TABLE_ALIGN +
+		         sizeof(struct table_retry) + sizeof(struct table_session) + TABLE_SESSION_NAME_MAX +
 		         rule->filters.n * sizeof(struct table_filter);
 		for (uint32_t k = 0; k < rule->backends_n; k++)
 			bytes += sizeof(struct table_backend) + TABLE_ALIGN +

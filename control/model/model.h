@@ -148,6 +148,13 @@ struct model_backend {
 	struct model_filters filters;
 };
 
+struct model_session {
+	uint8_t kind;                /* enum table_session_kind; 0: none */
+	bool permanent;
+	uint32_t timeout_s;
+	const char *name;
+};
+
 struct model_rule {
 	struct model_match *matches;
 	uint32_t matches_n;
@@ -156,6 +163,8 @@ struct model_rule {
 	uint32_t backends_n;
 	uint32_t weight_sum;
 	uint32_t request_timeout_ms, backend_timeout_ms;
+	struct table_retry retry;        /* attempts 0: none */
+	struct model_session session;
 	uint16_t direct_status;      /* nonzero: the rule answers with it */
 	const char *invalid;         /* why the data plane cannot obey it; null: it can */
 	uint32_t index;              /* in the table */

@@ -171,20 +171,25 @@ static void read_timeout(struct rule_reader *r, yyjson_val *timeouts, const char
 		break_rule(r, region_print(r->b->region, "timeouts.%s: \"%s\" is not a duration", name, text));
 }
 
-/* Fields that change what a rule does and that this version does not obey. */
-static void refuse_unsupported(struct rule_reader *r, yyjson_val *rule)
+static void read_tries(struct rule_reader *r, yyjson_val *rule)
 {
-	static const char *const fields[] = {"retry", "sessionPersistence"};
+	yyjson_val *timeouts = doc_get(rule, "timeouts");
+	const char *retry = read_retry(r->b, doc_get(rule, "retry"), &r->rule->retry);
+	const char *session = read_session(r->b, r->route->object, r->index, doc_get(rule, "sessionPersistence"),
+					   &r->rule->session);
 
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		if (doc_get(rule, fields[i]) != NULL)
-			break_rule(r, region_print(r->b->region, "%s is not supported", fields[i]));
+	if (timeouts != NULL) {
+		read_timeout(r, timeouts, "request", &r->rule->request_timeout_ms);
+		read_timeout(r, timeouts, "backendRequest", &r->rule->backend_timeout_ms);
 	}
+	if (retry != NULL)
+		break_rule(r, retry);
+	if (session != NULL)
+		break_rule(r, session);
 }
 
 static void read_rule(struct rule_reader *r, yyjson_val *rule)
 {
-	yyjson_val *timeouts = doc_get(rule, "timeouts");
 	struct filter_reader filters = {.build = r->b, .route = r->route, .rule = r->index, .place = "filters"};
 
 	read_matches(r, doc_get(rule, "matches"));
@@ -192,11 +197,7 @@ static void read_rule(struct rule_reader *r, yyjson_val *rule)
 	if (filters.invalid != NULL)
 		break_rule(r, filters.invalid);
 	read_backends(r, doc_get(rule, "backendRefs"));
-	if (timeouts != NULL) {
-		read_timeout(r, timeouts, "request", &r->rule->request_timeout_ms);
-		read_timeout(r, timeouts, "backendRequest", &r->rule->backend_timeout_ms);
-	}
-	refuse_unsupported(r, rule);
+	read_tries(r, rule);
 	if (r->rule->invalid != NULL || (r->rule->weight_sum == 0 && !filters.answers))
 		r->rule->direct_status = STATUS_BROKEN;
 }

@@ -70,7 +70,7 @@ static bool unit_parse(const char **at, uint64_t *ms)
 	return false;
 }
 
-bool duration_parse(const char *text, uint32_t *ms)
+bool duration_parse_long(const char *text, uint64_t *ms)
 {
 	uint64_t sum = 0;
 	unsigned parts = 0;
@@ -85,8 +85,16 @@ bool duration_parse(const char *text, uint32_t *ms)
 			return false;
 		sum += n * unit;
 	}
-	if (parts == 0 || sum > UINT32_MAX)
+	*ms = sum;
+	return parts > 0;
+}
+
+bool duration_parse(const char *text, uint32_t *ms)
+{
+	uint64_t n;
+
+	if (!duration_parse_long(text, &n) || n > UINT32_MAX)
 		return false;
-	*ms = (uint32_t)sum;
+	*ms = (uint32_t)n;
 	return true;
 }

@@ -297,6 +297,7 @@ handle_t callout_start(struct callouts *all, uint64_t cluster, const struct http
 {
 	struct callout *c = callout_new(all);
 	handle_t h;
+	const struct lease_wish wish = {.cluster = cluster};
 	enum err e;
 
 	if (c == NULL)
@@ -307,7 +308,7 @@ handle_t callout_start(struct callouts *all, uint64_t cluster, const struct http
 		return 0;
 	}
 	timer_arm(&all->shard->wheel, &c->timer, c->active_ns + LIMIT_callout_s * NS_PER_S, on_timer);
-	e = upstream_lease(all->upstream, cluster, 0, false, &lease_ops, &stream_ops, c, &c->lease);
+	e = upstream_lease(all->upstream, &wish, &lease_ops, &stream_ops, c, &c->lease);
 	if (e == OK)
 		return h; /* on_ready() may have come from within, so c may be gone */
 	fail(c, e);

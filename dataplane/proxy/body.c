@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 /* ---- credit ---- */
 
@@ -26,15 +27,19 @@ static void give_back(struct body *b, uint32_t credit)
 		http_credit(b->from, credit);
 }
 
-void body_acked(struct body *b, uint32_t bytes)
+void body_acked(struct body *b, uint64_t bytes)
 {
 	uint32_t credit = 0;
 
+	if (b->keeps) {
+		b->acked += bytes;
+		return;
+	}
 	while (bytes > 0 && b->grains_n > 0) {
 		struct body_grain *g = &b->grains[b->grains_at];
 
 		if (g->bytes > bytes) {
-			g->bytes -= bytes;
+			g->bytes -= (uint32_t)bytes;
 			break;
 		}
 		bytes -= g->bytes;
@@ -76,22 +81,25 @@ static void make_compact(struct body *b, struct slice *s)
 	b->compact = m;
 }
 
-static struct body_block *room(struct body *b)
+/* A place at the end of a list of blocks. */
+static struct body_block *room(struct body *b, struct body_block **head, struct body_block **tail)
 {
-	struct body_block *last = b->tail;
+	struct body_block *last = *tail;
 
 	if (last != NULL && last->first + last->n < BODY_BLOCK_SLICES)
 		return last;
 	last = pool_get(b->blocks);
-	if (last == NULL)
+	if (last == NULL) {
+		count(b->counters, C_limit_body_blocks);
 		return NULL;
+	}
 	last->next = NULL;
 	last->first = last->n = 0;
-	if (b->tail != NULL)
-		b->tail->next = last;
+	if (*tail != NULL)
+		(*tail)->next = last;
 	else
-		b->head = last;
-	b->tail = last;
+		*head = last;
+	*tail = last;
 	return last;
 }
 
@@ -103,7 +111,7 @@ static enum err enqueue(struct body *b, struct slice s)
 		slice_free(&s);
 		return OK;
 	}
-	block = room(b);
+	block = room(b, &b->head, &b->tail);
 	if (block == NULL) {
 		slice_free(&s);
 		return ERR_NO_MEMORY;
@@ -130,7 +138,96 @@ static void dequeue(struct body *b)
 	pool_put(b->blocks, block);
 }
 
+/* ---- replay ---- */
+
+static void free_slices(struct body *b, struct body_block **head, struct body_block **tail)
+{
+	while (*head != NULL) {
+		struct body_block *block = *head;
+
+		for (; block->n > 0; block->n--)
+			slice_free(&block->slices[block->first++]);
+		*head = block->next;
+		pool_put(b->blocks, block);
+	}
+	*tail = NULL;
+}
+
+void body_keep(struct body *b)
+{
+	CHECK(b->taken == 0);
+	b->keeps = true;
+}
+
+void body_let_go(struct body *b)
+{
+	const uint64_t acked = b->acked;
+
+	if (!b->keeps)
+		return;
+	free_slices(b, &b->kept, &b->kept_tail);
+	b->keeps = false;
+	b->acked = 0;
+	body_acked(b, acked);
+}
+
+void body_rewind(struct body *b)
+{
+	CHECK(body_replayable(b));
+	if (b->kept != NULL) {
+		b->kept_tail->next = b->head;
+		b->tail = b->head != NULL ? b->tail : b->kept_tail;
+		b->head = b->kept;
+		b->kept = b->kept_tail = NULL;
+	}
+	b->to = NULL;
+	b->taken = b->acked = 0;
+	b->end_sent = false;
+}
+
+/* What is passed on is kept too; without memory for that, all that was kept is let go. */
+static void keep(struct body *b, const struct slice *s)
+{
+	struct body_block *block = room(b, &b->kept, &b->kept_tail);
+
+	if (block == NULL) {
+		body_let_go(b);
+		return;
+	}
+	rte_mbuf_refcnt_update(s->m, 1);
+	block->slices[block->first + block->n++] = *s;
+}
+
+static void keep_credit(struct body *b, uint32_t credit)
+{
+	b->kept_credit += credit;
+	if (b->kept_credit <= LIMIT_replay_bytes)
+		return;
+	count(b->counters, C_limit_replay_bytes);
+	body_let_go(b);
+}
+
 /* ---- passing on ---- */
+
+/* False: not now. s is the receiver's afterwards. */
+static bool pass(struct body *b, struct slice s)
+{
+	const bool keeps = b->keeps;
+
+	if (keeps)
+		rte_mbuf_refcnt_update(s.m, 1);
+	if (!http_send_body(b->to, s)) {
+		if (keeps)
+			rte_mbuf_refcnt_update(s.m, -1);
+		return false;
+	}
+	b->taken += s.len;
+	if (keeps) {
+		keep(b, &s);
+		slice_free(&s);
+	}
+	return true;
+}
 
 static enum err send_end(struct body *b)
 {
@@ -151,9 +248,8 @@ enum err body_flush(struct body *b)
 	while (b->head != NULL) {
 		const struct slice s = b->head->slices[b->head->first];
 
-		if (!http_send_body(b->to, s))
+		if (!pass(b, s))
 			return OK;
-		b->taken += s.len;
 		dequeue(b);
 	}
 	return send_end(b);
@@ -170,10 +266,9 @@ enum err body_push(struct body *b, struct slice s, uint32_t credit)
 		return OK;
 	}
 	owe(b, len, credit);
-	if (b->head != NULL || b->to == NULL || !http_send_body(b->to, s))
-		return enqueue(b, s);
-	b->taken += len;
-	return OK;
+	if (b->keeps)
+		keep_credit(b, credit);
+	return b->head != NULL || b->to == NULL || !pass(b, s) ? enqueue(b, s) : OK;
 }
 
 enum err body_end(struct body *b, const struct http_message *trailers, struct arena *a)
@@ -185,7 +280,7 @@ enum err body_end(struct body *b, const struct http_message *trailers, struct ar
 		return OK;
 	b->trailers = trailers;
 	e = b->head == NULL ? send_end(b) : OK;
-	if (e == OK && !b->end_sent && trailers != NULL)
+	if (e == OK && (!b->end_sent || b->keeps) && trailers != NULL)
 		b->trailers = http_message_copy(trailers, a, &e);
 	return e;
 }
@@ -195,11 +290,11 @@ void body_drop(struct body *b)
 	uint32_t credit = 0;
 
 	b->dropped = true;
+	b->keeps = false;
 	b->to = NULL;
-	while (b->head != NULL) {
-		slice_free(&b->head->slices[b->head->first]);
-		dequeue(b);
-	}
+	b->compact = NULL;
+	free_slices(b, &b->kept, &b->kept_tail);
+	free_slices(b, &b->head, &b->tail);
 	for (; b->grains_n > 0; b->grains_n--) {
 		credit += b->grains[b->grains_at].credit;
 		b->grains_at = (uint8_t)((b->grains_at + 1) % BODY_GRAINS);

@@ -8,6 +8,9 @@
  * (bytes, credit) grains in the order of sending; new ones are merged into the youngest until it is worth giving back
  * by itself.
  *
+ * Replay. While a request may have to be sent again, what was passed on is kept (references, no copies), and its credit
+ * with it, up to a limit of buffer bytes: when more comes it is let go, and the request can only be sent once.
+ *
  * Owns the queued slices. Borrows both streams: `from` until it ends, `to` until it ends; each is told by the
  * functions below.
  */
@@ -35,10 +38,15 @@ struct body {
 	struct pool *blocks;
 	struct rte_mempool *payload;    /* for small slices that wait */
 	struct body_block *head, *tail; /* the queue */
+	struct body_block *kept, *kept_tail; /* passed on before that */
+	struct counters *counters;
 	struct rte_mbuf *compact;       /* under the queue's last slice, when that one is ours to grow */
 	const struct http_message *trailers;
 	uint64_t bytes;                 /* received so far */
-	uint64_t taken;                 /* passed on so far */
+	uint64_t taken;                 /* passed on so far, to this receiver */
+	uint64_t acked;                 /* while keeping: by this receiver */
+	uint32_t kept_credit;           /* received while keeping */
+	bool keeps;
 	bool whole;                     /* the sender has sent all */
 	bool end_sent;                  /* the receiver was told so */
 	bool dropped;                   /* nobody wants the rest */
@@ -54,7 +62,11 @@ static inline void body_init(struct body *b, struct shard *s, struct pool *block
 	b->to = to;
 	b->blocks = blocks;
 	b->payload = s->pools.payload;
-	b->head = b->tail = NULL;
+	b->head = b->tail = b->kept = b->kept_tail = NULL;
+	b->counters = s->counters;
+	b->acked = 0;
+	b->kept_credit = 0;
+	b->keeps = false;
 	b->compact = NULL;
 	b->trailers = NULL;
 	b->bytes = b->taken = 0;
@@ -69,7 +81,17 @@ enum err body_end(struct body *b, const struct http_message *trailers, struct ar
 /* Passes on what waits: after the receiver became ready or writable. */
 enum err body_flush(struct body *b) MUST_CHECK;
 /* The receiving peer acknowledged that much. */
-void body_acked(struct body *b, uint32_t bytes);
+void body_acked(struct body *b, uint64_t bytes);
+/* From its beginning on it may be wanted again. */
+void body_keep(struct body *b);
+/* Back to the beginning, for another receiver that is not there yet. Only when body_replayable(). */
+void body_rewind(struct body *b);
+/* It is not wanted again. */
+void body_let_go(struct body *b);
+static inline bool body_replayable(const struct body *b)
+{
+	return !b->dropped && (b->keeps || b->taken == 0);
+}
 /* Nobody wants the rest: frees the queue, gives all credit back, and does so with what still comes. */
 void body_drop(struct body *b);
 

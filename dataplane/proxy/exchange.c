@@ -3,9 +3,9 @@
  *
  *                  route, filters, balance           head sent           final head, filters
  *      on_stream  HEAD ----------------> LEASING ----------------> WAITING ----------------> RESPONDING
- *                  |    \            /    ^  |                      |  |   \            /       |
- *                  |     FILTERING --     +--|--- once more --------+  |    HOLDING ----        | end sent
- *                  |         |               |                         |       |                |
+ *                  |    \            /    ^  | failed              |  |   \            /       |
+ *                  |     FILTERING --     |  +---> PAUSING <-------+  |    HOLDING ----        | end sent
+ *                  |         |            +-----------+ next try       |       |                |
  *                  +---------+- local reply -+-------------------------+-------+---> ENDING <---+
  *                                                                                      |
  *                                                  both streams ended (or cut) ------> (freed)
@@ -22,13 +22,9 @@
  * not to call on_closed() or on_failed() from within our calls, so only cut() frees under a caller's feet;
  * upstream_lease() may call on_ready() from within, which may cut.
  *
- * Retries: a request on a pooled connection that the upstream closed before any byte of the response is sent once
- * more, on a fresh connection, if nothing of it was sent or it is idempotent (RFC 9110, 9.2.2), and in both cases
- * none of its body was passed on. Every other failure before the response is a local reply, after its head the
- * client's connection is cut, so that the client sees it.
- *
- * Timeouts run from the end of the request, as in Envoy: the nearest of the rule's two. An exchange without any
- * progress for stream_idle_s seconds is ended by a sweep that looks at some exchanges per tick.
+ * A try that fails before its response may be followed by another (retry.c); after PAUSING, or at once when a pooled
+ * connection was dead. Every other failure before the response is a local reply, after its head the client's connection
+ * is cut, so that the client sees it. How long all that may take: times.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -37,9 +33,6 @@
 #include "base/limits.h"
 #include "base/pressure.h"
 #include "proxy/exchange.h"
-
-enum { SWEEP_EXCHANGES = 256 };
-#define SWEEP_EVERY_NS (100 * NS_PER_MS)
 
 static const struct http_stream_ops down_ops, up_ops;
 static const struct lease_ops lease_ops;
@@ -53,8 +46,9 @@ static void set_state(struct exchange *x, enum exchange_state to)
 	static const bool legal[EXCHANGE_STATES][EXCHANGE_STATES] = {
 		[EXCHANGE_HEAD] = {[EXCHANGE_FILTERING] = true, [EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
 		[EXCHANGE_FILTERING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
-		[EXCHANGE_LEASING] = {[EXCHANGE_WAITING] = true, [EXCHANGE_ENDING] = true},
-		[EXCHANGE_WAITING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_HOLDING] = true,
+		[EXCHANGE_PAUSING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_LEASING] = {[EXCHANGE_WAITING] = true, [EXCHANGE_PAUSING] = true, [EXCHANGE_ENDING] = true},
+		[EXCHANGE_WAITING] = {[EXCHANGE_LEASING] = true, [EXCHANGE_PAUSING] = true, [EXCHANGE_HOLDING] = true,
 		                      [EXCHANGE_RESPONDING] = true, [EXCHANGE_TUNNEL] = true,
 		                      [EXCHANGE_ENDING] = true},
 		[EXCHANGE_HOLDING] = {[EXCHANGE_RESPONDING] = true, [EXCHANGE_TUNNEL] = true, [EXCHANGE_ENDING] = true},
@@ -64,7 +58,7 @@ static void set_state(struct exchange *x, enum exchange_state to)
 	CHECK(legal[x->state][to]);
 	x->state = (uint8_t)to;
 	if (to == EXCHANGE_ENDING)
-		timer_cancel(&x->proxy->shard->wheel, &x->timer);
+		times_end(x);
 }
 
 static inline void progress(struct exchange *x)
@@ -80,7 +74,7 @@ void exchange_free(struct exchange *x)
 	struct proxy *p = x->proxy;
 
 	CHECK(x->down == NULL && x->up == NULL && x->lease == NULL);
-	timer_cancel(&p->shard->wheel, &x->timer);
+	times_end(x);
 	body_drop(&x->to_up);
 	body_drop(&x->to_down);
 	x->magic = 0;
@@ -118,6 +112,7 @@ void exchange_finish(struct exchange *x, bool whole)
 	else
 		count(c, C_exchanges_cut);
 	exchange_log(x);
+	retry_over(x);
 	if (x->chain != NULL)
 		chain_end(x->chain);
 	x->chain = NULL;
@@ -144,6 +139,9 @@ static void reply(struct exchange *x, const struct filter_reply *r, const char *
 
 	exchange_flag(x, flags);
 	x->details = r->details != NULL ? r->details : "";
+	if (x->exhausted)
+		exchange_flag(x, "URX");
+	retry_over(x);
 	exchange_drop_upstream(x);
 	if (x->chain != NULL)
 		chain_drop(x->chain, WAY_OUT);
@@ -172,65 +170,44 @@ static void fail(struct exchange *x, const struct reason *why)
 	}
 }
 
-/* ---- timeouts ---- */
-
-static void on_timeout(struct timer *t, uint64_t now_ns)
+void exchange_fail(struct exchange *x, const struct reason *why)
 {
-	struct exchange *x = container_of(t, struct exchange, timer);
-
-	(void)now_ns;
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	fail(x, &reason_timeout);
-}
-
-static void arm_timeout(struct exchange *x)
-{
-	const uint32_t a = x->request_timeout_ms, b = x->backend_timeout_ms;
-	const uint32_t nearest = a == 0 || (b != 0 && b < a) ? b : a;
-	struct shard *s = x->proxy->shard;
-
-	if (nearest != 0 && x->state != EXCHANGE_ENDING && !x->response_whole)
-		timer_arm(&s->wheel, &x->timer, s->now_ns + nearest * NS_PER_MS, on_timeout);
-}
-
-static void fail_idle(struct exchange *x)
-{
 	if (x->state == EXCHANGE_TUNNEL)
-		tunnel_cut(x, "SI");
+		tunnel_cut(x, why->flags);
 	else
-		fail(x, x->request_whole ? &reason_idle_whole : &reason_idle_request);
+		fail(x, why);
 }
 
-/* A rule that gives the response longer than that means it: then its timeout ends the exchange. */
-static uint64_t idle_max_ns(const struct exchange *x)
-{
-	const uint64_t limit = LIMIT_stream_idle_s * NS_PER_S;
-	const uint32_t a = x->request_timeout_ms, b = x->backend_timeout_ms;
-	const uint64_t timeout = (a > b ? a : b) * NS_PER_MS;
+/* ---- tries ---- */
 
-	return x->request_whole && timeout > limit ? timeout : limit;
+/* Another try follows: this one's connection is not used again, unless its stream has ended. May free x. */
+static void try_again(struct exchange *x, uint64_t pause_ns)
+{
+	times_end_try(x);
+	if (x->up != NULL)
+		http_reset(x->up, ERR_CONN_ABORTED);
+	x->up = NULL;
+	x->to_down.from = NULL;
+	release_lease(x);
+	body_rewind(&x->to_up);
+	set_state(x, EXCHANGE_PAUSING);
+	times_pause(x, pause_ns);
 }
 
-static void sweep(struct timer *t, uint64_t now_ns)
+void exchange_try_timed_out(struct exchange *x)
 {
-	struct proxy *p = container_of(t, struct proxy, sweep);
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	if (retry_timeout(x))
+		try_again(x, retry_pause_ns(x));
+	else
+		fail(x, &reason_timeout);
+}
 
-	for (unsigned i = 0; i < SWEEP_EXCHANGES; i++) {
-		struct exchange *x = pool_next(&p->exchanges, &p->sweep_at);
-
-		if (x == NULL) {
-			p->sweep_at = 0;
-			break;
-		}
-		/* Without a client only the upstream's last word is missing: that comes in the same round. */
-		if ((x->down != NULL || x->state == EXCHANGE_TUNNEL) && now_ns - x->active_ns > idle_max_ns(x)) {
-			count(p->shard->counters, C_limit_stream_idle_s);
-			fail_idle(x);
-		}
-	}
-	/* A worker without exchanges has nothing to wake up for. */
-	if (pool_used(&p->exchanges) > 0)
-		timer_arm(&p->shard->wheel, &p->sweep, now_ns + SWEEP_EVERY_NS, sweep);
+void exchange_next_try(struct exchange *x)
+{
+	CHECK_MAGIC(x, EXCHANGE_MAGIC);
+	start_lease(x, false);
 }
 
 /* ---- the request ---- */
@@ -248,6 +225,7 @@ static void send_request(struct exchange *x, struct http_stream *up)
 	x->upstream_local = tuple->local;
 	x->upstream_local_port = tuple->local_port;
 	x->sent_ns = x->proxy->shard->now_ns;
+	times_try(x);
 	x->to_down.from = up;
 	set_state(x, EXCHANGE_WAITING);
 	e = http_send_head(up, x->request, no_body);
@@ -277,15 +255,21 @@ static void on_failed(void *user, struct lease *l, enum err why)
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	CHECK(x->lease == l);
 	x->lease = NULL;
-	fail(x, reason_of(why, false));
+	if (retry_connect(x, why, lease_endpoint(l)))
+		try_again(x, retry_pause_ns(x));
+	else
+		fail(x, reason_of(why, false));
 }
 
 static void start_lease(struct exchange *x, bool fresh)
 {
+	const struct lease_wish wish = {
+		.cluster = x->cluster, .skip_endpoint = x->failed_endpoint, .fresh = fresh,
+		.endpoint = x->session != NULL ? x->session->endpoint : 0};
 	enum err e;
 
 	set_state(x, EXCHANGE_LEASING);
-	e = upstream_lease(x->proxy->upstream, x->cluster, 0, fresh, &lease_ops, &up_ops, x, &x->lease);
+	e = upstream_lease(x->proxy->upstream, &wish, &lease_ops, &up_ops, x, &x->lease);
 	if (e != OK)
 		fail(x, reason_of(e, false));
 	/* OK: on_ready() may have come from within, so x may be gone. */
@@ -358,7 +342,8 @@ static void on_down_end(void *user, struct http_message *trailers)
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	x->request_whole = true;
 	progress(x);
-	arm_timeout(x);
+	times_request(x);
+	times_try(x);
 	if (x->chain != NULL && !x->to_up.dropped) {
 		follow(x, WAY_IN, chain_whole(x->chain, WAY_IN, trailers));
 		return;
@@ -431,6 +416,7 @@ static void send_response(struct exchange *x, const struct http_message *m)
 	const uint16_t status = m->status; /* a tunnel forgets the head */
 	enum err e = switches ? tunnel_begin(x, m) : http_send_head(x->down, m, x->to_down.end_sent);
 
+	retry_over(x);
 	if (e != OK) {
 		fail(x, reason_of(e, true));
 		return;
@@ -480,6 +466,12 @@ static void on_up_head(void *user, struct http_message *m)
 		forward_interim(x, m);
 		return;
 	}
+	if (retry_status(x, m->status)) {
+		try_again(x, retry_pause_ns(x));
+		return;
+	}
+	if (x->exhausted)
+		exchange_flag(x, "URX");
 	x->upstream_us = (uint32_t)((x->proxy->shard->now_ns - x->sent_ns) / 1000);
 	e = response_prepare(x, m);
 	if (e != OK)
@@ -513,7 +505,7 @@ static void on_up_end(void *user, struct http_message *trailers)
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	progress(x);
 	x->response_whole = true;
-	timer_cancel(&x->proxy->shard->wheel, &x->timer);
+	times_end(x);
 	if (x->down == NULL)
 		return;
 	if (x->chain != NULL)
@@ -564,42 +556,22 @@ static void on_up_sent(void *user, uint32_t bytes)
 	body_acked(&x->to_up, bytes);
 }
 
-static bool idempotent(uint8_t method)
-{
-	return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_PUT || method == HTTP_DELETE ||
-	       method == HTTP_OPTIONS || method == HTTP_TRACE;
-}
-
-/* The upstream closed on us: is this the pooled connection that had died in its sleep? */
-static bool may_retry(const struct exchange *x, enum err why)
-{
-	if (why != ERR_CONN_RESET && why != ERR_UPSTREAM_CLOSED && why != ERR_HTTP_TRUNCATED)
-		return false;
-	return x->state == EXCHANGE_WAITING && !x->retried && lease_reused(x->lease) &&
-	       !http_stream_response_begun(x->up) && x->to_up.taken == 0 &&
-	       (!http_stream_request_begun(x->up) || idempotent(x->method));
-}
-
-static void retry(struct exchange *x)
-{
-	x->retried = true;
-	x->up = NULL;
-	x->to_up.to = NULL;
-	x->to_up.end_sent = false;
-	x->to_down.from = NULL;
-	release_lease(x);
-	count(x->proxy->shard->counters, C_upstream_retries);
-	count(x->proxy->shard->counters, C_upstream_stale);
-	start_lease(x, true);
-}
-
 static void on_up_closed(void *user, enum err why)
 {
 	struct exchange *x = user;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	if (x->down != NULL && may_retry(x, why)) {
-		retry(x);
+	if (x->down != NULL && retry_stale(x, why)) {
+		x->up = NULL;
+		x->to_down.from = NULL;
+		release_lease(x);
+		body_rewind(&x->to_up);
+		start_lease(x, true);
+		return;
+	}
+	if (x->down != NULL && retry_broken(x, why)) {
+		x->up = NULL;
+		try_again(x, retry_pause_ns(x));
 		return;
 	}
 	x->up = NULL;
@@ -712,7 +684,7 @@ void proxy_free(struct proxy *p)
 		return;
 	/* Timers of exchanges that are still alive must not fire into freed memory. */
 	while ((x = pool_next(&p->exchanges, &at)) != NULL)
-		timer_cancel(&p->shard->wheel, &x->timer);
+		times_end(x);
 	timer_cancel(&p->shard->wheel, &p->sweep);
 	callouts_free(p->callouts);
 	pool_fini(&p->exchanges);
@@ -733,7 +705,11 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 	x->magic = EXCHANGE_MAGIC;
 	x->state = EXCHANGE_HEAD;
 	x->method = HTTP_METHOD_OTHER;
-	x->retried = x->request_whole = x->response_whole = false;
+	x->was_stale = x->exhausted = x->in_budget = x->request_whole = x->response_whole = false;
+	x->retries = 0;
+	x->retry = NULL;
+	x->session = NULL;
+	x->failed_endpoint = 0;
 	x->request_bytes = 0;
 	x->status = 0;
 	x->proxy = p;
@@ -744,7 +720,7 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 	x->active_ns = x->start_ns = p->shard->now_ns;
 	x->start_wall_us = p->shard->wall_us;
 	x->cluster = 0;
-	x->timer.prev = NULL;
+	x->timer.prev = x->try_timer.prev = NULL;
 	x->request_timeout_ms = x->backend_timeout_ms = 0;
 	x->sent_ns = 0;
 	x->upstream_us = UINT32_MAX;
@@ -760,8 +736,7 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 	body_init(&x->to_up, p->shard, &p->blocks, s, NULL);
 	body_init(&x->to_down, p->shard, &p->blocks, NULL, NULL);
 	http_set_stream_user(s, &down_ops, x);
-	if (!timer_armed(&p->sweep))
-		timer_arm(&p->shard->wheel, &p->sweep, p->shard->now_ns + SWEEP_EVERY_NS, sweep);
+	times_sweep(p);
 	count(p->shard->counters, C_exchanges_opened);
 }
 

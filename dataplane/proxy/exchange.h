@@ -1,7 +1,7 @@
 /*
  * One exchange: what the files of this folder share. exchange.c orders the steps; request.c does what happens to a
- * request's head, chain.c runs the filters, reply.c is what the gateway answers itself, body.c moves bodies,
- * tunnel.c is what follows a 101, log.c leaves the record.
+ * request's head, chain.c runs the filters, retry.c says what is tried again, times.c how long things may take, reply.c
+ * is what the gateway answers itself, body.c moves bodies, tunnel.c is what follows a 101, log.c leaves the record.
  *
  * Memory: the object is from the proxy's pool; what it needs beyond (copies from the tables, header texts) is in the
  * arena of the client's stream, which lives longer than the exchange. The first function that is told so initialises
@@ -9,6 +9,8 @@
  */
 #ifndef PROXY_EXCHANGE_H
 #define PROXY_EXCHANGE_H
+
+#include <string.h>
 
 #include "base/shard.h"
 #include "base/wheel.h"
@@ -39,7 +41,10 @@ struct exchange {
 	uint32_t magic;
 	uint8_t state;               /* enum exchange_state; written by set_state() only */
 	uint8_t method;
-	bool retried;
+	bool was_stale;              /* sent again because its pooled connection was dead */
+	bool exhausted;              /* all retries are used up */
+	bool in_budget;              /* counted as a retry of its cluster */
+	uint8_t retries;             /* tries after the first */
 	bool request_whole, response_whole;
 	uint16_t status;             /* given to the client; 0: none */
 	struct proxy *proxy;
@@ -50,7 +55,11 @@ struct exchange {
 	uint64_t request_bytes;      /* of its body, received so far */
 	uint64_t active_ns;          /* when it last made progress */
 	uint64_t cluster;            /* stable id */
-	struct timer timer;          /* the nearest of the rule's timeouts */
+	uint64_t failed_endpoint;    /* stable id: of the last try; 0: none */
+	struct table_retry *retry;   /* the rule's, in the arena; null: it has none */
+	struct session *session;     /* null: the rule has none */
+	struct timer timer;          /* the request's timeout */
+	struct timer try_timer;      /* that of one try, or the pause before the next */
 	uint32_t request_timeout_ms, backend_timeout_ms;
 	uint64_t start_ns, start_wall_us;
 	uint64_t sent_ns;            /* the request's head was sent; 0: never */
@@ -67,6 +76,15 @@ struct exchange {
 	const struct reason *no_backend; /* what is answered when the filters let the request through; or null */
 	struct tuple client;
 	struct body to_up, to_down;
+};
+
+/* Whom a client stays with (session.c). In the arena. */
+struct session {
+	uint64_t cluster, endpoint;  /* stable ids: what the client's token leads to; 0: nothing */
+	uint32_t timeout_s;
+	uint8_t kind;                /* enum table_session_kind */
+	bool permanent;
+	struct text name, path;
 };
 
 /* The text of a client address, made once for a run of requests. */
@@ -112,6 +130,34 @@ bool tunnel_admit(struct http_message *m);                      /* false: asks f
 enum err tunnel_begin(struct exchange *x, const struct http_message *m) MUST_CHECK;
 void tunnel_cut(struct exchange *x, const char *flags);         /* frees x */
 
+/* session.c. `from`: the offset of the rule's; false: no memory. */
+bool session_begin(struct exchange *x, const struct table *t, uint32_t from, uint32_t path_match_bytes);
+/* The backend that the client's token leads to, or null; then x->session says which endpoint. */
+const struct table_backend *session_backend(struct exchange *x, const struct table *t, const struct table_rule *r);
+enum err session_mark(struct exchange *x, struct http_message *m) MUST_CHECK; /* a response of the leased endpoint */
+
+/* retry.c: whether what failed is followed by another try; if so, it is counted as that. */
+bool retry_stale(struct exchange *x, enum err why);
+bool retry_connect(struct exchange *x, enum err why, uint64_t endpoint);
+bool retry_status(struct exchange *x, uint16_t status);
+bool retry_timeout(struct exchange *x);
+bool retry_broken(struct exchange *x, enum err why);
+uint64_t retry_pause_ns(struct exchange *x);
+void retry_over(struct exchange *x);                            /* there will be no other try */
+
+/* times.c */
+void times_request(struct exchange *x);                         /* the request is whole */
+void times_try(struct exchange *x);                             /* its request was sent, or is whole now */
+void times_pause(struct exchange *x, uint64_t ns);
+void times_end_try(struct exchange *x);
+void times_end(struct exchange *x);
+void times_sweep(struct proxy *p);                              /* there is an exchange that may fall idle */
+
+/* exchange.c, for times.c. All of them may free x. */
+void exchange_fail(struct exchange *x, const struct reason *why);
+void exchange_try_timed_out(struct exchange *x);
+void exchange_next_try(struct exchange *x);
+
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);
 extern const struct reason reason_large_head, reason_timeout, reason_idle_whole, reason_idle_request;
@@ -131,13 +177,17 @@ struct filter_ticket proxy_ticket(struct exchange *x);
 void exchange_log(struct exchange *x);
 void bad_request_log(struct proxy *p, struct tls_conn *c, uint16_t status);
 
+/* The response flags of the log; a second one is joined by a comma, if it fits. */
 static inline void exchange_flag(struct exchange *x, const char *flags)
 {
-	size_t i = 0;
+	size_t at = strlen(x->flags);
+	const size_t n = flags != NULL ? strlen(flags) : 0;
 
-	for (; flags != NULL && flags[i] != '\0' && i < sizeof(x->flags) - 1; i++)
-		x->flags[i] = flags[i];
-	x->flags[i] = '\0';
+	if (n == 0 || at + (at > 0) + n >= sizeof(x->flags))
+		return;
+	if (at > 0)
+		x->flags[at++] = ',';
+	memcpy(x->flags + at, flags, n + 1);
 }
 
 #endif

@@ -229,7 +229,7 @@ enum err response_prepare(struct exchange *x, struct http_message *m)
 		m->upgrade = (struct text){0};
 	if (e == OK && http_find(m, HTTP_FIELD_DATE) == NULL)
 		e = http_add(m, a, TEXT("date"), (struct text){.at = proxy_date(x->proxy), .len = 29});
-	return e;
+	return e == OK ? session_mark(x, m) : e;
 }
 
 /* ---- routing ---- */
@@ -256,6 +256,18 @@ static const struct table_backend *choose(struct exchange *x, const struct table
 	                            balance_draw(&x->proxy->draws, r->weight_sum));
 }
 
+static bool copy_retry(struct exchange *x, const struct table *t, uint32_t from)
+{
+	if (from == 0)
+		return true;
+	x->retry = arena_get(http_stream_arena(x->down), sizeof(*x->retry));
+	if (x->retry == NULL)
+		return false;
+	*x->retry = *(const struct table_retry *)table_at(t, from);
+	body_keep(&x->to_up);
+	return true;
+}
+
 static bool copy_rule(struct exchange *x, const struct table *t, const struct table_rule *r)
 {
 	const char *name = table_text(t, r->name);
@@ -265,7 +277,7 @@ static bool copy_rule(struct exchange *x, const struct table *t, const struct ta
 	x->rule = (struct text){.at = name, .len = name != NULL ? r->name.len : 0};
 	x->request_timeout_ms = r->request_timeout_ms;
 	x->backend_timeout_ms = r->backend_timeout_ms;
-	return name != NULL;
+	return name != NULL && copy_retry(x, t, r->retry);
 }
 
 /* The filters of the backend that was chosen. */
@@ -278,7 +290,9 @@ static struct table_list take_backend(struct exchange *x, const struct table *t,
 	x->no_backend = &reason_no_backend;
 	if (r->weight_sum == 0)
 		return (struct table_list){0};
-	b = choose(x, t, r);
+	b = session_backend(x, t, r);
+	if (b == NULL)
+		b = choose(x, t, r);
 	if (b->cluster == TABLE_NONE)
 		return (struct table_list){0};
 	x->cluster = clusters[b->cluster].id;
@@ -304,7 +318,7 @@ static const struct reason *route(struct exchange *x, const struct table *t, con
 	const struct table_rule *r = found->rule;
 	struct table_list filters;
 
-	if (!copy_rule(x, t, r))
+	if (!copy_rule(x, t, r) || !session_begin(x, t, r->session, found->match->path_bytes))
 		return &reason_no_memory;
 	if (r->direct_status != 0)
 		return direct(x, r->direct_status);

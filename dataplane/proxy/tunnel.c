@@ -234,7 +234,7 @@ enum err tunnel_begin(struct exchange *x, const struct http_message *m)
 		e = http_send_head(x->down, m, false);
 	if (e != OK)
 		return e;
-	timer_cancel(&p->shard->wheel, &x->timer);
+	times_end(x);
 	count(p->shard->counters, C_tunnels_opened);
 	body_drop(&x->to_up);
 	body_init(&x->to_up, p->shard, &p->blocks, x->down, x->up);

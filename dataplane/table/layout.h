@@ -149,6 +149,26 @@ struct table_match {
 	uint32_t spare2;
 };
 
+enum { TABLE_RETRY_WORDS = 4 };
+
+struct table_retry {         /* what is tried again (proxy/retry.c) */
+	uint64_t codes[TABLE_RETRY_WORDS]; /* bit n: status 400 + n */
+	uint32_t backoff_ms;         /* at least between two tries; 0: not given */
+	uint16_t attempts;           /* beyond the first try, at least 1 */
+	uint16_t spare;
+};
+
+enum { TABLE_SESSION_NAME_MAX = 128 };
+enum table_session_kind { TABLE_SESSION_COOKIE = 1, TABLE_SESSION_HEADER = 2 };
+
+struct table_session {       /* which clients stay with their endpoint (proxy/session.c) */
+	struct table_text name;      /* of the cookie or header */
+	uint32_t timeout_s;          /* from the first response on; 0: none */
+	uint8_t kind;                /* enum table_session_kind */
+	uint8_t permanent;           /* the cookie outlives the browser's session, until the timeout */
+	uint16_t spare;
+};
+
 struct table_rule {
 	uint64_t id;                 /* of namespace/route/rule index */
 	struct table_text name;      /* "httproute/default/shop/rule/0": Envoy Gateway's naming, for the log */
@@ -157,6 +177,8 @@ struct table_rule {
 	uint32_t weight_sum;         /* 0: no backends, or all of weight 0 */
 	uint32_t request_timeout_ms; /* 0: none */
 	uint32_t backend_timeout_ms; /* 0: none */
+	uint32_t retry;              /* offset of a struct table_retry; 0: none */
+	uint32_t session;            /* offset of a struct table_session; 0: none */
 	uint16_t direct_status;      /* nonzero: answer with it at once (500: invalid refs, not enforceable) */
 	uint16_t spare;
 };

@@ -296,6 +296,26 @@ static enum err filters(struct walk *w, struct table_list l)
 	return OK;
 }
 
+static enum err tries(struct walk *w, const struct table_rule *r)
+{
+	const struct table_retry *retry = table_at(w->t, r->retry);
+	const struct table_session *session = table_at(w->t, r->session);
+
+	if (r->retry != 0) {
+		TRY(list(w, (struct table_list){.at = r->retry, .n = 1}, sizeof(*retry), "retries of a rule"));
+		DEMAND(w, retry->attempts != 0, VALUE, "attempts of a rule");
+	}
+	if (r->session != 0) {
+		TRY(list(w, (struct table_list){.at = r->session, .n = 1}, sizeof(*session), "session of a rule"));
+		TRY(text(w, session->name, "name of a session"));
+		DEMAND(w, session->name.len > 0 && session->name.len <= TABLE_SESSION_NAME_MAX, VALUE,
+		       "name of a session");
+		DEMAND(w, session->kind == TABLE_SESSION_COOKIE || session->kind == TABLE_SESSION_HEADER, VALUE,
+		       "kind of a session");
+	}
+	return OK;
+}
+
 static enum err rule(struct walk *w, const struct table_rule *r)
 {
 	const struct table_backend *b;
@@ -306,6 +326,7 @@ static enum err rule(struct walk *w, const struct table_rule *r)
 	TRY(list(w, r->backends, sizeof(*b), "backends of a rule"));
 	DEMAND(w, r->direct_status == 0 || (r->direct_status >= 200 && r->direct_status <= 599), VALUE,
 	       "status of a rule");
+	TRY(tries(w, r));
 	b = table_at(w->t, r->backends.at);
 	for (uint32_t i = 0; i < r->backends.n; i++) {
 		TRY(index_or_none(w, b[i].cluster, w->t->clusters, "cluster of a backend"));

@@ -369,16 +369,18 @@ static uint32_t find_in_row(const struct cluster *c, uint64_t endpoint)
 	return BALANCE_NONE;
 }
 
-static struct endpoint *pick(struct cluster *c, uint64_t skip_endpoint)
+static struct endpoint *pick(struct cluster *c, const struct lease *l)
 {
 	struct upstream *u = c->upstream;
 	/* The only endpoint is tried again rather than none. */
-	const uint32_t skip = c->row.n > 1 ? find_in_row(c, skip_endpoint) : BALANCE_NONE;
-	uint32_t i;
+	const uint32_t skip = c->row.n > 1 ? find_in_row(c, l->skip_endpoint) : BALANCE_NONE;
+	uint32_t i = find_in_row(c, l->wanted_endpoint);
 
 	if (c->row.n == 0)
 		return NULL;
 	cluster_mark(u, c);
+	if (i != BALANCE_NONE && i != skip && c->row.endpoints[i].usable)
+		return c->row_endpoints[i];
 	i = balancer_list[c->balancer]->pick(&c->row, skip, &u->shard->rng);
 	if (i == BALANCE_NONE && skip != BALANCE_NONE)
 		i = balancer_list[c->balancer]->pick(&c->row, BALANCE_NONE, &u->shard->rng);
@@ -408,7 +410,7 @@ static bool make_room(struct cluster *c)
 /* AGAIN: the cluster has as many connections as it may, and none is free. */
 static enum err start(struct lease *l, struct cluster *c)
 {
-	struct endpoint *e = pick(c, l->skip_endpoint), *idle;
+	struct endpoint *e = pick(c, l), *idle;
 	struct conn *conn;
 	enum err err;
 
@@ -417,7 +419,7 @@ static enum err start(struct lease *l, struct cluster *c)
 	if (!l->fresh && take_pooled(l, e))
 		return OK;
 	if (c->conns_n >= c->conns_max) {
-		idle = l->fresh ? NULL : find_idle(c, true);
+		idle = l->fresh || l->wanted_endpoint != 0 ? NULL : find_idle(c, true);
 		if (idle != NULL && take_pooled(l, idle))
 			return OK;
 		if (c->conns_n >= c->conns_max && !make_room(c))
@@ -498,11 +500,10 @@ void upstream_flush(struct upstream *u)
 
 /* ---- getting one ---- */
 
-enum err upstream_lease(struct upstream *u, uint64_t cluster, uint64_t skip_endpoint, bool fresh,
-                        const struct lease_ops *ops, const struct http_stream_ops *stream_ops, void *user,
-                        struct lease **out)
+enum err upstream_lease(struct upstream *u, const struct lease_wish *wish, const struct lease_ops *ops,
+                        const struct http_stream_ops *stream_ops, void *user, struct lease **out)
 {
-	struct cluster *c = cluster_find(u, cluster);
+	struct cluster *c = cluster_find(u, wish->cluster);
 	struct lease *l;
 	enum err err;
 
@@ -514,8 +515,9 @@ enum err upstream_lease(struct upstream *u, uint64_t cluster, uint64_t skip_endp
 	l = new_lease(u, ops, stream_ops, user);
 	if (l == NULL)
 		return ERR_UPSTREAM_OVERFLOW;
-	l->skip_endpoint = skip_endpoint;
-	l->fresh = fresh;
+	l->skip_endpoint = wish->skip_endpoint;
+	l->wanted_endpoint = wish->endpoint;
+	l->fresh = wish->fresh;
 	*out = l;
 	/* Nobody overtakes those who wait. */
 	err = c->waiting_n > 0 ? ERR_AGAIN : start(l, c);

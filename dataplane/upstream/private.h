@@ -1,6 +1,6 @@
 /*
  * What the files of this folder share: clusters and their endpoints (cluster.c), which of them are picked (watch.c),
- * connections and leases (lease.c).
+ * connections and leases (lease.c), how much of it may be retries (budget.c).
  *
  *     cluster 1 --- n endpoint 1 --- n conn 1 --- 0..1 lease
  *
@@ -43,6 +43,7 @@ struct cluster {
 	uint32_t conns_max, pending_max; /* this worker's share */
 	uint32_t conns_n;            /* to all endpoints, gone ones too */
 	uint32_t waiting_n;
+	uint32_t retries_n;          /* requests to it that were sent before (budget.c) */
 	TAILQ_HEAD(lease_list, lease) waiting; /* for a connection, oldest first */
 	TAILQ_ENTRY(cluster) to_serve;
 	struct table_outlier outlier;
@@ -94,7 +95,7 @@ struct lease {
 	struct conn *conn;           /* null: the connection is gone, or it waits for one */
 	struct cluster *waits_for;   /* null: it does not wait */
 	uint64_t endpoint_id;        /* 0: it waits */
-	uint64_t skip_endpoint;
+	uint64_t skip_endpoint, wanted_endpoint;
 	TAILQ_ENTRY(lease) of_cluster;
 	struct tuple tuple;          /* when ready */
 	const struct lease_ops *ops;

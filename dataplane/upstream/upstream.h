@@ -49,22 +49,34 @@ struct lease_ops {
 	void (*on_failed)(void *user, struct lease *l, enum err why);  /* the lease is gone */
 };
 
+struct lease_wish {                  /* stable ids */
+	uint64_t cluster;
+	uint64_t endpoint;           /* this one, when it may be picked; 0: whichever */
+	uint64_t skip_endpoint;      /* not this one, which just failed, when there is another; 0: none */
+	bool fresh;                  /* never a pooled connection (after a stale one) */
+};
+
 /*
- * Picks an endpoint of the cluster with this stable id and gets a connection to it: from the pool (on_ready is called
- * before this returns), a new one, or the next that is free. `skip_endpoint`: the stable id of one that just failed, or
- * 0. `fresh`: never a pooled connection (after a stale one). Errors: NO_HEALTHY_UPSTREAM, UPSTREAM_OVERFLOW, NO_PORTS,
- * NOT_FOUND.
+ * Picks an endpoint of the cluster and gets a connection to it: from the pool (on_ready is called before this returns),
+ * a new one, or the next that is free. Errors: NO_HEALTHY_UPSTREAM, UPSTREAM_OVERFLOW, NO_PORTS, NOT_FOUND.
  * *out is written before on_ready() is called, and not after it.
  */
-enum err upstream_lease(struct upstream *u, uint64_t cluster, uint64_t skip_endpoint, bool fresh,
-                        const struct lease_ops *ops, const struct http_stream_ops *stream_ops, void *user,
-                        struct lease **out) MUST_CHECK;
+enum err upstream_lease(struct upstream *u, const struct lease_wish *wish, const struct lease_ops *ops,
+                        const struct http_stream_ops *stream_ops, void *user, struct lease **out) MUST_CHECK;
 /*
  * The exchange is done with it; forgets user, no callbacks follow. The stream, if there is one, has ended or was
  * reset before. A connection that is still being made is kept for the next request. After on_failed() there is nothing
  * to release.
  */
 void upstream_release(struct lease *l);
+
+/*
+ * The retry budget: whether one more request of the cluster may be one that was sent before; then it is counted until
+ * upstream_retry_end().
+ */
+bool upstream_retry_begin(struct upstream *u, uint64_t cluster) MUST_CHECK;
+void upstream_retry_end(struct upstream *u, uint64_t cluster);
+bool upstream_has_other(struct upstream *u, uint64_t cluster, uint64_t endpoint); /* that may be picked */
 
 bool lease_reused(const struct lease *l);           /* the connection came from the pool */
 uint64_t lease_endpoint(const struct lease *l);

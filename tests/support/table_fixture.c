@@ -242,6 +242,23 @@ static struct table_list put_predicates(struct draft *d, const struct fixture_pa
 	return builder_list(d->b, p, sizeof(p[0]), n);
 }
 
+static void put_tries(struct draft *d, const struct fixture_route *from, struct table_rule *r)
+{
+	struct table_retry retry = {.attempts = from->retry.attempts, .backoff_ms = from->retry.backoff_ms};
+	struct table_session session = {
+		.kind = from->session.header ? TABLE_SESSION_HEADER : TABLE_SESSION_COOKIE,
+		.permanent = from->session.permanent, .timeout_s = from->session.timeout_s};
+
+	for (unsigned i = 0; i < FIXTURE_FEW && from->retry.codes[i] != 0; i++)
+		retry.codes[(from->retry.codes[i] - 400) / 64] |= UINT64_C(1) << (from->retry.codes[i] - 400) % 64;
+	if (retry.attempts != 0)
+		r->retry = builder_put(d->b, &retry, sizeof(retry));
+	if (from->session.name == NULL)
+		return;
+	session.name = put_text(d, from->session.name);
+	r->session = builder_put(d->b, &session, sizeof(session));
+}
+
 static void put_rules(struct draft *d)
 {
 	struct table_list l;
@@ -268,6 +285,7 @@ static void put_rules(struct draft *d)
 		r->request_timeout_ms = from->request_timeout_ms;
 		r->backend_timeout_ms = from->backend_timeout_ms;
 		r->direct_status = from->direct_status;
+		put_tries(d, from, r);
 		m->rule = d->routes_n;
 		m->method = method_number(from->method);
 		m->headers = put_predicates(d, from->headers, true);

@@ -76,6 +76,16 @@ struct fixture_route {
 	uint32_t request_timeout_ms;
 	uint32_t backend_timeout_ms;
 	uint16_t direct_status;
+	struct {
+		uint16_t codes[FIXTURE_FEW];
+		uint16_t attempts;       /* 0: no retry */
+		uint32_t backoff_ms;
+	} retry;
+	struct {
+		const char *name;        /* null: none */
+		bool header, permanent;  /* else a cookie, a session's */
+		uint32_t timeout_s;
+	} session;
 };
 
 struct fixture_endpoint {

@@ -171,10 +171,10 @@ static const struct row rows[] = {
 	{"a rule that cannot be obeyed answers 500 alone",
 	 WORLD(DEFAULT_GW,
 	       ROUTE("r", "01",
-		     RULES(MATCH(PREFIX("/ok"), "a") ",{'matches':[{" PREFIX("/retry") "}],'retry':{'attempts':1}," TO(
+		     RULES(MATCH(PREFIX("/ok"), "a") ",{'matches':[{" PREFIX("/late") "}],'timeouts':{'request':'1y'}," TO(
 			     "a") "},{'matches':[{" PREFIX("/none") "}]}"))),
 	 {{NULL, "GET x/ok", "default/r/0"},
-	  {NULL, "GET x/retry", "default/r/1 500"},
+	  {NULL, "GET x/late", "default/r/1 500"},
 	  {NULL, "GET x/none", "default/r/2 500"}}},
 	{"a route on a listener that is refused is nowhere",
 	 WORLD(GATEWAY("gw", "01",

@@ -46,6 +46,19 @@ static void describe_gateways(const struct model *m, char *out, size_t size)
 	}
 }
 
+static void describe_tries(const struct model_rule *rule, char *out, size_t size)
+{
+	if (rule->retry.attempts != 0)
+		put(out, size, " retry %u %u", rule->retry.attempts, rule->retry.backoff_ms);
+	for (unsigned bit = 0; bit < 64 * TABLE_RETRY_WORDS; bit++) {
+		if (rule->retry.codes[bit / 64] >> (bit % 64) & 1)
+			put(out, size, " %u", 400 + bit);
+	}
+	if (rule->session.kind != 0)
+		put(out, size, " %s %s%s %u", rule->session.kind == TABLE_SESSION_COOKIE ? "cookie" : "header",
+		    rule->session.name, rule->session.permanent ? " permanent" : "", rule->session.timeout_s);
+}
+
 static void describe_rules(const struct model_route *r, char *out, size_t size)
 {
 	for (uint32_t k = 0; k < r->rules_n; k++) {
@@ -57,6 +70,7 @@ static void describe_rules(const struct model_route *r, char *out, size_t size)
 			put(out, size, " %s:%u",
 			    rule->backends[b].cluster != NULL ? rule->backends[b].cluster->name : "none",
 			    rule->backends[b].weight);
+		describe_tries(rule, out, size);
 		put(out, size, "\n");
 	}
 }
@@ -655,11 +669,26 @@ static const struct row rows[] = {
 	{"retry and persistence",
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01",
-		RULES("{'retry':{'attempts':2}," TO("a") "},{'sessionPersistence':{'sessionName':'s'}," TO(
-			"a") "},{}")),
+		RULES("{'retry':{'attempts':3,'codes':[500,504],'backoff':'1s'}," TO("a") "},"
+		      "{'retry':{},'sessionPersistence':{}," TO("a") "},"
+		      "{'sessionPersistence':{'sessionName':'s','type':'Header','absoluteTimeout':'1s500ms'}," TO("a") "},"
+		      "{'sessionPersistence':{'absoluteTimeout':'99999h','cookieConfig':{'lifetimeType':'Permanent'}},"
+		      TO("a") "}")),
 	  SERVICE("a")},
-	 {"partial Dropped Rule 0: retry is not supported; Rule 1: sessionPersistence is not supported",
-	  "rule default/r/1: status 500"}},
+	 {"rule default/r/0: status 0 matches 1 weight 1 service/default/a/80:1 retry 3 1000 500 504\n",
+	  "rule default/r/1: status 0 matches 1 weight 1 service/default/a/80:1 retry 2 0 503 cookie "
+	  "sluice-session-", "rule default/r/2: status 0 matches 1 weight 1 service/default/a/80:1 header s 2\n",
+	  " permanent 359996400\n"}},
+	{"retry and persistence that cannot be done",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01",
+		RULES("{'retry':{'attempts':101}," TO("a") "},{'retry':{'backoff':'9999h'}," TO("a") "},"
+		      "{'sessionPersistence':{'sessionName':'a b'}," TO("a") "},"
+		      "{'sessionPersistence':{'sessionName':'Host','type':'Header'}," TO("a") "},{" TO("a") "}")),
+	  SERVICE("a")},
+	 {"Dropped Rule 0: retry.attempts: 101 is not between 1 and 100; Rule 1: retry.backoff: ",
+	  "Rule 2: sessionPersistence.sessionName: \"a b\" cannot be the name", "Rule 3: sessionPersistence.sessionName: "
+	  "\"Host\" is taken"}},
 	{"a timeout that is no duration",
 	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{'timeouts':{'request':'1y'}," TO("a") "},{}")),
 	  SERVICE("a")},

@@ -24,6 +24,8 @@ static const struct fixture lab = {
 		{.name = "tried", .path = "/tried", .backends = {{"web", 1}}, .request_timeout_ms = 5000,
 		 .backend_timeout_ms = 200},
 		{.name = "patient", .path = "/patient", .backends = {{"web", 1}}, .request_timeout_ms = 400000},
+		{.name = "again", .path = "/again", .backends = {{"web", 1}}, .request_timeout_ms = 5000,
+		 .backend_timeout_ms = 200, .retry = {{404, 500}, 2, 10}, .session = {"s"}},
 		{.name = "gone", .path = "/gone", .backends = {{"empty", 1}}},
 		{.name = "half", .path = "/half", .backends = {{"empty", 1}, {"web", 0}}},
 		{.name = "bad", .path = "/bad", .backends = {{"!", 1}}},
@@ -913,7 +915,7 @@ struct script {
 static void new_request(struct script *s)
 {
 	static const char *const methods[] = {"GET", "POST", "PUT", "HEAD", "DELETE"};
-	static const char *const paths[] = {"/", "/timed", "/tried", "/x", "/y", "/old", "/changed", "/bad"};
+	static const char *const paths[] = {"/", "/timed", "/tried", "/x", "/again", "/old", "/changed", "/bad"};
 	const unsigned kind = rng_below(&s->r, 3);
 
 	if (double_streams() > 60)

@@ -318,7 +318,7 @@ static void test_partially_invalid(void **state)
 {
 	static const char *const objects[] = {
 		MACHINE,      CLASS,
-		DEFAULT_GW,   ROUTE("r", "01", RULES("{" TO("a") "},{'retry':{'attempts':1}," TO("a") "}")),
+		DEFAULT_GW,   ROUTE("r", "01", RULES("{" TO("a") "},{'timeouts':{'request':'1y'}," TO("a") "}")),
 		SERVICE("a"), NULL};
 	struct snapshot *s = settle(world_new(objects, NULL), &live, T1);
 
@@ -326,7 +326,7 @@ static void test_partially_invalid(void **state)
 	assert_string_equal(shown(doc_get(parent(s, 0), "conditions"), "PartiallyInvalid"),
 			    "True/UnsupportedValue 3 " T1);
 	assert_string_equal(doc_str(condition(doc_get(parent(s, 0), "conditions"), "PartiallyInvalid"), "message"),
-	                    "Dropped Rule 1: retry is not supported (answers 500).");
+	                    "Dropped Rule 1: timeouts.request: \"1y\" is not a duration (answers 500).");
 	snapshot_put(s);
 }
 

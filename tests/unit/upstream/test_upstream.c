@@ -120,8 +120,10 @@ static const struct http_stream_ops stream_ops = {.on_closed = on_closed, .on_en
 
 static enum err lease(struct user *x, const char *cluster, bool fresh)
 {
+	const struct lease_wish wish = {.cluster = fixture_cluster_id(cluster), .fresh = fresh};
+
 	*x = (struct user){0};
-	return upstream_lease(u, fixture_cluster_id(cluster), 0, fresh, &lease_ops, &stream_ops, x, &x->lease);
+	return upstream_lease(u, &wish, &lease_ops, &stream_ops, x, &x->lease);
 }
 
 /* A whole exchange on a lease that is ready. */
@@ -207,20 +209,68 @@ static void test_round_robin_over_endpoints(void **state)
 
 static void test_skip(void **state)
 {
+	const struct lease_wish only = {.cluster = fixture_cluster_id("one"),
+	                                .skip_endpoint = fixture_endpoint_id("10.0.0.9", 80)};
 	struct user a = {0};
 
 	(void)state;
 	for (unsigned i = 0; i < 5; i++) {
-		assert_int_equal(upstream_lease(u, fixture_cluster_id("web"), fixture_endpoint_id("10.0.0.1", 80),
-		                                false,
-		                                &lease_ops, &stream_ops, &a, &a.lease), OK);
+		const struct lease_wish wish = {.cluster = fixture_cluster_id("web"),
+		                                .skip_endpoint = fixture_endpoint_id("10.0.0.1", 80)};
+
+		assert_int_equal(upstream_lease(u, &wish, &lease_ops, &stream_ops, &a, &a.lease), OK);
 		assert_int_equal(lease_endpoint(a.lease), fixture_endpoint_id("10.0.0.2", 80));
 		upstream_release(a.lease);
 	}
 	/* The only endpoint is tried again. */
-	assert_int_equal(upstream_lease(u, fixture_cluster_id("one"), fixture_endpoint_id("10.0.0.9", 80), false,
-	                                &lease_ops, &stream_ops, &a, &a.lease), OK);
+	assert_int_equal(upstream_lease(u, &only, &lease_ops, &stream_ops, &a, &a.lease), OK);
 	upstream_release(a.lease);
+	assert_false(upstream_has_other(u, only.cluster, only.skip_endpoint));
+	assert_true(upstream_has_other(u, fixture_cluster_id("web"), fixture_endpoint_id("10.0.0.1", 80)));
+}
+
+/* This one, unless it is not there or has just failed. */
+static void test_wanted(void **state)
+{
+	struct lease_wish wish = {.cluster = fixture_cluster_id("web"), .endpoint = fixture_endpoint_id("10.0.0.2", 80)};
+	struct user a = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(upstream_lease(u, &wish, &lease_ops, &stream_ops, &a, &a.lease), OK);
+		assert_int_equal(lease_endpoint(a.lease), wish.endpoint);
+		upstream_release(a.lease);
+	}
+	wish.skip_endpoint = wish.endpoint;
+	assert_int_equal(upstream_lease(u, &wish, &lease_ops, &stream_ops, &a, &a.lease), OK);
+	assert_int_equal(lease_endpoint(a.lease), fixture_endpoint_id("10.0.0.1", 80));
+	upstream_release(a.lease);
+	wish.endpoint = 12345;
+	assert_int_equal(upstream_lease(u, &wish, &lease_ops, &stream_ops, &a, &a.lease), OK);
+	upstream_release(a.lease);
+}
+
+/* Three retries in any case, a fifth of what is in flight beyond. */
+static void test_retry_budget(void **state)
+{
+	const uint64_t web = fixture_cluster_id("web");
+	struct user users[40] = {0};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(upstream_retry_begin(u, web));
+	assert_false(upstream_retry_begin(u, web));
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(lease(&users[i], "web", false), OK);
+	assert_true(upstream_retry_begin(u, web));
+	assert_false(upstream_retry_begin(u, web));
+	upstream_retry_end(u, web);
+	assert_true(upstream_retry_begin(u, web));
+	for (unsigned i = 0; i < 20; i++)
+		upstream_release(users[i].lease);
+	assert_false(upstream_retry_begin(u, web));
+	assert_false(upstream_retry_begin(u, 12345));
+	upstream_retry_end(u, 12345);
 }
 
 static void test_errors(void **state)
@@ -961,6 +1011,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_most_recently_used_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_round_robin_over_endpoints, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_skip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wanted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_retry_budget, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_released_while_connecting, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stale, setup, teardown),
