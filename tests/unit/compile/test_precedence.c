@@ -260,7 +260,7 @@ static bool match_holds(const struct world_match *m, const struct question *q)
 	return !m->post || q->post;
 }
 
-static int count(const char *const wanted[2])
+static int wanted_count(const char *const wanted[2])
 {
 	return (wanted[0] != NULL) + (wanted[1] != NULL);
 }
@@ -270,8 +270,8 @@ enum { CRITERIA = 8 };
 
 static void judge(const struct world_match *m, int host, unsigned day, size_t route, int out[CRITERIA])
 {
-	const int criteria[CRITERIA] = {host, m->exact, (int)without_slash(m->path), m->post, count(m->headers),
-	                                count(m->query), -(int)day, -(int)route};
+	const int criteria[CRITERIA] = {host, m->exact, (int)without_slash(m->path), m->post, wanted_count(m->headers),
+	                                wanted_count(m->query), -(int)day, -(int)route};
 
 	memcpy(out, criteria, sizeof(criteria));
 }
