@@ -4,6 +4,7 @@
 e2e: all
 	@$(MAKE) FLAVOUR=asan all
 	@$(MAKE) FLAVOUR=faults all
+	@for f in release asan; do $(MAKE) FLAVOUR=$$f UNIT=proxy/test_smuggling unit-programs || exit 1; done
 	@tests/tally e2e tests/e2e/programs.py "env FLAVOUR=asan tests/e2e/programs.py" tests/e2e/hang.py tests/e2e/logs.py \
 		tests/e2e/management.py "env FLAVOUR=asan tests/e2e/management.py" \
 		tests/e2e/http.py "env FLAVOUR=asan WORKERS=2 tests/e2e/http.py" "env WORKERS=4 tests/e2e/http.py" \

@@ -5,7 +5,8 @@ raw_client.py ADDRESS PORT < variants
 
 A variant gets a connection of its own; after its bytes the writing side is closed and everything is read. The canary is
 a GET on a connection that lives throughout: it must be answered with 200 and nothing else. Prints one JSON object: how
-many variants, how many responses came from the backend (they have a Server field) and from the gateway, by status.
+many variants; how many responses came from the backend (they have a Server field) and from the gateway; how many second
+requests of a connection the backend answered; how many requests the gateway refused for their body.
 """
 import collections
 import json
@@ -52,11 +53,13 @@ def main():
     canary = socket.create_connection(ADDRESS, timeout=10)
     for line in sys.stdin:
         data, name = line.rstrip("\n").split(" ", 1)
+        answers = []
         for head in HEAD.finditer(variant(bytes.fromhex(data))):
-            who = "backend" if b"\r\nServer: nginx" in head.group(0) else "gateway"
-            counts[who] += 1
-            counts[f"{who} {head.group(1).decode()}"] += 1
+            answers.append("backend" if b"\r\nServer: nginx" in head.group(0) else "gateway")
+            counts[answers[-1]] += 1
         counts["variants"] += 1
+        counts["second"] += len(answers) > 1 and answers[-1] == "backend"
+        counts["broken"] += answers == ["gateway"] and name.startswith("chunks")
         canary.sendall(b"GET /canary HTTP/1.1\r\nHost: a.example\r\n\r\n")
         head, body = read_response(canary)
         if not head.startswith(b"HTTP/1.1 200 ") or body != b"hello from backend 1\n":

@@ -56,7 +56,7 @@ def under(lab, *options, path="/", limit=None):
     canary = lab.spawn("sluice-client", "python3", "-c", CANARY, VIP4, str(SECONDS + 2), stdout=-1, stderr=-1, text=True)
     lab.client("sh", "-c", f"ulimit -n 8192; slowhttptest -c {CONNECTIONS} -r 1000 -l {SECONDS} -p 5 -u http://{VIP4}{path} "
                f"{' '.join(options)} >{LAB}/slowhttptest.log 2>&1; true", timeout=SECONDS + 60)
-    out, err = canary.communicate(timeout=60)
+    out, err = canary.communicate(timeout=SECONDS + 60)
     expect(canary.returncode == 0, f"the canary lost a request: {out}{err}"[-600:])
     after = lab.stats()
     opened = after["http_server_conns_opened"] - before["http_server_conns_opened"]
