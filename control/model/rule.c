@@ -99,7 +99,8 @@ static bool read_match(struct rule_reader *r, yyjson_val *match, struct model_ma
 	m->method = TABLE_ANY_METHOD;
 	if (method[0] != '\0')
 		m->method = (uint8_t)http_method((struct text){.at = method, .len = (uint32_t)strlen(method)});
-	if (m->method == HTTP_METHOD_OTHER) {
+	/* The data plane takes no CONNECT: there is nothing to match. */
+	if (m->method == HTTP_METHOD_OTHER || m->method == HTTP_CONNECT) {
 		break_rule(r, region_print(r->b->region, "method %s is not supported", method));
 		return false;
 	}
@@ -139,9 +140,6 @@ static void read_backend(struct rule_reader *r, yyjson_val *ref, size_t i, struc
 	out->weight = weight > 0 ? (uint32_t)weight : 0;
 	r->rule->weight_sum += out->weight;
 	read_filters(&filters, doc_get(ref, "filters"), &out->filters);
-	if (filters.answers)
-		break_rule(r, region_print(r->b->region, "%s: filters that answer are not supported here",
-					   filters.place));
 	if (filters.invalid != NULL)
 		break_rule(r, filters.invalid);
 	if (to->cluster == NULL && r->route->resolved_refs.ok)

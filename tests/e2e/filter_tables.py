@@ -277,6 +277,16 @@ def s31_paths_of_redirects(lab):
         expect_equal(lab.ask(target)[1].get("location"), ["http://example.com" + location], f"{spec} of {target}")
 
 
+@case
+def s31_redirects_of_backends(lab):
+    """The share of one backend is sent elsewhere, the other is asked."""
+    lab.route(("/moved", (modifier("add: [{name: x-out, value: '1'}]", "Response"),),
+               to("v1", f", filters: [{redirect('hostname: example.com, ' + prefix('/to'))}]") + ", " + to("v2")))
+    met = {(status, fields.get("location", fields.get("x-backend"))[0], fields["x-out"][0])
+           for status, fields, _ in (lab.ask("/moved/x?q=1") for _ in range(30))}
+    expect_equal(met, {(302, "http://example.com/to/x?q=1", "1"), (200, "v2", "1")}, "answers")
+
+
 # ---- 33, 34: rewrites ----
 
 REWRITES = (
