@@ -11,3 +11,10 @@ $(B)/bench-compile: $(call obj,tests/bench/compile/compile.c) $(B)/libcontrol.a 
 .PHONY: bench-compile
 bench-compile: $(B)/bench-compile
 	@$(B)/bench-compile
+
+#: make bench-filters  cycles that each filter adds to an exchange
+$(B)/bench-filters: $(call obj,tests/bench/filters/filters.c) $(B)/libsupport.a $(B)/libdataplane.a
+	$(call link,$^,$(libs_dataplane))
+.PHONY: bench-filters
+bench-filters: $(B)/bench-filters
+	@$(B)/bench-filters
