@@ -1,6 +1,6 @@
 /*
- * See pattern.h. What differs between the dialects, of what is used: (?: ) groups, \d, \xHH, and backslashes inside of
- * brackets, which POSIX takes literally. An anchored alternative like ^a$|^b$ means the same in both.
+ * See pattern.h. What differs between the dialects, of what is used: (?: ) groups, \d, \xHH, \r, \n, and backslashes
+ * inside of brackets, which POSIX takes literally. An anchored alternative like ^a$|^b$ means the same in both.
  */
 #include "control/admit/pattern.h"
 
@@ -42,6 +42,10 @@ static const char *bracket(const char *in, char **out)
 
 			c = (char)strtol(hex, NULL, 16);
 			in += 2;
+			if (c == 0)
+				continue; /* a C text has none */
+		} else if (escaped && (c == 'r' || c == 'n')) {
+			c = c == 'r' ? '\r' : '\n';
 		}
 		CHECK(c && c != '[');
 		/* A minus that is escaped, or first, or last, is itself; between two characters it makes a range. */

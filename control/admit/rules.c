@@ -48,6 +48,7 @@ static const struct {
 	{"Gateway", rules_gateway},
 	{"GatewayClass", rules_gateway_class},
 	{"HTTPRoute", rules_http_route},
+	{"HTTPRouteFilter", rules_http_route_filter},
 	{"Machine", rules_machine},
 	{"Secret", rules_secret},
 };

@@ -16,6 +16,7 @@ void rules_check(const struct kind *kind, yyjson_mut_val *root, yyjson_val *old,
 void rules_gateway(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_gateway_class(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_http_route(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
+void rules_http_route_filter(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_backend(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_config_map(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_secret(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);

@@ -82,6 +82,8 @@ struct filter_reader {
 };
 enum { EXTENSION_FILTERS_MAX = 2 };
 void read_filters(struct filter_reader *r, yyjson_val *list, struct model_filters *out);
+/* `at`: the manifest's place of what is compiled, "filters[0]". */
+void add_filter(struct filter_reader *r, const struct model_filter *filter, const char *at, struct model_filters *out);
 /* One ExtensionRef: at most EXTENSION_FILTERS_MAX filters. */
 void read_extension(struct filter_reader *r, yyjson_val *ref, const char *at, struct model_filters *out);
 

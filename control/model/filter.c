@@ -19,7 +19,8 @@ static void fail(struct filter_reader *r, const char *why)
 }
 
 /* Compiles it into a scratch block, to see whether it can be. `at`: the manifest's place of what is compiled. */
-static void add(struct filter_reader *r, const struct model_filter *filter, const char *at, struct model_filters *out)
+void add_filter(struct filter_reader *r, const struct model_filter *filter, const char *at,
+                struct model_filters *out)
 {
 	struct filter_problem problem = {.path = "", .message = ""};
 	struct table_filter unused;
@@ -70,7 +71,7 @@ static void read_one(struct filter_reader *r, yyjson_val *item, const char *at, 
 	if (strcmp(type, "RequestMirror") == 0 && !resolve_mirror(r, at, &filter))
 		return;
 	r->answers |= strcmp(type, "RequestRedirect") == 0;
-	add(r, &filter, at, out);
+	add_filter(r, &filter, at, out);
 }
 
 void read_filters(struct filter_reader *r, yyjson_val *list, struct model_filters *out)

@@ -59,6 +59,7 @@ ABOUT = {
     "HTTPRoute": "Which HTTP requests of a Gateway go to which backends, and what happens to them on the way.",
     "ReferenceGrant": "Lets objects of other namespaces refer to objects of this one.",
     "Backend": "A destination outside of Services, by address or name.",
+    "HTTPRouteFilter": "A filter of HTTPRoutes beyond those of the Gateway API: fixed answers, other rewrites.",
 }
 
 

@@ -62,6 +62,32 @@ spec:
     - {{type: RequestMirror, requestMirror: {{backendRef: {SHADOW}}}}}
     - {{type: URLRewrite, urlRewrite: {{hostname: inner.example}}}}
     backendRefs: [{ECHO}]
+  - matches: [{{path: {{type: PathPrefix, value: /direct}}}}]
+    filters: [{{type: ExtensionRef, extensionRef: {{group: gateway.envoyproxy.io, kind: HTTPRouteFilter, name: direct}}}}]
+  - matches: [{{path: {{type: PathPrefix, value: /host}}}}]
+    filters: [{{type: ExtensionRef, extensionRef: {{group: gateway.envoyproxy.io, kind: HTTPRouteFilter, name: host}}}}]
+    backendRefs: [{ECHO}]
+---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: HTTPRouteFilter
+metadata: {{name: direct, namespace: default}}
+spec:
+  directResponse:
+    statusCode: 503
+    contentType: application/json
+    body: {{type: ValueRef, valueRef: {{group: "", kind: ConfigMap, name: direct}}}}
+    header: {{add: [{{name: retry-after, value: "10"}}]}}
+---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: HTTPRouteFilter
+metadata: {{name: host, namespace: default}}
+spec:
+  urlRewrite: {{hostname: {{type: Header, header: x-host}}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: direct, namespace: default}}
+data: {{response.body: '{{"down": true}}'}}
 """
 GATEWAY = "http://198.18.0.21"
 SHADOW_LOG = os.path.join(LAB, "shadow.log")
@@ -159,6 +185,16 @@ def simple_requests_are_marked(lab):
     expect_equal(fields.get("access-control-expose-headers"), ["x-backend"], "expose-headers")
     status, fields = lab.head("-H", "Origin: https://evil.example", GATEWAY + "/cors")
     expect("x-seen" in fields and "access-control-allow-origin" not in fields, str(fields))
+
+
+@case
+def extensions_of_envoy_gateway(lab):
+    status, fields = lab.head(GATEWAY + "/direct")
+    expect_equal((status, fields["content-type"], fields["retry-after"]), (503, ["application/json"], ["10"]), "answer")
+    expect_equal(lab.curl(GATEWAY + "/direct"), '{"down": true}', "body")
+    seen = lab.seen("-H", "X-Host: inner.example:81", GATEWAY + "/host")
+    expect_equal(seen["headers"]["host"], "inner.example:81", "host")
+    expect_equal(seen["headers"]["x-forwarded-host"], "198.18.0.21", "x-forwarded-host")
 
 
 @case

@@ -134,6 +134,10 @@ struct row {
 #define DEFAULT_GW GATEWAY("gw", "01", HTTP)
 #define RULE_A RULES("{" TO("a") "}")
 #define MIRROR(to) "{'type':'RequestMirror','requestMirror':{'backendRef':{'name':'" to "','port':80}}}"
+#define EXTENSION "'filters':[{'type':'ExtensionRef','extensionRef':{'group':'gateway.envoyproxy.io'," \
+	"'kind':'HTTPRouteFilter','name':'f'}}]"
+#define ROUTE_FILTER(spec) "{'apiVersion':'gateway.envoyproxy.io/v1alpha1','kind':'HTTPRouteFilter'," \
+	META("default", "f", "01") ",'spec':{" spec "}}"
 #define BAD_FILTER "'filters':[{'type':'URLRewrite','urlRewrite':{'hostname':'*.example'}}]"
 
 static const struct row rows[] = {
@@ -663,6 +667,45 @@ static const struct row rows[] = {
 	  ROUTE("r", "01", RULES("{'filters':[{'type':'RequestRedirect','requestRedirect':{}}," MIRROR("a") "]}")),
 	  SERVICE("a")},
 	 {"!UnsupportedValue", "rule default/r/0: status 500"}},
+	{"an HTTPRouteFilter that answers needs no backends",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "}")),
+	  ROUTE_FILTER("'directResponse':{'statusCode':503,'body':{'type':'Inline','inline':'later'}}")},
+	 {"route default/r -> gw: Accepted, refs ResolvedRefs\n", "rule default/r/0: status 0 matches 1"}},
+	{"an answer out of a ConfigMap",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "}")),
+	  ROUTE_FILTER("'directResponse':{'body':{'type':'ValueRef','valueRef':{'group':'','kind':'ConfigMap','name':'c'}}}"),
+	  "{'apiVersion':'v1','kind':'ConfigMap'," META("default", "c", "01") ",'data':{'page':'text'}}"},
+	 {"route default/r -> gw: Accepted, refs ResolvedRefs\n", "rule default/r/0: status 0"}},
+	{"an answer out of a ConfigMap that is not there",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "},{}")),
+	  ROUTE_FILTER("'directResponse':{'body':{'type':'ValueRef','valueRef':{'group':'','kind':'ConfigMap','name':'c'}}}")},
+	 {"refs !BackendNotFound", "partial Dropped Rule 0: filters[0]: the ConfigMap default/c has no text",
+	  "rule default/r/0: status 500"}},
+	{"a host out of a header",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "," TO("a") "}")), SERVICE("a"),
+	  ROUTE_FILTER("'urlRewrite':{'hostname':{'type':'Header','header':'x-host'}}")},
+	 {"route default/r -> gw: Accepted, refs ResolvedRefs\n", "rule default/r/0: status 0"}},
+	{"an HTTPRouteFilter that is not there",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "," TO("a") "},{}")), SERVICE("a")},
+	 {"refs !BackendNotFound", "the HTTPRouteFilter default/f does not exist", "rule default/r/0: status 500"}},
+	{"an HTTPRouteFilter that asks for what is not done",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "," TO("a") "},{}")), SERVICE("a"),
+	  ROUTE_FILTER("'urlRewrite':{'path':{'type':'ReplaceRegexMatch','replaceRegexMatch':{'pattern':'a',"
+		       "'substitution':'b'}}}")},
+	 {"refs ResolvedRefs", "partial Dropped Rule 0: filters[0]: urlRewrite.path of the HTTPRouteFilter f is not supported",
+	  "rule default/r/0: status 500"}},
+	{"an HTTPRouteFilter with a credential",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "," TO("a") "},{}")), SERVICE("a"),
+	  ROUTE_FILTER("'credentialInjection':{'credential':{'valueRef':{'name':'s'}}}")},
+	 {"filters[0]: credentialInjection of the HTTPRouteFilter f is not supported", "rule default/r/0: status 500"}},
+	{"an HTTPRouteFilter that asks for nothing",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "," TO("a") "},{}")), SERVICE("a"),
+	  ROUTE_FILTER("")},
+	 {"filters[0]: the HTTPRouteFilter f asks for nothing", "rule default/r/0: status 500"}},
+	{"an answer with a command",
+	 {MACHINE, CLASS, DEFAULT_GW, ROUTE("r", "01", RULES("{" EXTENSION "},{}")),
+	  ROUTE_FILTER("'directResponse':{'body':{'type':'Inline','inline':'at %START_TIME%'}}")},
+	 {"filters[0].directResponse.body: command operators", "rule default/r/0: status 500"}},
 	{"a redirect of a backend",
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80,'filters':[{'type':'RequestRedirect',"
