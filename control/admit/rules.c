@@ -45,12 +45,14 @@ static const struct {
 } rules[] = {
 	{"Backend", rules_backend},
 	{"ConfigMap", rules_config_map},
+	{"EndpointSlice", rules_endpoint_slice},
 	{"Gateway", rules_gateway},
 	{"GatewayClass", rules_gateway_class},
 	{"HTTPRoute", rules_http_route},
 	{"HTTPRouteFilter", rules_http_route_filter},
 	{"Machine", rules_machine},
 	{"Secret", rules_secret},
+	{"Service", rules_service},
 };
 
 void rules_check(const struct kind *kind, yyjson_mut_val *root, yyjson_val *old, struct causes *causes)

@@ -20,6 +20,8 @@ void rules_http_route_filter(yyjson_mut_val *root, yyjson_val *old, struct cause
 void rules_backend(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_config_map(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_secret(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
+void rules_service(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
+void rules_endpoint_slice(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 void rules_machine(yyjson_mut_val *root, yyjson_val *old, struct causes *causes);
 
 /* For them: members by name, "" or null when missing, and the path of a field. */

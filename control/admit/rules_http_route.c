@@ -18,6 +18,11 @@ static size_t size_of(yyjson_mut_val *object, const char *name)
 
 /* ---- parentRefs ---- */
 
+static uint64_t port_of(yyjson_mut_val *parent)
+{
+	return yyjson_mut_get_uint(yyjson_mut_obj_get(parent, "port"));
+}
+
 static bool same_parent(yyjson_mut_val *a, yyjson_mut_val *b)
 {
 	return mut_is(a, "group", mut_text(b, "group")) && mut_is(a, "kind", mut_text(b, "kind")) &&
@@ -42,9 +47,13 @@ static void check_parents(yyjson_mut_val *parents, struct causes *causes)
 				causes_add(causes, CAUSE_REQUIRED,
 					   rule_path("spec.parentRefs[%zu].sectionName", *section ? j : i).text,
 					   "Required value: the route refers to the same parent twice");
-			else if (strcmp(section, other) == 0)
+			else if (!port_of(parent) != !port_of(earlier))
+				causes_add(causes, CAUSE_REQUIRED,
+					   rule_path("spec.parentRefs[%zu].port", port_of(parent) ? j : i).text,
+					   "Required value: the route refers to the same parent twice");
+			else if (strcmp(section, other) == 0 && port_of(parent) == port_of(earlier))
 				causes_add(causes, CAUSE_DUPLICATE, rule_path("spec.parentRefs[%zu]", i).text,
-					   "Duplicate value: the same parent and section as parentRefs[%zu]", j);
+					   "Duplicate value: the same parent, section and port as parentRefs[%zu]", j);
 		}
 	}
 }

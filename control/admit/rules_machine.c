@@ -1,46 +1,76 @@
-/* Rules of Machines: addresses are addresses, and the ports that they are on exist. */
+/* Rules of Machines: addresses are those that hosts can have, and the ports that they are on exist. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/addr.h"
 #include "control/admit/rules.h"
 
+enum { ADDR_BITS = 128 };
+
+#define NO_HOST "must be the address of a host: not unspecified, loopback, multicast, broadcast or a network's"
+
 static bool parse_address(const char *text, struct addr *out)
 {
 	return addr_parse(text, out) == OK;
 }
 
-/* "198.18.0.1/24"; host: bits beyond the prefix may be set. */
-static bool is_prefix(const char *text, bool host)
+/* "198.18.0.1/24": the address, and where its host bits begin. */
+static bool parse_prefix(const char *text, struct addr *out, unsigned *host_bits_at)
 {
 	char address[ADDR_TEXT_MAX];
 	const char *slash = strchr(text, '/');
-	struct addr a;
-	unsigned long bits, most, first;
+	unsigned long bits, most;
 
 	if (!slash || (size_t)(slash - text) >= sizeof(address))
 		return false;
 	memcpy(address, text, (size_t)(slash - text));
 	address[slash - text] = 0;
-	if (!parse_address(address, &a))
+	if (!parse_address(address, out))
 		return false;
 	bits = strtoul(slash + 1, NULL, 10);
-	most = addr_is_v4(&a) ? 32 : 128;
-	if (bits > most)
-		return false;
-	first = 128 - most + bits;
-	for (unsigned long i = first; !host && i < 128; i++)
-		if (a.b[i / 8] & 0x80 >> i % 8)
-			return false;
-	return true;
+	most = addr_is_v4(out) ? 32 : ADDR_BITS;
+	*host_bits_at = (unsigned)(ADDR_BITS - most + bits);
+	return bits <= most;
 }
 
-static void check_prefix(const char *text, bool host, struct rule_path at, struct causes *causes)
+static unsigned bits_set(const struct addr *a, unsigned from)
 {
-	if (*text && !is_prefix(text, host))
-		causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": must be %s", text,
-			   host ? "an address and a prefix length, like 198.18.0.1/24"
-				: "a prefix whose host bits are zero, like 198.18.0.0/24");
+	unsigned n = 0;
+
+	for (unsigned i = from; i < ADDR_BITS; i++)
+		n += (a->b[i / 8] & 0x80 >> i % 8) != 0;
+	return n;
+}
+
+/* Neither the network itself nor its broadcast address, which IPv4 has unless there are two addresses at most. */
+static bool is_host_of(const struct addr *a, unsigned host_bits_at)
+{
+	const unsigned bits = ADDR_BITS - host_bits_at, set = bits_set(a, host_bits_at);
+
+	return !addr_is_v4(a) || bits < 2 || (set != 0 && set != bits);
+}
+
+static void check_own(const char *text, struct rule_path at, struct causes *causes)
+{
+	struct addr a;
+	unsigned host_bits_at;
+
+	if (!parse_prefix(text, &a, &host_bits_at))
+		causes_add(causes, CAUSE_INVALID, at.text,
+			   "Invalid value: \"%s\": must be an address and a prefix length, like 198.18.0.1/24", text);
+	else if (!addr_is_unicast(&a) || !is_host_of(&a, host_bits_at))
+		causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": " NO_HOST, text);
+}
+
+static void check_prefix(const char *text, struct rule_path at, struct causes *causes)
+{
+	struct addr a;
+	unsigned host_bits_at;
+
+	if (*text && (!parse_prefix(text, &a, &host_bits_at) || bits_set(&a, host_bits_at) != 0))
+		causes_add(causes, CAUSE_INVALID, at.text,
+			   "Invalid value: \"%s\": must be a prefix whose host bits are zero, like 198.18.0.0/24",
+			   text);
 }
 
 static void check_address(const char *text, struct rule_path at, struct causes *causes)
@@ -50,6 +80,16 @@ static void check_address(const char *text, struct rule_path at, struct causes *
 	if (*text && !parse_address(text, &a))
 		causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": must be an IPv4 or IPv6 address",
 			   text);
+}
+
+/* An address on a network, ours or a next hop's. */
+static void check_host(const char *text, struct rule_path at, struct causes *causes)
+{
+	struct addr a;
+
+	check_address(text, at, causes);
+	if (*text && parse_address(text, &a) && !addr_is_unicast(&a))
+		causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": " NO_HOST, text);
 }
 
 static void check_port(yyjson_mut_val *spec, const char *name, struct rule_path at, struct causes *causes)
@@ -75,9 +115,9 @@ static void check_pool(yyjson_mut_val *range, size_t i, struct causes *causes)
 			   "Invalid value: must have either cidr, or first and last");
 		return;
 	}
-	check_prefix(cidr, false, rule_path("spec.vipPool[%zu].cidr", i), causes);
-	check_address(first, rule_path("spec.vipPool[%zu].first", i), causes);
-	check_address(last, rule_path("spec.vipPool[%zu].last", i), causes);
+	check_prefix(cidr, rule_path("spec.vipPool[%zu].cidr", i), causes);
+	check_host(first, rule_path("spec.vipPool[%zu].first", i), causes);
+	check_host(last, rule_path("spec.vipPool[%zu].last", i), causes);
 	if (*cidr || !parse_address(first, &a) || !parse_address(last, &b))
 		return;
 	if (addr_is_v4(&a) != addr_is_v4(&b) || memcmp(a.b, b.b, sizeof(a.b)) > 0)
@@ -92,12 +132,12 @@ void rules_machine(yyjson_mut_val *root, yyjson_val *old, struct causes *causes)
 
 	(void)old;
 	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "addresses"), i, max, item) {
-		check_prefix(mut_text(item, "address"), true, rule_path("spec.addresses[%zu].address", i), causes);
+		check_own(mut_text(item, "address"), rule_path("spec.addresses[%zu].address", i), causes);
 		check_port(spec, mut_text(item, "port"), rule_path("spec.addresses[%zu].port", i), causes);
 	}
 	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "routes"), i, max, item) {
-		check_prefix(mut_text(item, "to"), false, rule_path("spec.routes[%zu].to", i), causes);
-		check_address(mut_text(item, "via"), rule_path("spec.routes[%zu].via", i), causes);
+		check_prefix(mut_text(item, "to"), rule_path("spec.routes[%zu].to", i), causes);
+		check_host(mut_text(item, "via"), rule_path("spec.routes[%zu].via", i), causes);
 		check_port(spec, mut_text(item, "port"), rule_path("spec.routes[%zu].port", i), causes);
 	}
 	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "nameservers"), i, max, item)

@@ -341,7 +341,8 @@ static const char *address_problem(struct build *b, yyjson_val *ip, size_t i, st
 	const int64_t port = doc_int(ip, "port", 0);
 	struct addr a;
 
-	if (addr_parse(doc_str(ip, "address"), &a) != OK || addr_is_loopback(&a) || port <= 0 || port > UINT16_MAX)
+	if (addr_parse(doc_str(ip, "address"), &a) != OK || !addr_is_unicast(&a) || addr_is_link_local(&a) ||
+	    port <= 0 || port > UINT16_MAX)
 		return region_print(b->region,
 				    "spec.endpoints[%zu].ip: %s port %ld is not the address of another host", i,
 				    doc_str(ip, "address"), (long)port);

@@ -112,7 +112,6 @@ bool prefix_parse(const char *text, struct addr *addr, uint8_t *bits);
 unsigned __int128 addr_number(const struct addr *a);
 struct addr addr_of_number(unsigned __int128 n);
 bool addr_in_prefix(const struct addr *a, const struct addr *prefix, uint8_t bits);
-bool addr_is_loopback(const struct addr *a);
 /* How long a Gateway API duration ("1h30m", "500ms") is. */
 bool duration_parse(const char *text, uint32_t *ms);
 bool duration_parse_long(const char *text, uint64_t *ms);

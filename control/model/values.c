@@ -47,11 +47,6 @@ bool addr_in_prefix(const struct addr *a, const struct addr *prefix, uint8_t bit
 	return addr_is_v4(a) == addr_is_v4(prefix) && ((addr_number(a) ^ addr_number(prefix)) & mask) == 0;
 }
 
-bool addr_is_loopback(const struct addr *a)
-{
-	return addr_is_v4(a) ? a->b[12] == 127 : addr_number(a) == 1;
-}
-
 static bool unit_parse(const char **at, uint64_t *ms)
 {
 	static const struct { const char *name; uint64_t ms; } units[] = {

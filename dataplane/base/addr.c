@@ -40,6 +40,21 @@ enum err addr_parse(const char *text, struct addr *out)
 	return OK;
 }
 
+bool addr_is_unicast(const struct addr *a)
+{
+	const uint8_t top = a->b[12];
+
+	if (addr_is_v4(a))
+		return top != 0 && top != 127 && top < 224;
+	/* ::/96 holds the unspecified address, loopback, and a form that is no longer used (RFC 4291, 2.5.5.1). */
+	return a->b[0] != 0xff && (a->q[0] != 0 || a->w[2] != 0);
+}
+
+bool addr_is_link_local(const struct addr *a)
+{
+	return addr_is_v4(a) ? a->b[12] == 169 && a->b[13] == 254 : a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
+}
+
 static uint16_t rotate(uint16_t x, unsigned n)
 {
 	return (uint16_t)(x >> n | x << (16 - n));

@@ -53,6 +53,9 @@ static inline bool tuple_equal(const struct tuple *a, const struct tuple *b)
 enum { ADDR_TEXT_MAX = 46 };
 const char *addr_print(const struct addr *a, char text[static ADDR_TEXT_MAX]); /* returns text */
 enum err addr_parse(const char *text, struct addr *out) MUST_CHECK;            /* strict; no zone, no port */
+/* One that a host on a network can have: not unspecified, "this network", loopback, multicast, reserved, broadcast. */
+bool addr_is_unicast(const struct addr *a);
+bool addr_is_link_local(const struct addr *a);
 
 /*
  * Whose packet is it: the symmetric Toeplitz hash (key 0x6d5a repeated) over addresses and ports, the same from

@@ -45,6 +45,40 @@ static void test_text(void **state)
 	}
 }
 
+static const struct {
+	const char *name, *text;
+	bool unicast, link_local;
+} kinds[] = {
+	{"a host", "198.18.0.1", true, false},
+	{"a host of IPv6", "2001:db8::1", true, false},
+	{"this network", "0.1.2.3", false, false},
+	{"unspecified", "::", false, false},
+	{"loopback", "127.0.0.53", false, false},
+	{"loopback of IPv6", "::1", false, false},
+	{"compatible", "::198.18.0.1", false, false},
+	{"the last below multicast", "223.255.255.255", true, false},
+	{"multicast", "224.0.0.1", false, false},
+	{"multicast of IPv6", "ff05::1", false, false},
+	{"reserved", "240.0.0.1", false, false},
+	{"broadcast", "255.255.255.255", false, false},
+	{"link-local", "169.254.169.254", true, true},
+	{"beside link-local", "169.255.0.1", true, false},
+	{"link-local of IPv6", "febf::1", true, true},
+	{"beside link-local of IPv6", "fec0::1", true, false},
+};
+
+static void test_kinds(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LENGTH(kinds); i++) {
+		struct addr a;
+
+		assert_int_equal(addr_parse(kinds[i].text, &a), OK);
+		if (addr_is_unicast(&a) != kinds[i].unicast || addr_is_link_local(&a) != kinds[i].link_local)
+			fail_msg("%s: %s", kinds[i].name, kinds[i].text);
+	}
+}
+
 static struct tuple random_tuple(struct rng *r, int v4)
 {
 	struct tuple t = {.local_port = (uint16_t)rng_u64(r), .remote_port = (uint16_t)rng_u64(r),
@@ -124,6 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_text),
+		cmocka_unit_test(test_kinds),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_owner),
 	};

@@ -41,6 +41,11 @@ static yyjson_doc *admitted(const char *kind, const char *json, yyjson_val *old,
 #define ROUTE(rule) "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"rules\":[{" rule "}]}}"
 #define MATCH(fields) ROUTE("\"matches\":[{" fields "}]")
 #define MACHINE(spec) "{\"metadata\":{\"name\":\"self\"},\"spec\":{" spec "}}"
+#define OWN(address) MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"d\"}]," \
+			     "\"addresses\":[{\"address\":\"" address "\",\"port\":\"p\"}]")
+#define SERVICE(ports) "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[" ports "]}}"
+#define SLICE(type, address) "{\"metadata\":{\"name\":\"s\"},\"addressType\":\"" type "\"," \
+			     "\"endpoints\":[{\"addresses\":[\"" address "\"]}]}"
 #define LABELS(labels) "{\"metadata\":{\"name\":\"c\",\"labels\":{" labels "}}}"
 
 /* field null: the object is right. */
@@ -155,7 +160,7 @@ static const struct {
 	 "spec.ports[0].targetPort", "Invalid value: must be of type integer, not array"},
 	{"a service's ports by number and protocol", "Service",
 	 "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":["
-	 "{\"port\":53,\"protocol\":\"UDP\"},{\"port\":53,\"protocol\":\"TCP\"}]}}",
+	 "{\"name\":\"u\",\"port\":53,\"protocol\":\"UDP\"},{\"name\":\"t\",\"port\":53,\"protocol\":\"TCP\"}]}}",
 	 NULL, NULL},
 	{"a service's port twice", "Service",
 	 "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[{\"port\":53},{\"port\":53}]}}", "spec.ports[1]",
@@ -278,7 +283,7 @@ static const struct {
 	 "spec.rules[0].sessionPersistence.cookieConfig", "Forbidden: the session's type is Header"},
 	{"the same parent twice", "HTTPRoute",
 	 "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"parentRefs\":[{\"name\":\"g\"},{\"name\":\"g\"}]}}",
-	 "spec.parentRefs[1]", "Duplicate value: the same parent and section as parentRefs[0]"},
+	 "spec.parentRefs[1]", "Duplicate value: the same parent, section and port as parentRefs[0]"},
 	{"the same parent, one without a section", "HTTPRoute",
 	 "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"parentRefs\":["
 	 "{\"name\":\"g\",\"sectionName\":\"a\"},{\"name\":\"g\"}]}}",
@@ -287,6 +292,14 @@ static const struct {
 	 "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"parentRefs\":["
 	 "{\"name\":\"g\",\"sectionName\":\"a\"},{\"name\":\"g\",\"sectionName\":\"b\"}]}}",
 	 NULL, NULL},
+	{"two ports of a parent", "HTTPRoute",
+	 "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"parentRefs\":["
+	 "{\"name\":\"g\",\"port\":80},{\"name\":\"g\",\"port\":81}]}}",
+	 NULL, NULL},
+	{"the same parent, one without a port", "HTTPRoute",
+	 "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"parentRefs\":["
+	 "{\"name\":\"g\",\"port\":80},{\"name\":\"g\"}]}}",
+	 "spec.parentRefs[1].port", "Required value: the route refers to the same parent twice"},
 	{"star among origins", "HTTPRoute",
 	 ROUTE("\"filters\":[{\"type\":\"CORS\",\"cors\":{\"allowOrigins\":[\"https://a.b\",\"*\"]}}]"),
 	 "spec.rules[0].filters[0].cors.allowOrigins[1]", "Invalid value: \"*\": must stand alone"},
@@ -314,6 +327,56 @@ static const struct {
 	{"endpoint of no kind", "Backend",
 	 "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"endpoints\":[{\"zone\":\"z\"}]}}", "spec.endpoints[0]",
 	 "Invalid value: must have exactly one of fqdn, ip and unix"},
+	{"target port out of range", "Service", SERVICE("{\"port\":80,\"targetPort\":65616}"),
+	 "spec.ports[0].targetPort", "Invalid value: 65616: must be between 1 and 65535"},
+	{"target port zero", "Service", SERVICE("{\"port\":80,\"targetPort\":0}"),
+	 "spec.ports[0].targetPort", "Invalid value: 0: must be between 1 and 65535"},
+	{"target port below zero", "Service", SERVICE("{\"port\":80,\"targetPort\":-1}"),
+	 "spec.ports[0].targetPort", "Invalid value: -1: must be between 1 and 65535"},
+	{"target port with an odd name", "Service", SERVICE("{\"port\":80,\"targetPort\":\"HTTP!\"}"),
+	 "spec.ports[0].targetPort",
+	 "Invalid value: \"HTTP!\": must be the name of a port: at most 15 lower case letters, digits and '-'"},
+	{"target port with a long name", "Service", SERVICE("{\"port\":80,\"targetPort\":\"abcdefghijklmnop\"}"),
+	 "spec.ports[0].targetPort", NULL},
+	{"two ports of one name", "Service", SERVICE("{\"port\":80,\"name\":\"a\"},{\"port\":81,\"name\":\"a\"}"),
+	 "spec.ports[1].name", "Duplicate value: \"a\""},
+	{"two ports, one without a name", "Service", SERVICE("{\"port\":80,\"name\":\"a\"},{\"port\":81}"),
+	 "spec.ports[1].name", "Required value: there is more than one port"},
+	{"ExternalName without a name", "Service",
+	 "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"type\":\"ExternalName\"}}", "spec.externalName",
+	 "Required value: type ExternalName needs it"},
+	{"a slice", "EndpointSlice", SLICE("IPv4", "198.18.1.11"), NULL, NULL},
+	{"a slice of IPv6", "EndpointSlice", SLICE("IPv6", "2001:db8::1"), NULL, NULL},
+	{"a slice of names", "EndpointSlice", SLICE("FQDN", "a.example"), NULL, NULL},
+	{"endpoint that is no address", "EndpointSlice", SLICE("IPv4", "300.1.1.1"), "endpoints[0].addresses[0]",
+	 "Invalid value: \"300.1.1.1\": must be an IPv4 address"},
+	{"endpoint of the other family", "EndpointSlice", SLICE("IPv6", "198.18.1.11"), "endpoints[0].addresses[0]",
+	 "Invalid value: \"198.18.1.11\": must be an IPv6 address"},
+	{"endpoint that is loopback", "EndpointSlice", SLICE("IPv4", "127.0.0.1"), "endpoints[0].addresses[0]",
+	 "Invalid value: \"127.0.0.1\": must be the address of a host: "
+	 "not unspecified, loopback, link-local, multicast or broadcast"},
+	{"endpoint that is link-local", "EndpointSlice", SLICE("IPv6", "fe80::1"), "endpoints[0].addresses[0]", NULL},
+	{"two ports of a slice without names", "EndpointSlice",
+	 "{\"metadata\":{\"name\":\"s\"},\"addressType\":\"IPv4\",\"endpoints\":[],"
+	 "\"ports\":[{\"port\":80},{\"port\":81}]}",
+	 "ports[1].name", "Duplicate value: \"\""},
+	{"machine address that is multicast", "Machine", OWN("224.0.0.1/24"), "spec.addresses[0].address",
+	 "Invalid value: \"224.0.0.1/24\": must be the address of a host: "
+	 "not unspecified, loopback, multicast, broadcast or a network's"},
+	{"machine address that is the network's", "Machine", OWN("10.0.0.0/24"), "spec.addresses[0].address", NULL},
+	{"machine address that is the broadcast address", "Machine", OWN("10.0.0.255/24"), "spec.addresses[0].address",
+	 NULL},
+	{"the first of two addresses", "Machine", OWN("10.0.0.0/31"), NULL, NULL},
+	{"the only address", "Machine", OWN("10.0.0.0/32"), NULL, NULL},
+	{"machine address that ends in zeros", "Machine", OWN("2001:db8::/64"), NULL, NULL},
+	{"next hop that is unspecified", "Machine", MACHINE("\"routes\":[{\"to\":\"0.0.0.0/0\",\"via\":\"0.0.0.0\"}]"),
+	 "spec.routes[0].via", NULL},
+	{"next hop that is link-local", "Machine",
+	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"d\"}],"
+		 "\"routes\":[{\"to\":\"::/0\",\"via\":\"fe80::1\",\"port\":\"p\"}]"),
+	 NULL, NULL},
+	{"pool of multicast addresses", "Machine",
+	 MACHINE("\"vipPool\":[{\"first\":\"223.255.255.9\",\"last\":\"224.0.0.1\"}]"), "spec.vipPool[0].last", NULL},
 	{"machine address without length", "Machine",
 	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"d\"}],"
 		 "\"addresses\":[{\"address\":\"10.0.0.1/33\",\"port\":\"p\"}]"),
