@@ -47,6 +47,9 @@ flavour_asan    := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -f
 flavour_fuzz    := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-sanitize=alignment \
                    -DSLUICE_ASAN -w
 CFLAGS_ALL := $(common) $(flavour_$(FLAVOUR)) $(CFLAGS)
+# Of the warnings those that C++ has; no vptr checks, which would want another runtime at every link.
+CXXFLAGS_ALL := $(filter-out -std=% -Wstrict-prototypes -Wmissing-prototypes,$(CFLAGS_ALL)) -std=gnu++17 \
+                -fno-sanitize=vptr
 ldflavour_release := -O1
 ldflavour_faults  := -O1
 ldflavour_asan    := -fsanitize=address,undefined
@@ -59,16 +62,18 @@ dpdk_parts := log kvargs telemetry eal ring rcu mempool mempool_ring mbuf net me
               net_af_packet net_memif net_ring net_virtio \
               net_e1000 net_igc net_ixgbe net_i40e common_iavf net_iavf net_ice net_vmxnet3
 dpdk_libs := -Wl,--whole-archive $(foreach p,$(dpdk_parts),-l:librte_$(p).a) -Wl,--no-whole-archive
-libs_dataplane := -l:libllhttp.a -lxxhash -lyyjson $(dpdk_libs) -lnuma -lm -lpthread -ldl
-libs_control   := -llmdb -lyyjson -lxxhash -lcrypto -lcares -lpthread
+# RE2 is the one C++ library (dataplane/route/regex.cc). Its hooks are in the archive only.
+libs_re2 := -Wl,--as-needed $(patsubst -lre2,-l:libre2.a,$(shell pkg-config --libs re2)) -lstdc++ -Wl,--no-as-needed
+libs_dataplane := -l:libllhttp.a -lxxhash -lyyjson $(libs_re2) $(dpdk_libs) -lnuma -lm -lpthread -ldl
+libs_control   := $(libs_re2) -llmdb -lyyjson -lxxhash -lcrypto -lcares -lpthread
 libs_mgmt      := -lmicrohttpd -lyaml -lyyjson -lssl -lcrypto -lcurl -llmdb -lxxhash -lpthread
 
 # Each street is an archive of everything but the programs' mains, so that tests and the simulator link the very
 # same objects as the programs.
-src_dataplane := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c))
+src_dataplane := $(filter-out dataplane/main.c,$(wildcard dataplane/*.c dataplane/*/*.c)) dataplane/route/regex.cc
 src_control   := $(filter-out control/main.c,$(wildcard control/*.c control/*/*.c)) $(B)/gen/kinds.c
 src_mgmt      := $(filter-out mgmt-api/main.c mgmt-api/ctl/main.c,$(wildcard mgmt-api/*.c mgmt-api/*/*.c))
-obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+obj = $(patsubst %.c,$(B)/obj/%.o,$(patsubst %.cc,$(B)/obj/%.o,$(1)))
 
 programs := $(foreach p,$(if $(wildcard dataplane/main.c),sluice-dataplane) \
               $(if $(wildcard control/main.c),sluice-control) $(if $(wildcard mgmt-api/main.c),sluice-api) \
@@ -86,6 +91,11 @@ $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "cc $<"
 	@$(CC) $(CFLAGS_ALL) -c $< -o $@
+
+$(B)/obj/%.o: %.cc Makefile
+	@mkdir -p $(@D)
+	@echo "c++ $<"
+	@$(CXX) $(CXXFLAGS_ALL) -c $< -o $@
 
 $(B)/libdataplane.a: $(call obj,$(src_dataplane))
 $(B)/libcontrol.a: $(call obj,$(src_control))

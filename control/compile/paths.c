@@ -4,6 +4,10 @@
  * gives the lists of all nodes. Precedence within a list is the Gateway API's: has a method, number of headers,
  * number of query parameters, then the order of age, name, rule and match, in which they were placed.
  *
+ * Where regular expressions stand the Gateway API leaves open. As in Envoy Gateway they come between exact paths and
+ * prefixes, the longer pattern first, and then by the same criteria: "/.*" beats every prefix of its hostname. They
+ * hang at the root of the virtual host's trie and become a list of its own.
+ *
  * Where a virtual host has no rule for a request the next less specific one of the same listener is asked:
  * a.b.example, *.b.example, *.example, and the one for all.
  */
@@ -21,9 +25,10 @@ enum { FIRST = 256 };
 /* One match of one rule on one virtual host. */
 struct placement {
 	uint32_t node;
-	uint8_t prefix;              /* 0: exact */
+	uint8_t kind;                /* enum model_path */
 	uint8_t no_method;
 	uint16_t spare;
+	uint32_t no_pattern;         /* counted down: a longer pattern comes first; of regular expressions only */
 	uint32_t no_headers;         /* counted down from what nobody has: more conditions come first */
 	uint32_t no_query;
 	uint32_t sequence;
@@ -126,9 +131,17 @@ static size_t prefix_bytes(const char *path)
 	return len;
 }
 
+/* Of the path: what leads to its node, and what a prefix that is replaced has. A regular expression has none. */
 static uint32_t match_bytes(const struct model_match *m)
 {
-	return (uint32_t)(m->path_kind == MODEL_PATH_PREFIX ? prefix_bytes(m->path) : strlen(m->path));
+	switch (m->path_kind) {
+	case MODEL_PATH_EXACT:
+		return (uint32_t)strlen(m->path);
+	case MODEL_PATH_PREFIX:
+		return (uint32_t)prefix_bytes(m->path);
+	default:
+		return 0;
+	}
 }
 
 static uint32_t node_of(struct paths *p, uint32_t root, const struct model_match *m)
@@ -155,7 +168,8 @@ static void place(struct paths *p, uint32_t root, const struct model_match *m, u
 		                      sizeof(p->placements[0]));
 	p->placements[p->placements_n] = (struct placement){
 		.node = node_of(p, root, m),
-		.prefix = m->path_kind == MODEL_PATH_PREFIX,
+		.kind = (uint8_t)m->path_kind,
+		.no_pattern = UINT32_MAX - (m->path_kind == MODEL_PATH_REGEX ? (uint32_t)strlen(m->path) : 0),
 		.no_method = m->method == TABLE_ANY_METHOD,
 		.no_headers = UINT32_MAX - m->headers_n,
 		.no_query = UINT32_MAX - m->query_n,
@@ -180,8 +194,10 @@ static int compare_placements(const void *x, const void *y)
 
 	if (a->node != b->node)
 		return a->node < b->node ? -1 : 1;
-	if (a->prefix != b->prefix)
-		return a->prefix < b->prefix ? -1 : 1;
+	if (a->kind != b->kind)
+		return a->kind < b->kind ? -1 : 1;
+	if (a->no_pattern != b->no_pattern)
+		return a->no_pattern < b->no_pattern ? -1 : 1;
 	if (a->no_method != b->no_method)
 		return a->no_method < b->no_method ? -1 : 1;
 	if (a->no_headers != b->no_headers)
@@ -201,7 +217,8 @@ static struct table_list put_predicates(struct paths *p, const struct model_pred
 		all[i] = (struct table_predicate){
 			.name = builder_text(p->builder, from[i].name, name_len),
 			.value = builder_text(p->builder, from[i].value, strlen(from[i].value)),
-			.compare = TABLE_EQUAL,
+			.compare = from[i].regex != NULL ? TABLE_REGEX : TABLE_EQUAL,
+			.regex = from[i].regex != NULL ? from[i].regex->index : 0,
 		};
 		if (headers)
 			all[i].field_id =
@@ -224,9 +241,27 @@ static struct table_list put_matches(struct paths *p, size_t from, size_t end)
 			.headers = put_predicates(p, m->headers, m->headers_n, true),
 			.query = put_predicates(p, m->query, m->query_n, false),
 			.path_bytes = match_bytes(m),
+			.regex = m->regex != NULL ? m->regex->index : TABLE_NONE,
 		};
 	}
 	return builder_list(p->builder, all, sizeof(all[0]), end - from);
+}
+
+/* A list of the node that is the root of one virtual host. */
+static void set_regexes(struct paths *p, uint32_t root, struct table_list list)
+{
+	uint32_t low = 0, high = p->vhosts_n;
+
+	while (high - low > 1) {
+		const uint32_t middle = low + (high - low) / 2;
+
+		if (p->vhosts[middle].root <= root)
+			low = middle;
+		else
+			high = middle;
+	}
+	CHECK(p->vhosts[low].root == root);
+	p->vhosts[low].regexes = list;
 }
 
 static void put_nodes(struct paths *p)
@@ -240,10 +275,12 @@ static void put_nodes(struct paths *p)
 		const struct placement *first = &p->placements[i];
 
 		for (end = i + 1; end < p->placements_n && p->placements[end].node == first->node &&
-		                  p->placements[end].prefix == first->prefix;)
+		                  p->placements[end].kind == first->kind;)
 			end++;
 		list = put_matches(p, i, end);
-		if (first->prefix)
+		if (first->kind == MODEL_PATH_REGEX)
+			set_regexes(p, first->node, list);
+		else if (first->kind == MODEL_PATH_PREFIX)
 			nodes[first->node].prefix = list;
 		else
 			nodes[first->node].exact = list;
@@ -387,6 +424,22 @@ static void collect(struct paths *p, const struct model *m)
 	}
 }
 
+static void put_regexes(struct paths *p, const struct model *m)
+{
+	struct table_regex *all = REGION_ARRAY(p->region, struct table_regex, m->regexes_n);
+	struct table_list list;
+
+	for (uint32_t i = 0; i < m->regexes_n; i++) {
+		const char *pattern = m->regexes[i]->pattern;
+		const size_t len = strlen(pattern);
+
+		all[i].id = table_id(pattern, len);
+		all[i].pattern = builder_text(p->builder, pattern, len);
+	}
+	list = builder_list(p->builder, all, sizeof(all[0]), m->regexes_n);
+	builder_root(p->builder)->regexes = list;
+}
+
 struct paths *paths_put(const struct model *m, struct builder *b, struct region *r)
 {
 	struct paths *p = region_take(r, sizeof(*p));
@@ -396,6 +449,7 @@ struct paths *paths_put(const struct model *m, struct builder *b, struct region 
 	collect(p, m);
 	put_nodes(p);
 	put_edges(p);
+	put_regexes(p, m);
 	put_vhosts(p);
 	return p;
 }

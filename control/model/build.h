@@ -46,6 +46,8 @@ struct build {
 	struct names *slices;        /* namespace, service: struct slice_list */
 	struct names *grants;        /* what grants allow: see grant.c */
 	struct names *refs;          /* backendRefs met so far: struct resolved */
+	struct names *regexes;       /* patterns met so far: see regex.c */
+	uint32_t regexes_tried;      /* good ones among them */
 	uint32_t *seen;              /* by listener: order + 1 of the last route that was attached to it */
 	size_t attachments_room;
 	size_t clusters_room;
@@ -101,6 +103,9 @@ const char *capacity_cluster(struct build *b, struct model_cluster *c);
 uint64_t capacity_rules(const struct model_route *route, size_t filter_bytes);
 /* Takes the bytes that the route needs on one more listener, under so many hostnames. False: there are none left. */
 bool capacity_attach(struct build *b, struct model_route *route, size_t hostnames);
+/* What the data plane can match with; null: why says what is wrong with the pattern. */
+struct model_regex *regex_resolve(struct build *b, const char *pattern, const char **why);
+void regex_use(struct build *b, struct model_regex *r);  /* the same, of an attached route's match; null is none */
 /* rules: whether the rules can be obeyed, which is the Accepted condition of a route that finds its listeners. */
 void attach_route(struct build *b, struct model_route *route, const struct model_condition *rules);
 

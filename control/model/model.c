@@ -104,6 +104,21 @@ static void take_filters(struct build *b, struct model_route *route, uint32_t ru
 	filters->n = kept;
 }
 
+static void use_predicates(struct build *b, const struct model_predicate *p, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		regex_use(b, p[i].regex);
+}
+
+static void use_regexes(struct build *b, const struct model_rule *rule)
+{
+	for (uint32_t i = 0; i < rule->matches_n; i++) {
+		regex_use(b, rule->matches[i].regex);
+		use_predicates(b, rule->matches[i].headers, rule->matches[i].headers_n);
+		use_predicates(b, rule->matches[i].query, rule->matches[i].query_n);
+	}
+}
+
 /* Rules that answer by themselves need no place for their backends. A backend without room is 500 for its share. */
 static void take_places(struct build *b, struct model_route *route)
 {
@@ -111,6 +126,7 @@ static void take_places(struct build *b, struct model_route *route)
 		struct model_rule *rule = &route->rules[i];
 
 		rule->index = b->model->rules_n++;
+		use_regexes(b, rule);
 		if (rule->direct_status != 0)
 			continue;
 		take_filters(b, route, i, &rule->filters);

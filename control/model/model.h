@@ -97,22 +97,30 @@ struct model_parent {
 	struct model_condition accepted;
 };
 
+enum { MODEL_UNUSED = 0xffffffff };
+
 struct model_predicate {
 	const char *name;            /* header names in lower case */
 	const char *value;
+	struct model_regex *regex;   /* of the value; null: it is compared as it is */
 };
 
-enum model_path { MODEL_PATH_EXACT, MODEL_PATH_PREFIX };
+/* A regular expression that the data plane can match with. */
+struct model_regex {
+	const char *pattern;
+	uint32_t index;              /* in the table, in the order of first use by attached routes; MODEL_UNUSED */
+};
+
+enum model_path { MODEL_PATH_EXACT, MODEL_PATH_REGEX, MODEL_PATH_PREFIX };
 
 struct model_match {
 	enum model_path path_kind;
-	const char *path;            /* begins with '/' */
+	const char *path;            /* in normal form, begins with '/'; or the pattern */
+	struct model_regex *regex;   /* of the path, when that is its kind */
 	uint8_t method;              /* enum http_method or TABLE_ANY_METHOD */
 	struct model_predicate *headers, *query;
 	uint32_t headers_n, query_n;
 };
-
-enum { MODEL_UNUSED = 0xffffffff };
 
 struct model_cluster {
 	uint64_t id;                 /* of the referenced object and port */
@@ -205,6 +213,8 @@ struct model {
 	uint32_t names_n;
 	uint32_t classes_n, gateways_n, routes_n, clusters_n, upstreams_n, attachments_n, listeners_n;
 	uint32_t rules_n;                        /* of attached routes: those with an index */
+	struct model_regex **regexes;            /* what attached rules match with, in the order of their index */
+	uint32_t regexes_n;
 	struct region *region;
 };
 

@@ -3,8 +3,10 @@
  *
  * A rule that asks for something that this version does not do fails closed and alone: it answers 500 for the
  * requests that it matches, and the route's condition names it (PartiallyInvalid; Accepted=False when no rule is left).
- * A match that cannot be evaluated at all (a regular expression) is left out, since nobody can say which requests
- * it means: answering 500 for all that it might mean would break its neighbours.
+ * A match that cannot be evaluated at all (a regular expression that is none) is left out, since nobody can say which
+ * requests it means: answering 500 for all that it might mean would break its neighbours.
+ *
+ * Paths are compared with the normal form of requests' paths (route/uri.h), so they are brought into it here.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -12,8 +14,9 @@
 
 #include "control/model/build.h"
 #include "http/http.h"
+#include "route/uri.h"
 
-enum { PROBLEMS_BYTES_MAX = 1000, STATUS_BROKEN = 500 };
+enum { PROBLEMS_BYTES_MAX = 1000, STATUS_BROKEN = 500, PATH_BYTES_MAX = 1024 };
 
 struct rule_reader {
 	struct build *b;
@@ -41,6 +44,32 @@ static const char *lower(struct build *b, const char *name)
 	return copy;
 }
 
+/* False: a type that this version does not know. `prefix`: PathPrefix is one. */
+static bool type_known(struct rule_reader *r, yyjson_val *match, const char *what, bool prefix)
+{
+	const char *type = doc_str(match, "type");
+
+	if (type[0] == '\0' || strcmp(type, "Exact") == 0 || strcmp(type, "RegularExpression") == 0 ||
+	    (prefix && strcmp(type, "PathPrefix") == 0))
+		return true;
+	break_rule(r, region_print(r->b->region, "%s match of type %s is not supported", what, type));
+	return false;
+}
+
+static bool is_regex(struct rule_reader *r, yyjson_val *match, const char *what, const char *pattern,
+                     struct model_regex **out)
+{
+	const char *why;
+
+	if (strcmp(doc_str(match, "type"), "RegularExpression") != 0)
+		return false;
+	*out = regex_resolve(r->b, pattern, &why);
+	if (*out == NULL)
+		break_rule(r, region_print(r->b->region, "%s %.200s: not a regular expression that can be used: %s",
+		                           what, pattern, why));
+	return true;
+}
+
 /* Header names (lower case) or query names; of several of one name the first counts. */
 static bool read_predicates(struct rule_reader *r, yyjson_val *list, bool headers, struct model_predicate **out,
                             uint32_t *out_n)
@@ -54,40 +83,66 @@ static bool read_predicates(struct rule_reader *r, yyjson_val *list, bool header
 		return true;
 	items = REGION_ARRAY(r->b->region, struct model_predicate, yyjson_arr_size(list));
 	yyjson_arr_foreach(list, i, n, item) {
-		const char *type = doc_str(item, "type"), *name = doc_str(item, "name");
+		const char *value = doc_str(item, "value"), *name = doc_str(item, "name");
+		struct model_regex *regex = NULL;
 		bool known = false;
 
-		if (type[0] != '\0' && strcmp(type, "Exact") != 0) {
-			break_rule(r, region_print(r->b->region, "%s match of type %s is not supported",
-			                           headers ? "header" : "query parameter", type));
+		if (!type_known(r, item, headers ? "header" : "query parameter", false))
 			return false;
-		}
+		if (is_regex(r, item, headers ? "value of a header" : "value of a query parameter", value, &regex) &&
+		    regex == NULL)
+			return false;
 		if (headers)
 			name = lower(r->b, name);
 		for (uint32_t k = 0; k < items_n; k++)
 			known |= strcmp(items[k].name, name) == 0;
 		if (!known)
-			items[items_n++] = (struct model_predicate){.name = name, .value = doc_str(item, "value")};
+			items[items_n++] = (struct model_predicate){.name = name, .value = value, .regex = regex};
 	}
 	*out = items;
 	*out_n = items_n;
 	return true;
 }
 
+/* False: no request can have it. */
+static bool normalise_path(struct rule_reader *r, struct model_match *m)
+{
+	const struct text path = {.at = m->path, .len = (uint32_t)strlen(m->path)};
+	char normal[3 * PATH_BYTES_MAX];
+	uint32_t len = path.len;
+	enum uri_verdict v = uri_is_plain(path) ? URI_PLAIN : uri_normalise(path, normal, sizeof(normal), &len);
+
+	if (v == URI_PLAIN)
+		return true;
+	if (v == URI_CHANGED) {
+		m->path = region_copy(r->b->region, normal, len);
+		return true;
+	}
+	break_rule(r, region_print(r->b->region, "path %.200s: %s", m->path,
+	                           v == URI_REDIRECT ? "requests with an escaped slash are redirected" :
+	                           v == URI_REFUSED ? "requests with %00 are refused" : "it is too long"));
+	return false;
+}
+
 static bool read_path(struct rule_reader *r, yyjson_val *path, struct model_match *m)
 {
-	const char *type = doc_str(path, "type");
 	yyjson_val *value = doc_get(path, "value");
 
 	m->path_kind = MODEL_PATH_PREFIX;
 	m->path = yyjson_is_str(value) ? yyjson_get_str(value) : "/";
-	if (strcmp(type, "Exact") == 0)
+	if (!type_known(r, path, "path", true))
+		return false;
+	if (is_regex(r, path, "path", m->path, &m->regex)) {
+		m->path_kind = MODEL_PATH_REGEX;
+		return m->regex != NULL;
+	}
+	if (strcmp(doc_str(path, "type"), "Exact") == 0)
 		m->path_kind = MODEL_PATH_EXACT;
-	else if (type[0] != '\0' && strcmp(type, "PathPrefix") != 0)
-		break_rule(r, region_print(r->b->region, "path match of type %s is not supported", type));
-	if (m->path[0] != '/' && r->rule->invalid == NULL)
+	if (m->path[0] != '/') {
 		break_rule(r, region_print(r->b->region, "path %s does not begin with /", m->path));
-	return m->path[0] == '/' && (type[0] == '\0' || strcmp(type, "Exact") == 0 || strcmp(type, "PathPrefix") == 0);
+		return false;
+	}
+	return normalise_path(r, m);
 }
 
 /* False: it cannot be evaluated. */
@@ -96,7 +151,7 @@ static bool read_match(struct rule_reader *r, yyjson_val *match, struct model_ma
 	const char *method = doc_str(match, "method");
 	bool good;
 
-	m->method = TABLE_ANY_METHOD;
+	*m = (struct model_match){.method = TABLE_ANY_METHOD};
 	if (method[0] != '\0')
 		m->method = (uint8_t)http_method((struct text){.at = method, .len = (uint32_t)strlen(method)});
 	/* The data plane takes no CONNECT: there is nothing to match. */

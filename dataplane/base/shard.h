@@ -16,11 +16,13 @@
 #include "base/wheel.h"
 
 struct table;   /* table/table.h */
+struct regex;   /* route/regex.h */
 
 struct shard {
 	uint64_t now_ns;            /* monotonic, read once per round */
 	uint64_t wall_us;           /* wall clock of the same instant, for logs */
 	const struct table *table;  /* the generation of this round: never kept beyond it; null before the first */
+	struct regex *const *regexes; /* this worker's, of that generation, by index in its list */
 	struct counters *counters;
 	uint16_t worker;            /* 0-based */
 	uint16_t workers;

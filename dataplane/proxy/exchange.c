@@ -159,6 +159,7 @@ static void fail(struct exchange *x, const struct reason *why)
 {
 	const struct filter_reply r = {
 		.status = why->status, .body = {.at = why->body, .len = (uint32_t)strlen(why->body)},
+		.location = why == &reason_normal_form ? x->path : (struct text){0},
 		.details = why->details};
 
 	if (x->state == EXCHANGE_RESPONDING || x->state == EXCHANGE_ENDING) {
@@ -308,7 +309,8 @@ static void on_down_head(void *user, struct http_message *m)
 	x->method = m->method;
 	e = request_prepare(x);
 	if (e != OK)
-		answer = e == ERR_HTTP_HEADERS_TOO_LARGE ? &reason_large_head : &reason_no_memory;
+		answer = e == ERR_HTTP_HEADERS_TOO_LARGE ? &reason_large_head
+		         : e == ERR_HTTP_SYNTAX ? &reason_underscore : &reason_no_memory;
 	else
 		answer = tunnel_admit(m) ? request_route(x) : &reason_upgrade;
 	if (answer != NULL)

@@ -161,6 +161,7 @@ void exchange_next_try(struct exchange *x);
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);
 extern const struct reason reason_large_head, reason_timeout, reason_idle_whole, reason_idle_request;
+extern const struct reason reason_underscore, reason_bad_path, reason_long_path, reason_normal_form;
 extern const struct reason reason_no_memory, reason_protocol, reason_upgrade;
 extern const struct reason reason_no_route, reason_no_backend, reason_no_endpoints, reason_no_endpoints_at_all;
 /* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */

@@ -12,6 +12,11 @@
 #define RESET(why) "upstream_reset_before_response_started{" why "}"
 
 const struct reason reason_large_head = {431, "DPE", "", "request_headers_too_large"};
+const struct reason reason_underscore = {400, "DPE", "", "http1.unexpected_underscore"};
+const struct reason reason_bad_path = {400, "", "", "path_normalization_failed"};
+const struct reason reason_long_path = {414, "", "", "path_normalization_failed"};
+/* With the path as location. */
+const struct reason reason_normal_form = {307, "", "", "path_normalization_failed"};
 const struct reason reason_timeout = {504, "UT", "upstream request timeout", "upstream_response_timeout"};
 const struct reason reason_idle_whole = {504, "SI", "stream timeout", "stream_idle_timeout"};
 const struct reason reason_idle_request = {408, "SI", "stream timeout", "stream_idle_timeout"};

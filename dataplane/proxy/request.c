@@ -13,6 +13,11 @@
  *
  * The layer below writes TE (trailers are welcome, or nothing is said) and, for what tunnel.c admits, Upgrade.
  *
+ * A header name with an underscore is refused (400): many servers read it as the name with a hyphen, and a client could
+ * so say what the gateway's own fields say.
+ *
+ * The path is brought into its normal form (route/uri.h) before anything looks at it.
+ *
  * On the way out: hop-by-hop fields go; Date is added when the upstream has not sent one (RFC 9110, 6.6.1); Server and
  * everything else pass; the upstream's x-envoy-upstream-service-time is not made (Envoy Gateway suppresses it).
  *
@@ -27,6 +32,7 @@
 #include "base/fault.h"
 #include "proxy/exchange.h"
 #include "route/route.h"
+#include "route/uri.h"
 
 enum { FORWARDED_MAX = 2048 };
 
@@ -97,7 +103,7 @@ static bool is_envoys(const struct http_field *f)
 }
 
 /* Takes away what the client must not say; remembers what it said about the way so far. */
-static unsigned strip(struct http_message *m, struct text *forwarded)
+static unsigned strip(struct http_message *m, struct text *forwarded, bool *underscore)
 {
 	unsigned n = 0;
 
@@ -120,6 +126,7 @@ static unsigned strip(struct http_message *m, struct text *forwarded)
 			break;
 		case HTTP_FIELD_OTHER:
 			f->removed = is_envoys(f);
+			*underscore |= memchr(f->name.at, '_', f->name.len) != NULL;
 			break;
 		default:
 			break;
@@ -199,6 +206,7 @@ enum err request_prepare(struct exchange *x)
 	struct text peer = peer_text(x->proxy, &x->client.remote), forwarded = {0};
 	char *id = arena_get(a, 36 + peer.len); /* one piece for both texts */
 	unsigned forwarded_n;
+	bool underscore = false;
 	enum err e;
 
 	if (id == NULL)
@@ -210,7 +218,11 @@ enum err request_prepare(struct exchange *x)
 	e = take_hop_by_hop(x, x->request);
 	if (e != OK)
 		return e;
-	forwarded_n = strip(x->request, &forwarded);
+	forwarded_n = strip(x->request, &forwarded, &underscore);
+	if (underscore) {
+		count(x->proxy->shard->counters, C_underscores_refused);
+		return ERR_HTTP_SYNTAX;
+	}
 	return add_own(x, a, peer, forwarded_n);
 }
 
@@ -329,14 +341,62 @@ static const struct reason *route(struct exchange *x, const struct table *t, con
 	return x->chain != NULL ? NULL : &reason_no_memory;
 }
 
+/* The path in normal form: null, or why it cannot be, or should be asked for in it. */
+static const struct reason *normalise_path(struct exchange *x)
+{
+	struct http_message *m = x->request;
+	struct counters *c = x->proxy->shard->counters;
+	uint32_t room = 3 * m->path.len, len = 0;
+	enum uri_verdict v;
+	char *normal;
+
+	room = room < LIMIT_uri_normal_form ? room : LIMIT_uri_normal_form;
+	normal = arena_get(http_stream_arena(x->down), room);
+	if (normal == NULL)
+		return &reason_no_memory;
+	v = uri_normalise(m->path, normal, room, &len);
+	if (v == URI_CHANGED || v == URI_REDIRECT)
+		x->path = m->path = (struct text){.at = normal, .len = len};
+	switch (v) {
+	case URI_PLAIN:
+		return NULL;
+	case URI_CHANGED:
+		count(c, C_uri_normalised);
+		return NULL;
+	case URI_REDIRECT:
+		count(c, C_uri_redirected);
+		return &reason_normal_form;
+	case URI_TOO_LONG:
+		count(c, C_limit_uri_normal_form);
+		return &reason_long_path;
+	case URI_REFUSED:
+		break;
+	}
+	return &reason_bad_path;
+}
+
 const struct reason *request_route(struct exchange *x)
 {
-	const struct table *t = x->proxy->shard->table;
+	const struct shard *s = x->proxy->shard;
+	const struct table *t = s->table;
 	struct route_result found;
 
-	if (t == NULL || route_find(t, &x->client.local, x->client.local_port, x->request, &found) != ROUTE_FOUND) {
-		count(x->proxy->shard->counters, C_route_not_found);
+	if (t == NULL)
+		return &reason_no_route;
+	if (!uri_is_plain(x->request->path)) {
+		const struct reason *answer = normalise_path(x);
+
+		if (answer != NULL)
+			return answer;
+	}
+	switch (route_find(t, s->regexes, &x->client.local, x->client.local_port, x->request, &found)) {
+	case ROUTE_FOUND:
+		return route(x, t, &found);
+	case ROUTE_TOO_MUCH:
+		count(s->counters, C_limit_regex_bytes);
+		return &reason_large_head;
+	default:
+		count(s->counters, C_route_not_found);
 		return &reason_no_route;
 	}
-	return route(x, t, &found);
 }

@@ -44,6 +44,7 @@ enum err proxy_verify(const struct table *t, const char **where)
 {
 	const struct table_cluster *c = TABLE_LIST(t, t->clusters, struct table_cluster);
 	const struct table_node *n = TABLE_LIST(t, t->nodes, struct table_node);
+	const struct table_vhost *v = TABLE_LIST(t, t->vhosts, struct table_vhost);
 	const char *nowhere;
 	enum err e;
 
@@ -54,6 +55,8 @@ enum err proxy_verify(const struct table *t, const char **where)
 		if (e == OK)
 			e = matches(t, n[i].prefix, where);
 	}
+	for (uint32_t i = 0; e == OK && i < t->vhosts.n; i++)
+		e = matches(t, v[i].regexes, where);
 	if (e != OK)
 		return e;
 	*where = "balancer of a cluster";

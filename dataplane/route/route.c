@@ -3,142 +3,159 @@
  *
  * The host picks the listener (isolation: a request belongs to one listener, even if that has no route for it), then
  * the virtual host. There the path walks down the trie, one lookup per segment, remembering the nodes where prefixes
- * hang; candidates are tried from the most specific one: the exact matches of the last node, then the prefixes from
- * the deepest node up. A node's matches are in the order of precedence already, so the first that holds is the
- * answer. When nothing holds, the next less specific virtual host is tried: precedence is by hostname first.
+ * hang; candidates are tried from the most specific one: the exact matches of the last node, the regular expressions
+ * of the virtual host, then the prefixes from the deepest node up. A list's matches are in the order of precedence
+ * already, so the first that holds is the answer. When nothing holds, the next less specific virtual host is tried:
+ * precedence is by hostname first.
  *
- * A request's repeated header or query parameter counts by its first occurrence (where a manifest repeats a name,
- * control has dropped the repetition). Query names and values are compared as they came, not decoded, as Envoy does.
- * A regular expression in a predicate is never true here: control compiles none yet, and an unknown condition must
- * not open a route.
+ * The path is in its normal form already (uri.h). A request's repeated header or query parameter counts by its first
+ * occurrence (where a manifest repeats a name, control has dropped the repetition). Query names and values are compared
+ * as they came, not decoded, as Envoy does.
+ *
+ * A request whose regular expressions cost too much gets no rule at all, not the next one: a long header must not lead
+ * around a rule that would have refused it.
+ *
+ * Everything is compiled twice, with a trace and without, so that explanations come from the very code that serves.
  */
 #include "route/route.h"
 
 #include <string.h>
 
 #include "base/check.h"
+#include "base/limits.h"
+#include "route/target.h"
 
-enum { HOST_MAX = 255, DEPTH_MAX = 1040 };
+enum { DEPTH_MAX = 1040 };
 
-/* ---- host ---- */
+/* A request as it is being routed. */
+struct search {
+	const struct table *t;
+	struct regex *const *regexes;
+	const struct http_message *request;
+	struct text path, query;
+	const struct table_vhost *vhost;
+	const struct table_match *won;
+	const struct route_trace *trace;
+	uint32_t regex_bytes;        /* what regular expressions may still read */
+	bool too_much;
+};
 
-/* The host of an authority in the form of the tables: lower case, without port and trailing dot. 0: none, or one
- * that no hostname can equal. */
-static size_t normalise(struct text authority, char host[static HOST_MAX])
-{
-	size_t n = authority.len;
-
-	if (n > 0 && authority.at[0] == '[') {
-		const char *end = memchr(authority.at, ']', n);
-
-		n = end != NULL ? (size_t)(end - authority.at) + 1 : 0;
-	} else {
-		const char *colon = memchr(authority.at, ':', n);
-
-		if (colon != NULL)
-			n = (size_t)(colon - authority.at);
-	}
-	if (n > 0 && authority.at[n - 1] == '.')
-		n--;
-	if (n > HOST_MAX)
-		return 0;
-	for (size_t i = 0; i < n; i++) {
-		const char c = authority.at[i];
-
-		host[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-	}
-	return n;
-}
+#define INLINE static inline __attribute__((always_inline))
 
 /* ---- predicates ---- */
 
-static inline struct text as_text(const struct table *t, struct table_text x)
+INLINE struct text as_text(const struct table *t, struct table_text x)
 {
 	return (struct text){.at = table_text(t, x), .len = x.len};
 }
 
-static inline bool equal(const struct table *t, struct table_text want, struct text got)
+INLINE bool equal(const struct table *t, struct table_text want, struct text got)
 {
 	return want.len == got.len && memcmp(table_text(t, want), got.at, got.len) == 0;
 }
 
-static bool headers_hold(const struct table *t, struct table_list list, const struct http_message *request)
+static bool regex_holds(struct search *s, uint32_t regex, struct text got)
 {
-	const struct table_predicate *p = TABLE_LIST(t, list, struct table_predicate);
+	enum regex_answer a = REGEX_NO;
+
+	if (!s->too_much)
+		a = regex_match(s->regexes[regex], got.at, got.len, &s->regex_bytes);
+	s->too_much |= a == REGEX_TOO_MUCH;
+	return a == REGEX_YES;
+}
+
+INLINE bool value_holds(struct search *s, const struct table_predicate *p, struct text got)
+{
+	return p->compare == TABLE_EQUAL ? equal(s->t, p->value, got) : regex_holds(s, p->regex, got);
+}
+
+/* The first header condition that does not hold; null: all do. */
+INLINE const struct table_predicate *other_header(struct search *s, struct table_list list)
+{
+	const struct table_predicate *p = TABLE_LIST(s->t, list, struct table_predicate);
 
 	for (uint32_t i = 0; i < list.n; i++, p++) {
 		const struct http_field *f = p->field_id != HTTP_FIELD_OTHER
-		                                     ? http_find(request, (enum http_field_id)p->field_id)
-		                                     : http_find_name(request, as_text(t, p->name));
+		                                     ? http_find(s->request, (enum http_field_id)p->field_id)
+		                                     : http_find_name(s->request, as_text(s->t, p->name));
 
-		if (f == NULL || p->compare != TABLE_EQUAL || !equal(t, p->value, f->value))
-			return false;
-	}
-	return true;
-}
-
-/* The first parameter of that name: "a=1&b&c=" has a "1", b "" and c "". */
-static bool find_parameter(struct text query, const struct table *t, struct table_text name, struct text *value)
-{
-	const char *p = query.at, *const end = query.at + query.len;
-
-	while (p < end) {
-		const char *amp = memchr(p, '&', (size_t)(end - p));
-		const char *stop = amp != NULL ? amp : end;
-		const char *sign = memchr(p, '=', (size_t)(stop - p));
-		const char *name_end = sign != NULL ? sign : stop;
-
-		if (equal(t, name, (struct text){.at = p, .len = (uint32_t)(name_end - p)})) {
-			*value = (struct text){.at = sign != NULL ? sign + 1 : stop};
-			value->len = (uint32_t)(stop - value->at);
-			return true;
-		}
-		p = stop + 1;
-	}
-	return false;
-}
-
-static bool query_holds(const struct table *t, struct table_list list, struct text query)
-{
-	const struct table_predicate *p = TABLE_LIST(t, list, struct table_predicate);
-
-	for (uint32_t i = 0; i < list.n; i++, p++) {
-		struct text value;
-
-		if (p->compare != TABLE_EQUAL || !find_parameter(query, t, p->name, &value))
-			return false;
-		if (!equal(t, p->value, value))
-			return false;
-	}
-	return true;
-}
-
-/* ---- paths ---- */
-
-struct target {
-	const struct http_message *request;
-	struct text path;
-	struct text query;
-};
-
-static const struct table_match *first_match(const struct table *t, struct table_list list, const struct target *x)
-{
-	const struct table_match *m = TABLE_LIST(t, list, struct table_match);
-
-	for (uint32_t i = 0; i < list.n; i++, m++) {
-		if ((m->method == TABLE_ANY_METHOD || m->method == x->request->method) &&
-		    headers_hold(t, m->headers, x->request) && query_holds(t, m->query, x->query))
-			return m;
+		if (f == NULL || !value_holds(s, p, f->value))
+			return p;
 	}
 	return NULL;
 }
 
-static const struct table_match *find_in_trie(const struct table *t, uint32_t root, const struct target *x)
+INLINE const struct table_predicate *other_parameter(struct search *s, struct table_list list)
 {
-	const struct table_node *nodes = TABLE_LIST(t, t->nodes, struct table_node);
-	const struct table_match *m = NULL;
-	const char *p = x->path.at + 1, *const end = x->path.at + x->path.len;
-	uint32_t visited[DEPTH_MAX], depth = 0, node = root;
+	const struct table_predicate *p = TABLE_LIST(s->t, list, struct table_predicate);
+
+	for (uint32_t i = 0; i < list.n; i++, p++) {
+		struct text value;
+
+		if (!target_parameter(s->query, as_text(s->t, p->name), &value) || !value_holds(s, p, value))
+			return p;
+	}
+	return NULL;
+}
+
+INLINE bool method_holds(const struct search *s, const struct table_match *m)
+{
+	return m->method == TABLE_ANY_METHOD || m->method == s->request->method;
+}
+
+INLINE bool path_holds(struct search *s, const struct table_match *m, enum route_kind kind)
+{
+	return kind != ROUTE_REGEX || regex_holds(s, m->regex, s->path);
+}
+
+/* ---- lists ---- */
+
+static void tell(struct search *s, const struct table_match *m, enum route_kind kind)
+{
+	struct route_look look = {.vhost = s->vhost, .match = m, .kind = kind};
+
+	if (!path_holds(s, m, kind))
+		look.verdict = ROUTE_OTHER_PATH;
+	else if (!method_holds(s, m))
+		look.verdict = ROUTE_OTHER_METHOD;
+	else if ((look.predicate = other_header(s, m->headers)) != NULL)
+		look.verdict = ROUTE_OTHER_HEADER;
+	else if ((look.predicate = other_parameter(s, m->query)) != NULL)
+		look.verdict = ROUTE_OTHER_QUERY;
+	else
+		look.verdict = s->won != NULL ? ROUTE_LESS_SPECIFIC : ROUTE_WON;
+	if (look.verdict == ROUTE_WON)
+		s->won = m;
+	s->trace->on_look(s->trace->user, &look);
+}
+
+/* True: the search is over. */
+INLINE bool try(struct search *s, struct table_list list, enum route_kind kind)
+{
+	const struct table_match *m = TABLE_LIST(s->t, list, struct table_match);
+
+	for (uint32_t i = 0; i < list.n; i++, m++) {
+		if (s->trace != NULL) {
+			tell(s, m, kind);
+			continue;
+		}
+		/* What is cheap is asked first; they all have to hold. */
+		if (method_holds(s, m) && other_header(s, m->headers) == NULL && other_parameter(s, m->query) == NULL &&
+		    path_holds(s, m, kind)) {
+			s->won = m;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* ---- paths ---- */
+
+INLINE bool search_vhost(struct search *s)
+{
+	const struct table_node *nodes = TABLE_LIST(s->t, s->t->nodes, struct table_node);
+	const char *p = s->path.at + 1, *const end = s->path.at + s->path.len;
+	uint32_t visited[DEPTH_MAX + 1], depth = 0, node = s->vhost->root;
 
 	/* "/a/b" ends with p behind the end; "/a/" has an empty segment at the end. */
 	while (p <= end && depth < DEPTH_MAX) {
@@ -146,45 +163,46 @@ static const struct table_match *find_in_trie(const struct table *t, uint32_t ro
 		const char *stop = slash != NULL ? slash : end;
 
 		visited[depth++] = node;
-		node = table_find_edge(t, node, p, (size_t)(stop - p));
+		node = table_find_edge(s->t, node, p, (size_t)(stop - p));
 		if (node == TABLE_NONE)
 			break;
 		p = stop + 1;
 	}
 	if (node != TABLE_NONE && p > end) {
-		m = first_match(t, nodes[node].exact, x);
-		if (m == NULL)
-			m = first_match(t, nodes[node].prefix, x);
+		visited[depth++] = node;
+		if (try(s, nodes[node].exact, ROUTE_EXACT))
+			return true;
 	}
-	while (m == NULL && depth > 0)
-		m = first_match(t, nodes[visited[--depth]].prefix, x);
-	return m;
+	if (try(s, s->vhost->regexes, ROUTE_REGEX))
+		return true;
+	while (depth > 0) {
+		if (try(s, nodes[visited[--depth]].prefix, ROUTE_PREFIX))
+			return true;
+	}
+	return false;
 }
 
-static void split(const struct http_message *request, struct target *x)
+INLINE void split(struct search *s)
 {
-	const struct text all = request->path;
+	const struct text all = s->request->path;
 	const char *mark = memchr(all.at, '?', all.len);
 
-	x->request = request;
-	x->path = all;
-	x->query = (struct text){0};
+	s->path = all;
 	if (mark != NULL) {
-		x->path.len = (uint32_t)(mark - all.at);
-		x->query = (struct text){.at = mark + 1, .len = all.len - x->path.len - 1};
+		s->path.len = (uint32_t)(mark - all.at);
+		s->query = (struct text){.at = mark + 1, .len = all.len - s->path.len - 1};
 	}
 }
 
 /* ---- the whole ---- */
 
-enum route_answer route_find(const struct table *t, const struct addr *local, uint16_t port,
-                             const struct http_message *request, struct route_result *out)
+INLINE enum route_answer find(struct search *s, const struct addr *local, uint16_t port, struct route_result *out)
 {
+	const struct table *t = s->t;
 	const struct table_bind *bind = table_find_bind(t, local, port);
 	const struct table_vhost *vhosts = TABLE_LIST(t, t->vhosts, struct table_vhost);
-	struct target x;
-	char host[HOST_MAX];
-	const size_t host_len = normalise(request->authority, host);
+	char host[TARGET_HOST_MAX];
+	const size_t host_len = target_host(s->request->authority, host);
 	uint32_t listener, v;
 
 	*out = (struct route_result){0};
@@ -194,16 +212,39 @@ enum route_answer route_find(const struct table *t, const struct addr *local, ui
 	if (listener == TABLE_NONE)
 		return ROUTE_NO_LISTENER;
 	out->listener = &TABLE_LIST(t, t->listeners, struct table_listener)[listener];
-	split(request, &x);
-	if (x.path.len == 0 || x.path.at[0] != '/')
+	split(s);
+	if (s->path.len == 0 || s->path.at[0] != '/')
 		return ROUTE_NO_RULE;
 	v = table_find_vhost(t, out->listener, host, host_len);
-	for (; v != TABLE_NONE; v = vhosts[v].less_specific) {
-		out->match = find_in_trie(t, vhosts[v].root, &x);
-		if (out->match != NULL) {
-			out->rule = &TABLE_LIST(t, t->rules, struct table_rule)[out->match->rule];
-			return ROUTE_FOUND;
-		}
+	for (; v != TABLE_NONE && s->won == NULL; v = vhosts[v].less_specific) {
+		out->vhost = s->vhost = &vhosts[v];
+		(void)search_vhost(s);
 	}
-	return ROUTE_NO_RULE;
+	if (s->too_much)
+		return ROUTE_TOO_MUCH;
+	if (s->won == NULL)
+		return ROUTE_NO_RULE;
+	out->match = s->won;
+	out->rule = &TABLE_LIST(t, t->rules, struct table_rule)[s->won->rule];
+	return ROUTE_FOUND;
+}
+
+enum route_answer route_find(const struct table *t, struct regex *const *regexes, const struct addr *local,
+                             uint16_t port, const struct http_message *request, struct route_result *out)
+{
+	struct search s = {.t = t, .regexes = regexes, .request = request, .regex_bytes = LIMIT_regex_bytes};
+
+	CHECK(regexes != NULL || t->regexes.n == 0);
+	return find(&s, local, port, out);
+}
+
+enum route_answer route_explain(const struct table *t, struct regex *const *regexes, const struct addr *local,
+                                uint16_t port, const struct http_message *request, struct route_result *out,
+                                const struct route_trace *trace)
+{
+	struct search s = {.t = t, .regexes = regexes, .request = request, .regex_bytes = LIMIT_regex_bytes,
+	                   .trace = trace};
+
+	CHECK(regexes != NULL || t->regexes.n == 0);
+	return find(&s, local, port, out);
 }

@@ -104,14 +104,16 @@ struct table_vhost {         /* all rules of one hostname on one listener */
 	struct table_text hostname;  /* the key text of the index */
 	uint32_t root;               /* index into nodes */
 	uint32_t less_specific;      /* vhost to try when no rule here matches, or TABLE_NONE */
+	struct table_list regexes;   /* struct table_match: those whose path is a regular expression */
 };
 
 /*
  * The path trie. An edge is one path segment; edges of all nodes are in one index (key: node index and segment).
  * "/a/b" is the segments "a", "b"; "/a/" is "a", ""; "/" is "". An exact match ends at the node of all segments; a
  * prefix match hangs at the node of its segments without a trailing "" ("/" hangs at the root). Candidates are
- * tried exact first, then prefixes from the deepest node up; within a list in the order given, which is that of
- * the Gateway API (method, number of headers, number of query parameters, age, name, rule).
+ * tried exact first, then the virtual host's regular expressions, then prefixes from the deepest node up; within a
+ * list in the order given, which is that of the Gateway API (method, number of headers, number of query parameters,
+ * age, name, rule), for regular expressions after the length of the pattern, as in Envoy Gateway.
  *
  * An edge leads to a node of a higher index, so the trie cannot have a cycle. A vhost's less_specific is one whose
  * hostname is less specific: a shorter wildcard, or "".
@@ -131,10 +133,17 @@ enum table_compare { TABLE_EQUAL = 1, TABLE_REGEX = 2 };
 
 struct table_predicate {     /* a header or query parameter condition */
 	struct table_text name;      /* lower case for headers */
-	struct table_text value;
+	struct table_text value;     /* TABLE_REGEX: the pattern */
 	uint16_t field_id;           /* enum http_field_id, 0 for others and for query parameters */
 	uint8_t compare;             /* enum table_compare */
-	uint8_t spare[5];
+	uint8_t spare;
+	uint32_t regex;              /* TABLE_REGEX: index into regexes */
+};
+
+/* A regular expression (RE2). What workers match with is made from it when the generation comes. */
+struct table_regex {
+	uint64_t id;                 /* of the pattern's bytes: equal ones are made once, and outlive a generation */
+	struct table_text pattern;
 };
 
 enum { TABLE_ANY_METHOD = 0xff };
@@ -146,7 +155,7 @@ struct table_match {
 	struct table_list headers;   /* struct table_predicate */
 	struct table_list query;     /* struct table_predicate */
 	uint32_t path_bytes;         /* of the path that matched: what ReplacePrefixMatch replaces */
-	uint32_t spare2;
+	uint32_t regex;              /* of the path: index into regexes; TABLE_NONE in the lists of nodes */
 };
 
 enum { TABLE_RETRY_WORDS = 4 };
@@ -248,6 +257,7 @@ struct table {
 	struct table_list nodes;
 	struct table_list edges;
 	struct table_hash edges_index;
+	struct table_list regexes;
 	struct table_list rules;
 	struct table_list clusters;
 	struct table_hash clusters_index; /* key: the 64-bit id */

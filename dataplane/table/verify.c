@@ -19,7 +19,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 
-enum { LISTS_MAX = 1 << 26, RANK_PRECISE = 1 << 24 };
+enum { LISTS_MAX = 1 << 26, PATTERN_BYTES_MAX = 4096, RANK_PRECISE = 1 << 24 };
 
 struct walk {
 	const struct table *t;
@@ -230,6 +230,20 @@ static enum err vhosts(struct walk *w)
 
 /* ---- paths ---- */
 
+static enum err regexes(struct walk *w)
+{
+	const struct table_regex *r = TABLE_LIST(w->t, w->t->regexes, struct table_regex);
+
+	DEMAND(w, w->t->regexes.n <= LIMIT_regexes, VALUE, "number of regular expressions");
+	for (uint32_t i = 0; i < w->t->regexes.n; i++) {
+		TRY(text(w, r[i].pattern, "pattern of a regular expression"));
+		DEMAND(w, r[i].pattern.len <= PATTERN_BYTES_MAX, VALUE, "pattern of a regular expression");
+		DEMAND(w, r[i].id == table_id(table_text(w->t, r[i].pattern), r[i].pattern.len), VALUE,
+		       "id of a regular expression");
+	}
+	return OK;
+}
+
 static enum err predicates(struct walk *w, struct table_list l)
 {
 	const struct table_predicate *p;
@@ -241,11 +255,13 @@ static enum err predicates(struct walk *w, struct table_list l)
 		TRY(text(w, p[i].value, "value of a predicate"));
 		DEMAND(w, p[i].compare == TABLE_EQUAL || p[i].compare == TABLE_REGEX, VALUE,
 		       "comparison of a predicate");
+		DEMAND(w, p[i].compare != TABLE_REGEX || p[i].regex < w->t->regexes.n, VALUE,
+		       "regular expression of a predicate");
 	}
 	return OK;
 }
 
-static enum err matches(struct walk *w, struct table_list l)
+static enum err matches(struct walk *w, struct table_list l, bool of_regexes)
 {
 	const struct table_match *m;
 
@@ -253,6 +269,8 @@ static enum err matches(struct walk *w, struct table_list l)
 	m = table_at(w->t, l.at);
 	for (uint32_t i = 0; i < l.n; i++) {
 		DEMAND(w, m[i].rule < w->t->rules.n, VALUE, "rule of a match");
+		DEMAND(w, of_regexes ? m[i].regex < w->t->regexes.n : m[i].regex == TABLE_NONE, VALUE,
+		       "regular expression of a match");
 		TRY(predicates(w, m[i].headers));
 		TRY(predicates(w, m[i].query));
 	}
@@ -263,11 +281,14 @@ static enum err trie(struct walk *w)
 {
 	const struct table_node *n = TABLE_LIST(w->t, w->t->nodes, struct table_node);
 	const struct table_edge *e = TABLE_LIST(w->t, w->t->edges, struct table_edge);
+	const struct table_vhost *v = TABLE_LIST(w->t, w->t->vhosts, struct table_vhost);
 
 	for (uint32_t i = 0; i < w->t->nodes.n; i++) {
-		TRY(matches(w, n[i].exact));
-		TRY(matches(w, n[i].prefix));
+		TRY(matches(w, n[i].exact, false));
+		TRY(matches(w, n[i].prefix, false));
 	}
+	for (uint32_t i = 0; i < w->t->vhosts.n; i++)
+		TRY(matches(w, v[i].regexes, true));
 	for (uint32_t i = 0; i < w->t->edges.n; i++) {
 		DEMAND(w, e[i].to < w->t->nodes.n && e[i].node < e[i].to, VALUE, "edge that does not lead downwards");
 		TRY(text(w, e[i].segment, "segment of an edge"));
@@ -394,6 +415,7 @@ static enum err lists(struct walk *w)
 	TRY(list(w, t->vhosts, sizeof(struct table_vhost), "list of virtual hosts"));
 	TRY(list(w, t->nodes, sizeof(struct table_node), "list of nodes"));
 	TRY(list(w, t->edges, sizeof(struct table_edge), "list of edges"));
+	TRY(list(w, t->regexes, sizeof(struct table_regex), "list of regular expressions"));
 	TRY(list(w, t->rules, sizeof(struct table_rule), "list of rules"));
 	return list(w, t->clusters, sizeof(struct table_cluster), "list of clusters");
 }
@@ -401,7 +423,7 @@ static enum err lists(struct walk *w)
 static enum err verify(struct walk *w, const void *block, size_t bytes)
 {
 	static enum err (*const parts[])(struct walk *) = {
-		lists, ports, addresses, host_texts, binds, listeners, vhosts, trie, rules, clusters,
+		lists, ports, addresses, host_texts, binds, listeners, vhosts, regexes, trie, rules, clusters,
 	};
 
 	TRY(head(w, block, bytes));

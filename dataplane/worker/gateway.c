@@ -105,7 +105,9 @@ struct gateway *gateway_new(const struct gateway_options *o)
 	g->options.ports = g->ports;
 	g->link = ip_link_new(o->workers);
 	g->health = health_new(o->workers);
-	if (!g->link || !g->health || !make_rings(g) || !make_rounds(g) || !make_counters(g) || !make_workers(g)) {
+	g->regexes = regexes_new(o->workers);
+	if (!g->link || !g->health || !g->regexes || !make_rings(g) || !make_rounds(g) || !make_counters(g) ||
+	    !make_workers(g)) {
 		gateway_free(g);
 		return NULL;
 	}
@@ -130,9 +132,12 @@ void gateway_free(struct gateway *g)
 			worker_free(g->workers[w]);
 	health_free(g->health);
 	/* No round will come: all generations are free. */
-	for (unsigned i = 0; i < LIMIT_generations; i++)
+	for (unsigned i = 0; i < LIMIT_generations; i++) {
+		regexes_drop(g->regexes, g->generations[i].regexes);
 		if (g->generations[i].state != GENERATION_NONE && g->generations[i].on_free)
 			g->generations[i].on_free(g->generations[i].arg, g->generations[i].table);
+	}
+	regexes_free(g->regexes);
 	free(g->own_counters);
 	free(g->rounds);
 	free(g);

@@ -13,6 +13,7 @@
 #include "ip/ip.h"
 #include "port/port.h"
 #include "proxy/proxy.h"
+#include "route/regexes.h"
 #include "tcp/tcp.h"
 #include "tls/tls.h"
 #include "upstream/health.h"
@@ -28,6 +29,7 @@ struct generation {
 	uint64_t serial;             /* told apart by this: a new block may lie where a freed one was */
 	uint64_t token;              /* retired: of the grace period that has to pass */
 	enum generation_state state;
+	struct regex_set *regexes;
 	void (*on_free)(void *arg, const struct table *t);
 	void *arg;
 };
@@ -44,6 +46,7 @@ struct gateway {
 	struct generation generations[LIMIT_generations];
 	uint64_t serial;
 	struct rte_rcu_qsbr *rounds; /* who may still be reading which generation */
+	struct regexes *regexes;
 	struct ip_link *link;
 	struct health *health;
 	struct rte_ring *rings[LIMIT_workers][LIMIT_workers]; /* [to][from], single producer, single consumer */

@@ -5,7 +5,8 @@
  * that it holds nothing any more (rte_rcu_qsbr: quiescent). A retired generation has a token, taken after the swap;
  * when every worker has reported since then, or is offline because it sleeps, nobody can still read it, and its
  * owner is told to free it. What outlives a generation (pools, neighbours, weights) is carried over by the layers
- * in their apply functions, keyed by stable ids.
+ * in their apply functions, keyed by stable ids. What needs pointers (regular expressions, for every worker its own)
+ * is made before the swap, and let go with the generation that nobody reads any more.
  *
  *        publish             the next publish         every worker was quiescent
  *   NONE -------> CURRENT ---------------> RETIRED -----------------------------> NONE
@@ -35,6 +36,7 @@ enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_fre
                          void *arg)
 {
 	struct generation *old = atomic_load_explicit(&g->current, memory_order_relaxed), *new;
+	enum err e;
 
 	CHECK(t != NULL && t->magic == TABLE_MAGIC);
 	gateway_reclaim(g);
@@ -44,6 +46,9 @@ enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_fre
 		count(&g->options.counters[0], C_limit_generations);
 		return ERR_LIMIT;
 	}
+	e = regexes_take(g->regexes, t, &new->regexes);
+	if (e)
+		return e;
 	new->table = t;
 	new->serial = ++g->serial;
 	new->on_free = on_free;
@@ -67,6 +72,8 @@ void gateway_reclaim(struct gateway *g)
 		if (n->state != GENERATION_RETIRED || rte_rcu_qsbr_check(g->rounds, n->token, false) != 1)
 			continue;
 		move(n, GENERATION_NONE);
+		regexes_drop(g->regexes, n->regexes);
+		n->regexes = NULL;
 		if (n->on_free)
 			n->on_free(n->arg, n->table);
 		n->table = NULL;

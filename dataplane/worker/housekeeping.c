@@ -140,8 +140,10 @@ static enum err take(struct house *h, const struct table *t, char why[static BLO
 {
 	enum err e = gateway_publish(h->gateway, t, on_free, h);
 
-	if (e)
+	if (e == ERR_LIMIT)
 		say_in_use(h, why);
+	else if (e)
+		snprintf(why, BLOCK_WHY_MAX, "its regular expressions cannot be made: %s", err_text(e));
 	else
 		h->unsaved = t;
 	return e;

@@ -299,6 +299,7 @@ static void take_generation(struct worker *w)
 	if (FAULT(stale_generation) && w->shard.table)
 		return;
 	w->shard.table = n ? n->table : NULL;
+	w->shard.regexes = n ? regex_set_of(n->regexes, w->shard.worker) : NULL;
 	if (likely(!n || n->serial == atomic_load_explicit(&w->serial, memory_order_relaxed)))
 		return;
 	ip_apply(w->ip);
@@ -439,8 +440,10 @@ static void end(struct worker *w, unsigned handled)
 		rte_pause();
 	walk_run(w);
 	/* Whoever reads the table between rounds is wrong: it may be gone. */
-	if (!FAULT(stale_generation))
+	if (!FAULT(stale_generation)) {
 		w->shard.table = NULL;
+		w->shard.regexes = NULL;
+	}
 	rte_rcu_qsbr_quiescent(w->gateway->rounds, w->shard.worker);
 	count(w->shard.counters, C_worker_rounds);
 	if (handled)

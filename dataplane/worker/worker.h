@@ -51,7 +51,7 @@ struct worker *gateway_worker(struct gateway *g, uint16_t index);
 
 /* Generations (worker/generation.c). The block must stay mapped until the callback says it is free. */
 enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_free)(void *arg, const struct table *t),
-                         void *arg) MUST_CHECK;                     /* LIMIT when LIMIT_generations are alive */
+                         void *arg) MUST_CHECK;                     /* LIMIT: too many alive; INVALID: a regex */
 void gateway_reclaim(struct gateway *g);                            /* housekeeping: frees what no round uses */
 unsigned gateway_generations(const struct gateway *g);              /* alive */
 void gateway_kick(struct gateway *g, uint16_t worker);

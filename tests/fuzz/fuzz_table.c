@@ -9,6 +9,7 @@
 
 #include "filter/filter.h"
 #include "proxy/proxy.h"
+#include "route/regexes.h"
 #include "route/route.h"
 #include "table/table.h"
 #include "tests/support/request.h"
@@ -50,16 +51,16 @@ static void run_filters(const struct table *t, const struct route_result *found,
 		run_filter(t, &f[i], &x);
 }
 
-static void serve(const struct table *t, const struct table_bind *b, struct request *r)
+static void serve(const struct table *t, const struct regex_set *set, const struct table_bind *b, struct request *r)
 {
 	const struct tuple client = {.local = b->addr, .local_port = b->port};
 	struct route_result found;
 
-	if (route_find(t, &b->addr, b->port, &r->m, &found) == ROUTE_FOUND)
+	if (route_find(t, regex_set_of(set, 0), &b->addr, b->port, &r->m, &found) == ROUTE_FOUND)
 		run_filters(t, &found, r, &client);
 }
 
-static void look_up(const struct table *t)
+static void look_up(const struct table *t, const struct regex_set *set)
 {
 	const struct table_bind *b = TABLE_LIST(t, t->binds, struct table_bind);
 
@@ -70,11 +71,24 @@ static void look_up(const struct table *t)
 			struct request r;
 
 			request_init(&r, heads[k]);
-			serve(t, &b[i], &r);
+			serve(t, set, &b[i], &r);
 			request_fini(&r);
 		}
 	}
 	table_find_cluster(t, 1);
+}
+
+/* A pattern that is none makes the generation one that is refused. */
+static void look_up_with_regexes(const struct table *t)
+{
+	struct regexes *all = regexes_new(1);
+	struct regex_set *set;
+
+	if (regexes_take(all, t, &set) == OK) {
+		look_up(t, set);
+		regexes_drop(all, set);
+	}
+	regexes_free(all);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
@@ -93,7 +107,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 		if (where == NULL || *where == '\0')
 			abort();
 	} else if (proxy_verify(t, &where) == OK) {
-		look_up(t);
+		look_up_with_regexes(t);
 	}
 	free(t);
 	return 0;

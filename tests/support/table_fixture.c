@@ -287,6 +287,7 @@ static void put_rules(struct draft *d)
 		r->direct_status = from->direct_status;
 		put_tries(d, from, r);
 		m->rule = d->routes_n;
+		m->regex = TABLE_NONE;
 		m->method = method_number(from->method);
 		m->headers = put_predicates(d, from->headers, true);
 		m->query = put_predicates(d, from->query, false);

@@ -242,7 +242,7 @@ static void decide(const struct table *t, const struct request_row *row, char *o
 
 	parse(row->request, &request, fields);
 	parse_target(row->to, &to, &port);
-	if (route_find(t, &to, port, &request, &found) != ROUTE_FOUND) {
+	if (route_find(t, NULL, &to, port, &request, &found) != ROUTE_FOUND) {
 		snprintf(out, size, "404");
 		return;
 	}

@@ -2,12 +2,16 @@
  * Precedence against an oracle: random worlds of listeners, hostnames and matches, and for random requests the rule
  * that the data plane's lookup finds on the compiled block must be the one that a plain reading of the Gateway API
  * (HTTPRouteRule.matches, Listener.hostname) chooses: look at every match of every route, keep those that hold, and
- * take the best by the list of criteria. The oracle shares no code with model, compile, table or route.
+ * take the best by the list of criteria. Regular expressions of paths come between exact paths and prefixes, by the
+ * length of the pattern. The oracle shares no code with model, compile, table, route or RE2 (it asks regcomp()).
  *
  * A failure prints its seed: SEED=n build/release/unit/compile/test_precedence repeats that world alone.
  */
 #include "../model/world.h"
+#include <regex.h>
+
 #include "control/compile/compile.h"
+#include "route/regexes.h"
 #include "route/route.h"
 #include "table/table.h"
 
@@ -19,16 +23,19 @@ static const char *const hosts[] = {"*.example", "*.a.example", "*.b.a.example",
 static const char *const asked_hosts[] = {"a.example", "b.a.example", "c.b.a.example", "d.c.b.a.example", "x.example",
 					  "example", "other.test", "nobody.test", "z.a.example"};
 static const char *const paths[] = {"/", "/a", "/a/", "/a/b", "/ab", "/a/b/c", "/a/b/"};
+/* Written so that POSIX and RE2 agree on what they mean. */
+static const char *const patterns[] = {"/.*", "/a.*", "/a|/x", "/[a-z]+", "/a/b(/c)?", "/(a/?)+", "/none"};
 static const char *const asked_paths[] = {"/", "/a", "/a/", "/a/b", "/ab", "/abc", "/a/b/c", "/a/b/c/d", "/A", "/a/b/",
                                           "/x"};
 static const char *const names[] = {"x", "y"};
 static const char *const values[] = {"1", "2"};
+static const char *const wanted_values[] = {"1", "2", "~[12]", "~2|3", "~.*"}; /* ~: a regular expression */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 struct world_match {
 	const char *path;
-	bool exact, post;
+	bool exact, regex, post;
 	const char *headers[2], *query[2]; /* the wanted value by name; null: none */
 };
 
@@ -70,6 +77,12 @@ static void choose_values(const char *out[2], unsigned one_in)
 		out[i] = below(one_in) == 0 ? values[below(COUNT(values))] : NULL;
 }
 
+static void choose_wanted(const char *out[2])
+{
+	for (int i = 0; i < 2; i++)
+		out[i] = below(4) == 0 ? wanted_values[below(COUNT(wanted_values))] : NULL;
+}
+
 static void make_route(struct world_route *r)
 {
 	r->day = 1 + below(4);
@@ -84,8 +97,13 @@ static void make_route(struct world_route *r)
 
 			*m = (struct world_match){.path = paths[below(COUNT(paths))], .exact = below(3) == 0,
 			                          .post = below(4) == 0};
-			choose_values(m->headers, 4);
-			choose_values(m->query, 4);
+			if (below(4) == 0) {
+				m->path = patterns[below(COUNT(patterns))];
+				m->exact = false;
+				m->regex = true;
+			}
+			choose_wanted(m->headers);
+			choose_wanted(m->query);
 		}
 	}
 }
@@ -122,7 +140,8 @@ static void put_conditions(char *json, const char *member, const char *const wan
 	put(json, ",'%s':[", member);
 	for (int i = 0, n = 0; i < 2; i++) {
 		if (wanted[i] != NULL)
-			put(json, "%s{'name':'%s','value':'%s'}", n++ > 0 ? "," : "", names[i], wanted[i]);
+			put(json, "%s{'name':'%s','type':'%s','value':'%s'}", n++ > 0 ? "," : "", names[i],
+			    wanted[i][0] == '~' ? "RegularExpression" : "Exact", wanted[i] + (wanted[i][0] == '~'));
 	}
 	put(json, "]");
 }
@@ -140,8 +159,8 @@ static void put_route(char *json, const struct world_route *r, size_t number)
 		for (size_t k = 0; k < r->matches_n[i]; k++) {
 			const struct world_match *m = &r->matches[i][k];
 
-			put(json, "%s{'path':{'type':'%s','value':'%s'}%s", k > 0 ? "," : "", m->exact
-			    ? "Exact" : "PathPrefix",
+			put(json, "%s{'path':{'type':'%s','value':'%s'}%s", k > 0 ? "," : "",
+			    m->exact ? "Exact" : m->regex ? "RegularExpression" : "PathPrefix",
 			    m->path, m->post ? ",'method':'POST'" : "");
 			put_conditions(json, "headers", m->headers);
 			put_conditions(json, "queryParams", m->query);
@@ -244,17 +263,41 @@ static size_t without_slash(const char *path)
 	return n;
 }
 
-static bool match_holds(const struct world_match *m, const struct question *q)
+static bool matches(const char *pattern, const char *text)
+{
+	char whole[128];
+	regex_t compiled;
+	bool holds;
+
+	snprintf(whole, sizeof(whole), "^(%s)$", pattern);
+	assert_int_equal(regcomp(&compiled, whole, REG_EXTENDED | REG_NOSUB), 0);
+	holds = regexec(&compiled, text, 0, NULL, 0) == 0;
+	regfree(&compiled);
+	return holds;
+}
+
+static bool value_holds(const char *wanted, const char *got)
+{
+	if (wanted == NULL)
+		return true;
+	return got != NULL && (wanted[0] == '~' ? matches(wanted + 1, got) : strcmp(wanted, got) == 0);
+}
+
+static bool path_holds(const struct world_match *m, const char *path)
 {
 	const size_t n = without_slash(m->path);
 
-	if (m->exact ? strcmp(m->path, q->path) != 0
-	             : strncmp(m->path, q->path, n) != 0 || (q->path[n] != '/' && q->path[n] != '\0'))
+	if (m->exact || m->regex)
+		return m->exact ? strcmp(m->path, path) == 0 : matches(m->path, path);
+	return strncmp(m->path, path, n) == 0 && (path[n] == '/' || path[n] == '\0');
+}
+
+static bool match_holds(const struct world_match *m, const struct question *q)
+{
+	if (!path_holds(m, q->path))
 		return false;
 	for (int i = 0; i < 2; i++) {
-		if (m->headers[i] != NULL && (q->headers[i] == NULL || strcmp(m->headers[i], q->headers[i]) != 0))
-			return false;
-		if (m->query[i] != NULL && (q->query[i] == NULL || strcmp(m->query[i], q->query[i]) != 0))
+		if (!value_holds(m->headers[i], q->headers[i]) || !value_holds(m->query[i], q->query[i]))
 			return false;
 	}
 	return !m->post || q->post;
@@ -270,7 +313,8 @@ enum { CRITERIA = 8 };
 
 static void judge(const struct world_match *m, int host, unsigned day, size_t route, int out[CRITERIA])
 {
-	const int criteria[CRITERIA] = {host, m->exact, (int)without_slash(m->path), m->post, wanted_count(m->headers),
+	const int length = (int)(m->regex ? strlen(m->path) : without_slash(m->path));
+	const int criteria[CRITERIA] = {host, m->exact ? 2 : m->regex, length, m->post, wanted_count(m->headers),
 	                                wanted_count(m->query), -(int)day, -(int)route};
 
 	memcpy(out, criteria, sizeof(criteria));
@@ -313,7 +357,8 @@ static void ask_oracle(const struct world *w, const struct question *q, char *ou
 
 /* ---- the data plane ---- */
 
-static void ask_table(const struct table *t, const struct question *q, char *out, size_t size)
+static void ask_table(const struct table *t, const struct regex_set *set, const struct question *q,
+                      char *out, size_t size)
 {
 	struct http_field fields[2] = {0};
 	struct http_message m = {.fields = fields, .fields_max = 2, .method = q->post ? HTTP_POST : HTTP_GET};
@@ -333,7 +378,7 @@ static void ask_table(const struct table *t, const struct question *q, char *out
 	m.authority = (struct text){.at = q->host, .len = (uint32_t)strlen(q->host)};
 	m.path = (struct text){.at = path, .len = (uint32_t)n};
 	assert_int_equal(addr_parse("198.18.0.10", &to), OK);
-	if (route_find(t, &to, 80, &m, &found) == ROUTE_FOUND)
+	if (route_find(t, regex_set_of(set, 0), &to, 80, &m, &found) == ROUTE_FOUND)
 		snprintf(out, size, "%.*s", (int)found.rule->name.len, table_text(t, found.rule->name));
 	else
 		snprintf(out, size, "404");
@@ -344,6 +389,8 @@ static void ask_table(const struct table *t, const struct question *q, char *out
 static unsigned run_world(uint64_t seed)
 {
 	static struct world w;
+	struct regexes *all = regexes_new(1);
+	struct regex_set *set;
 	struct generation g;
 	unsigned found = 0;
 
@@ -351,6 +398,7 @@ static unsigned run_world(uint64_t seed)
 	make_world(&w);
 	g = compile_world(&w);
 	assert_int_equal(table_verify(g.table, g.bytes, NULL), OK);
+	assert_int_equal(regexes_take(all, g.table, &set), OK);
 	for (int i = 0; i < REQUESTS; i++) {
 		struct question q = {.host = asked_hosts[below(COUNT(asked_hosts))],
 		                     .path = asked_paths[below(COUNT(asked_paths))], .post = below(3) == 0};
@@ -359,7 +407,7 @@ static unsigned run_world(uint64_t seed)
 		choose_values(q.headers, 2);
 		choose_values(q.query, 2);
 		ask_oracle(&w, &q, oracle, sizeof(oracle));
-		ask_table(g.table, &q, table, sizeof(table));
+		ask_table(g.table, set, &q, table, sizeof(table));
 		if (strcmp(oracle, table) != 0)
 			fail_msg("SEED=%lu: %s %s%s x:%s y:%s ?x=%s&y=%s: %s, but the oracle says %s",
 			         (unsigned long)seed,
@@ -368,6 +416,8 @@ static unsigned run_world(uint64_t seed)
 		found += strcmp(oracle, "404") != 0;
 	}
 	generation_fini(&g);
+	regexes_drop(all, set);
+	regexes_free(all);
 	return found;
 }
 

@@ -5,6 +5,8 @@
  *   listener ns/name/listener: <Accepted> <Conflicted> <ResolvedRefs> live|dead kinds|none <attachedRoutes>
  *   route ns/name -> gateway: <Accepted>, refs <ResolvedRefs>[, partial <PartiallyInvalid>]
  *   rule ns/name/i: status <direct> matches <n> weight <sum> [cluster:weight ...]
+ *   path ns/name/i: of each match
+ *   regexes <n>, and each of them
  *   cluster name: endpoints
  *   attached ns/name: listener hostname
  */
@@ -72,6 +74,9 @@ static void describe_rules(const struct model_route *r, char *out, size_t size)
 			    rule->backends[b].weight);
 		describe_tries(rule, out, size);
 		put(out, size, "\n");
+		for (uint32_t i = 0; i < rule->matches_n; i++)
+			put(out, size, "path %s/%s/%u: %s\n", r->object->namespace, r->object->name, k,
+			    rule->matches[i].path);
 	}
 }
 
@@ -123,6 +128,9 @@ static void describe_rest(const struct model *m, char *out, size_t size)
 		put(out, size, "address %s/%u port %u%s\n", addr_print(&m->machine.addresses[i].addr, text),
 		    m->machine.addresses[i].prefix_bits, m->machine.addresses[i].port,
 		    m->machine.addresses[i].virtual ? " virtual" : "");
+	put(out, size, "regexes %u\n", m->regexes_n);
+	for (uint32_t i = 0; i < m->regexes_n; i++)
+		put(out, size, "regex %s\n", m->regexes[i]->pattern);
 }
 
 struct row {
@@ -726,25 +734,45 @@ static const struct row rows[] = {
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01", RULES("{'backendRefs':[{'name':'a','port':80," BAD_FILTER "}]},{}")), SERVICE("a")},
 	 {"partial Dropped Rule 0: backendRefs[0].filters[0].", "rule default/r/0: status 500"}},
-	{"a regular expression: the match is left out",
+	{"a bad regular expression: the match is left out, the rule answers 500, the others serve",
 	 {MACHINE, CLASS, DEFAULT_GW,
-	  ROUTE("r", "01",
-		RULES("{'matches':[{" PATH("RegularExpression", "/x.*") "},{" PATH("Exact",
-										   "/y") "}]," TO("a") "},{}")),
+	  ROUTE("r", "01", RULES("{'matches':[{" PATH("RegularExpression", "/x[") "},{" PATH("Exact", "/y") "}]," TO("a")
+				 "},{" TO("a") "}")),
 	  SERVICE("a")},
-	 {"partial Dropped Rule 0: path match of type RegularExpression", "rule default/r/0: status 500 matches 1"}},
-	{"a header by regular expression",
+	 {"partial Dropped Rule 0: path /x[: not a regular expression that can be used: missing ]: [",
+	  "rule default/r/0: status 500 matches 1", "rule default/r/1: status 0 matches 1", "regexes 0\n"}},
+	{"a bad regular expression for a header",
 	 {MACHINE, CLASS, DEFAULT_GW,
-	  ROUTE("r", "01",
-		RULES("{'matches':[{'headers':[{'type':'RegularExpression','name':'x','value':'.*'}]}]," TO(
-			"a") "},{}"))},
-	 {"rule default/r/0: status 500 matches 0"}},
-	{"a parameter by regular expression",
+	  ROUTE("r", "01", RULES("{'matches':[{'headers':[{'type':'RegularExpression','name':'x','value':'(?=a)'}]}],"
+				 TO("a") "},{}"))},
+	 {"rule default/r/0: status 500 matches 0",
+	  "partial Dropped Rule 0: value of a header (?=a): not a regular expression that can be used: invalid perl"}},
+	{"a regular expression for a parameter that would cost too much",
 	 {MACHINE, CLASS, DEFAULT_GW,
-	  ROUTE("r", "01",
-		RULES("{'matches':[{'queryParams':[{'type':'RegularExpression','name':'x','value':'.*'}]}]," TO(
-			"a") "},{}"))},
-	 {"partial Dropped Rule 0: query parameter match of type RegularExpression"}},
+	  ROUTE("r", "01", RULES("{'matches':[{'queryParams':[{'type':'RegularExpression','name':'x','value':'a{600}'}]}],"
+				 TO("a") "},{}"))},
+	 {"partial Dropped Rule 0: value of a query parameter a{600}: not a regular expression that can be used: it has "}},
+	{"regular expressions: equal ones are one, and only what is used counts",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'matches':[{" PATH("RegularExpression", "/x.*") "},{" PATH("RegularExpression", "/x.*")
+				 ",'headers':[{'type':'RegularExpression','name':'h','value':'a|b'}]}]," TO("a") "}")),
+	  ROUTE_IN("default", "elsewhere", "02", "{'name':'none'}",
+		   RULES("{'matches':[{" PATH("RegularExpression", "/z.*") "}]," TO("a") "}")),
+	  SERVICE("a")},
+	 {"rule default/r/0: status 0 matches 2", "regexes 2\nregex /x.*\nregex a|b\n"}},
+	{"paths are brought into their normal form",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'matches':[{" PATH("Exact", "/%7Euser/%41") "},{" PATH("PathPrefix", "/a%2Cb/") "}],"
+				 TO("a") "}")),
+	  SERVICE("a")},
+	 {"path default/r/0: /~user/A", "path default/r/0: /a%2Cb/"}},
+	{"paths that no request can have",
+	 {MACHINE, CLASS, DEFAULT_GW,
+	  ROUTE("r", "01", RULES("{'matches':[{" PATH("Exact", "/a%00") "}]," TO("a") "},{'matches':[{"
+				 PATH("PathPrefix", "/a%5Cb") "}]," TO("a") "},{}")),
+	  SERVICE("a")},
+	 {"partial Dropped Rule 0: path /a%00: requests with %00 are refused; Rule 1: path /a%5Cb: requests with an escaped"
+	  " slash are redirected (answers 500)"}},
 	{"retry and persistence",
 	 {MACHINE, CLASS, DEFAULT_GW,
 	  ROUTE("r", "01",

@@ -349,6 +349,61 @@ static void test_local_replies(void **state)
 	assert_int_equal(dbl.connects, 0);
 }
 
+/* Whatever looks at a path sees its normal form: routing, the upstream and the log. */
+static void test_normal_form(void **state)
+{
+	static char long_path[6000];
+	struct http_stream *down = get("/old/../x/%7Eu//v?q=/../%41"), *up = up_stream();
+	char texts[512];
+
+	(void)state;
+	assert_has(up->head, "GET a.example /x/~u/v?q=/../%41\n");
+	double_respond(up, 200, HTTP_BODY_NONE, 0, "");
+	double_settle();
+	logged(texts);
+	assert_has(texts, "/x/~u/v?q=/../%41");
+	assert_int_equal(counted(C_uri_normalised), 1);
+	down = get("/none/..%2fold?q=%2f");
+	assert_int_equal(down->status, 307);
+	assert_has(down->head, "location: /old?q=%2f\n");
+	double_settle();
+	assert_int_equal(counted(C_uri_redirected), 1);
+	assert_int_equal(get("/a%00")->status, 400);
+	double_settle();
+	memset(long_path, '{', sizeof(long_path) - 1);
+	long_path[0] = '/';
+	assert_int_equal(get(long_path)->status, 414);
+	double_settle();
+	assert_int_equal(counted(C_limit_uri_normal_form), 1);
+	assert_int_equal(double_request("OPTIONS", "a.example", "*", HTTP_BODY_NONE, 0, "")->status, 404);
+	double_settle();
+}
+
+static void test_underscore(void **state)
+{
+	static const struct {
+		const char *name, *fields;
+		uint16_t status;
+	} cases[] = {
+		{"a twin of the gateway's own", "X_Forwarded_For: 1.2.3.4", 400},
+		{"behind others", "a: 1\nb: 2\ninternal_id: 7", 400},
+		{"alone", "_: 7", 400},
+		{"in the value", "a: b_c", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct http_stream *down = double_request("GET", "a.example", "/", HTTP_BODY_NONE, 0, cases[i].fields);
+
+		if (down->status != cases[i].status)
+			fail_msg("%s: %u", cases[i].name, down->status);
+		if (cases[i].status == 0)
+			double_respond(up_stream(), 200, HTTP_BODY_NONE, 0, "");
+		double_settle();
+	}
+	assert_int_equal(counted(C_underscores_refused), 3);
+}
+
 static void test_no_tables(void **state)
 {
 	struct http_stream *down;
@@ -1064,7 +1119,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_simple), TEST(test_request_fields), TEST(test_request_id), TEST(test_connection_options), TEST(test_filters),
-		TEST(test_local_replies), TEST(test_no_tables), TEST(test_upstream_failures), TEST(test_head),
+		TEST(test_local_replies), TEST(test_normal_form), TEST(test_underscore), TEST(test_no_tables),
+		TEST(test_upstream_failures), TEST(test_head),
 			TEST(test_interim),
 		TEST(test_upload_waits_for_connection), TEST(test_back_pressure), TEST(test_small_pieces),
 		TEST(test_end_waits_for_room), TEST(test_trailers_wait), TEST(test_early_answer),

@@ -75,7 +75,7 @@ static void check(const struct fixture *f, const struct given *cases, size_t n)
 		enum route_answer a;
 
 		request_init(&r, cases[i].head);
-		a = route_find(t, &local, cases[i].port, &r.m, &found);
+		a = route_find(t, NULL, &local, cases[i].port, &r.m, &found);
 		if (a == ROUTE_NO_LISTENER)
 			strcpy(got, "no listener");
 		if (a == ROUTE_FOUND)
@@ -182,19 +182,19 @@ static void test_match_bytes_and_depth(void **state)
 
 	(void)state;
 	request_init(&r, "GET a /slash/x");
-	assert_int_equal(route_find(t, &local, 80, &r.m, &found), ROUTE_FOUND);
+	assert_int_equal(route_find(t, NULL, &local, 80, &r.m, &found), ROUTE_FOUND);
 	assert_int_equal(found.match->path_bytes, 6);
 	request_fini(&r);
 	request_init(&r, "GET a /");
 	memset(head, '/', 8000);
 	r.m.path = (struct text){.at = head, .len = 8000};
-	assert_int_equal(route_find(t, &local, 80, &r.m, &found), ROUTE_FOUND);
+	assert_int_equal(route_find(t, NULL, &local, 80, &r.m, &found), ROUTE_FOUND);
 	assert_int_equal(found.match->path_bytes, 1);
 	/* A host too long for any name is like none. */
 	memset(head, 'a', 8000);
 	r.m.authority = (struct text){.at = head, .len = 8000};
 	r.m.path = TEXT("/v2");
-	assert_int_equal(route_find(t, &local, 80, &r.m, &found), ROUTE_FOUND);
+	assert_int_equal(route_find(t, NULL, &local, 80, &r.m, &found), ROUTE_FOUND);
 	request_fini(&r);
 	free(t);
 }
