@@ -18,3 +18,10 @@ $(B)/bench-filters: $(call obj,tests/bench/filters/filters.c) $(B)/libsupport.a 
 .PHONY: bench-filters
 bench-filters: $(B)/bench-filters
 	@$(B)/bench-filters
+
+#: make bench-route    cycles per routing lookup with 10 to 10,000 routes
+$(B)/bench-route: $(call obj,tests/bench/route/lookup.c) $(B)/libcontrol.a $(B)/libdataplane.a
+	$(call link,$^,$(libs_control) $(libs_dataplane))
+.PHONY: bench-route
+bench-route: $(B)/bench-route
+	@$(B)/bench-route

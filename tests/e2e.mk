@@ -12,7 +12,7 @@ e2e: all
 		tests/e2e/bulk.py "env FLAVOUR=asan BULK_MIB=16 tests/e2e/bulk.py" \
 		tests/e2e/churn.py "env FLAVOUR=asan CHURN_APPLIES=10 tests/e2e/churn.py" \
 		tests/e2e/idle.py "env FLAVOUR=faults tests/e2e/idle.py a_lost_wake_up_is_seen" tests/e2e/machine.py \
-		tests/e2e/names.py tests/e2e/http_route.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py" \
+		tests/e2e/names.py tests/e2e/http_route.py tests/e2e/route_match.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py" \
 		tests/e2e/http_route_status.py "env FLAVOUR=asan tests/e2e/http_route_status.py" \
 		tests/e2e/filter_tables.py "env FLAVOUR=asan tests/e2e/filter_tables.py" \
 		tests/e2e/http1.py "env FLAVOUR=asan tests/e2e/http1.py" tests/e2e/slow.py \

@@ -32,6 +32,7 @@
 #include "base/shard.h"
 #include "worker/block.h"
 #include "worker/desk.h"
+#include "worker/explain.h"
 #include "worker/profile.h"
 #include "worker/requests.h"
 #include "worker/scribe.h"
@@ -278,6 +279,8 @@ static bool answer(void *arg, struct desk_question *q)
 		answer_generation(h, q->reply, q->root);
 	else if (!h->gateway)
 		desk_refuse(q, "no generation yet");
+	else if (strcmp(op, "explain") == 0)
+		explain_answer(gateway_table(h->gateway), q);
 	else
 		return requests_answer(&h->requests, op, q, now_ms());
 	return true;

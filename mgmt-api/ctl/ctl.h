@@ -11,7 +11,7 @@
 #include "mgmt-api/ctl/client.h"
 
 enum { CTL_DONE, CTL_FAILED, CTL_USAGE, CTL_INPUT, CTL_NO_ANSWER };
-enum { CTL_FILES_MAX = 64, CTL_PATH_MAX = 2048 };
+enum { CTL_FILES_MAX = 64, CTL_HEADERS_MAX = 64, CTL_PATH_MAX = 2048 };
 
 enum output { OUTPUT_TABLE, OUTPUT_WIDE, OUTPUT_YAML, OUTPUT_JSON, OUTPUT_NAME };
 
@@ -23,6 +23,8 @@ struct options {
 	const char *selector;           /* null: not given */
 	const char *files[CTL_FILES_MAX];
 	size_t files_n;
+	const char *headers[CTL_HEADERS_MAX];
+	size_t headers_n;
 	bool dry_run;
 	bool ignore_not_found;
 	bool no_headers;
@@ -43,9 +45,12 @@ int get_run(const struct command *self, const struct options *o);
 int delete_run(const struct command *self, const struct options *o);
 int walk_run_command(const struct command *self, const struct options *o);
 int wait_ready_run(const struct command *self, const struct options *o);
+int explain_run(const struct command *self, const struct options *o);
 int version_run(const struct command *self, const struct options *o);
 int usage_error(const struct command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Asks the data plane of this box, over its own socket: its answer, to be freed; null after an error message. */
+char *dataplane_ask(const struct options *o, const char *request, size_t *n);
 /* The kind that a word means ("httproute", "gtw", "Gateway.gateway.networking.k8s.io"); null after an error message. */
 const struct kind *ctl_kind(const char *word);
 /* "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes/shop"; namespace and name may be null. */

@@ -13,14 +13,15 @@
 
 static const struct command commands[] = {
 	{"apply", "-f FILE|DIR|- ...", "store all objects of the files in one transaction", "fnd", apply_run},
-	{"get", "KIND[,KIND...] [NAME]", "show objects", "nAolHi", get_run},
+	{"get", "KIND[,KIND...] [NAME]", "show objects", "nAolNi", get_run},
 	{"delete", "KIND NAME... | -f FILE|DIR|-", "take objects away", "fndi", delete_run},
 	{"wait-ready", "", "wait until what is stored is what the data plane obeys", "", wait_ready_run},
-	{"flows", "", "TCP connections of the data plane", "oH", walk_run_command},
-	{"neigh", "", "neighbours (ARP and ND) of the data plane", "oH", walk_run_command},
-	{"drops", "", "dropped packets by reason", "oH", walk_run_command},
-	{"stats", "", "counters of the data plane", "oH", walk_run_command},
-	{"workers", "", "workers of the data plane", "oH", walk_run_command},
+	{"flows", "", "TCP connections of the data plane", "oN", walk_run_command},
+	{"neigh", "", "neighbours (ARP and ND) of the data plane", "oN", walk_run_command},
+	{"drops", "", "dropped packets by reason", "oN", walk_run_command},
+	{"stats", "", "counters of the data plane", "oN", walk_run_command},
+	{"workers", "", "workers of the data plane", "oN", walk_run_command},
+	{"explain", "METHOD URL", "what the data plane would do with a request, and why", "oH", explain_run},
 	{"version", "", "versions of this program and of the server", "", version_run},
 	{NULL, NULL, NULL, NULL, NULL},
 };
@@ -31,7 +32,8 @@ static const struct option long_options[] = {
 	{"all-namespaces", no_argument, NULL, 'A'},
 	{"output", required_argument, NULL, 'o'},
 	{"selector", required_argument, NULL, 'l'},
-	{"no-headers", no_argument, NULL, 'H'},
+	{"no-headers", no_argument, NULL, 'N'},
+	{"header", required_argument, NULL, 'H'},
 	{"ignore-not-found", no_argument, NULL, 'i'},
 	{"dry-run", optional_argument, NULL, 'd'},
 	{"run", required_argument, NULL, 'R'},
@@ -66,6 +68,7 @@ static void help(FILE *out)
 	      "      --dry-run               check everything, store nothing\n"
 	      "      --ignore-not-found      what is not there is no error\n"
 	      "      --no-headers            no line of column names\n"
+	      "  -H, --header 'NAME: VALUE'  a header field of the request that is explained\n"
 	      "\ngeneral options:\n"
 	      "      --run DIR               sockets of the box (default /run/sluice)\n"
 	      "      --server URL            https://ADDRESS:PORT instead of the box's own socket\n"
@@ -138,8 +141,15 @@ static bool option_set(struct options *o, int letter)
 	case 'l':
 		o->selector = optarg;
 		return true;
-	case 'H':
+	case 'N':
 		o->no_headers = true;
+		return true;
+	case 'H':
+		if (o->headers_n == CTL_HEADERS_MAX) {
+			fprintf(stderr, "error: more than %d times -H\n", CTL_HEADERS_MAX);
+			return false;
+		}
+		o->headers[o->headers_n++] = optarg;
 		return true;
 	case 'i':
 		o->ignore_not_found = true;
@@ -172,7 +182,7 @@ static bool options_read(struct options *o, int argc, char **argv, char given[st
 	size_t n = 0;
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "f:n:Ao:l:h", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "f:n:Ao:l:H:h", long_options, NULL)) != -1) {
 		if (letter == 'h') {
 			help(stdout);
 			exit(CTL_DONE);

@@ -47,10 +47,10 @@ static const struct view *view_find(const char *op)
 	return NULL;
 }
 
-static char *ask(const struct options *o, const char *op, size_t *n)
+char *dataplane_ask(const struct options *o, const char *request, size_t *n)
 {
 	unsigned timeout_ms = o->client.timeout_s * 1000;
-	char path[108], request[64], *reply;
+	char path[108], *reply;
 	int fd = -1, passed;
 	enum err e;
 
@@ -60,7 +60,6 @@ static char *ask(const struct options *o, const char *op, size_t *n)
 		fprintf(stderr, "sluicectl: %s: %s: is the data plane running?\n", path, strerror(errno));
 		return NULL;
 	}
-	snprintf(request, sizeof(request), "{\"op\":\"%s\"}", op);
 	e = frame_send(fd, request, strlen(request), -1, timeout_ms);
 	if (e == OK)
 		e = frame_recv(fd, FRAME_BYTES_MAX, &reply, n, &passed, timeout_ms);
@@ -156,7 +155,7 @@ int walk_run_command(const struct command *self, const struct options *o)
 	int code = CTL_DONE;
 	yyjson_val *root;
 	yyjson_doc *doc;
-	char *reply, *text;
+	char request[64], *reply, *text;
 	size_t n;
 
 	if (o->arguments_n > 0)
@@ -165,7 +164,8 @@ int walk_run_command(const struct command *self, const struct options *o)
 		return usage_error(self, "only works on the box itself (with --run)");
 	if (o->output == OUTPUT_YAML || o->output == OUTPUT_NAME)
 		return usage_error(self, "-o: only json and wide");
-	reply = ask(o, self->name, &n);
+	snprintf(request, sizeof(request), "{\"op\":\"%s\"}", self->name);
+	reply = dataplane_ask(o, request, &n);
 	if (reply == NULL)
 		return CTL_NO_ANSWER;
 	doc = yyjson_read(reply, n, 0);
