@@ -264,6 +264,37 @@ static void set_regexes(struct paths *p, uint32_t root, struct table_list list)
 	p->vhosts[low].regexes = list;
 }
 
+/* Edges in the order of the nodes that they leave, by counting; within a node in that of their making. */
+static void put_edges(struct paths *p, struct table_node *nodes)
+{
+	struct table_edge *sorted = REGION_ARRAY(p->region, struct table_edge, p->edges_n);
+	uint32_t *hashes = REGION_ARRAY(p->region, uint32_t, p->edges_n);
+	uint32_t *values = REGION_ARRAY(p->region, uint32_t, p->edges_n), many = 0;
+	struct table_list list;
+	struct table_hash index;
+
+	for (size_t i = 0; i < p->edges_n; i++)
+		nodes[p->edges[i].node].edges_n++;
+	for (uint32_t i = 1; i < p->nodes_n; i++)
+		nodes[i].edge = nodes[i - 1].edge + nodes[i - 1].edges_n;
+	for (size_t i = 0; i < p->edges_n; i++) {
+		struct table_node *from = &nodes[p->edges[i].node];
+		const uint32_t at = from->edge++;
+
+		sorted[at] = p->edges[i];
+		if (from->edges_n <= TABLE_EDGES_FEW)
+			continue;
+		hashes[many] = p->edge_hashes[i];
+		values[many++] = at;
+	}
+	for (uint32_t i = 0; i < p->nodes_n; i++)
+		nodes[i].edge -= nodes[i].edges_n;
+	list = builder_list(p->builder, sorted, sizeof(sorted[0]), p->edges_n);
+	builder_root(p->builder)->edges = list;
+	index = builder_hash(p->builder, hashes, values, many);
+	builder_root(p->builder)->edges_index = index;
+}
+
 static void put_nodes(struct paths *p)
 {
 	struct table_node *nodes = REGION_ARRAY(p->region, struct table_node, p->nodes_n);
@@ -285,22 +316,9 @@ static void put_nodes(struct paths *p)
 		else
 			nodes[first->node].exact = list;
 	}
+	put_edges(p, nodes);
 	list = builder_list(p->builder, nodes, sizeof(nodes[0]), p->nodes_n);
 	builder_root(p->builder)->nodes = list;
-}
-
-static void put_edges(struct paths *p)
-{
-	uint32_t *values = REGION_ARRAY(p->region, uint32_t, p->edges_n);
-	struct table_list list;
-	struct table_hash index;
-
-	for (uint32_t i = 0; i < p->edges_n; i++)
-		values[i] = i;
-	list = builder_list(p->builder, p->edges, sizeof(p->edges[0]), p->edges_n);
-	builder_root(p->builder)->edges = list;
-	index = builder_hash(p->builder, p->edge_hashes, values, p->edges_n);
-	builder_root(p->builder)->edges_index = index;
 }
 
 /* ---- virtual hosts ---- */
@@ -448,7 +466,6 @@ struct paths *paths_put(const struct model *m, struct builder *b, struct region 
 	p->region = r;
 	collect(p, m);
 	put_nodes(p);
-	put_edges(p);
 	put_regexes(p, m);
 	put_vhosts(p);
 	return p;

@@ -17,7 +17,7 @@
 
 #include "base/addr.h"
 
-enum { TABLE_FORMAT = 2, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
+enum { TABLE_FORMAT = 3, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
 #define TABLE_MAGIC UINT64_C(0x454c424143554c53) /* "SLUCABLE" */
 enum { TABLE_BYTES_MAX = 1 << 30 }; /* the largest block that is built, and that the data plane takes */
 
@@ -108,7 +108,9 @@ struct table_vhost {         /* all rules of one hostname on one listener */
 };
 
 /*
- * The path trie. An edge is one path segment; edges of all nodes are in one index (key: node index and segment).
+ * The path trie. An edge is one path segment. The edges of a node stand together: a few are looked through, which
+ * mostly costs one cache line for a whole path; those of nodes that have more are in one index (key: node index and
+ * segment).
  * "/a/b" is the segments "a", "b"; "/a/" is "a", ""; "/" is "". An exact match ends at the node of all segments; a
  * prefix match hangs at the node of its segments without a trailing "" ("/" hangs at the root). Candidates are
  * tried exact first, then the virtual host's regular expressions, then prefixes from the deepest node up; within a
@@ -118,9 +120,13 @@ struct table_vhost {         /* all rules of one hostname on one listener */
  * An edge leads to a node of a higher index, so the trie cannot have a cycle. A vhost's less_specific is one whose
  * hostname is less specific: a shorter wildcard, or "".
  */
+enum { TABLE_EDGES_FEW = 4 };
+
 struct table_node {
 	struct table_list exact;     /* struct table_match */
 	struct table_list prefix;    /* struct table_match */
+	uint32_t edge;               /* index of its first edge */
+	uint32_t edges_n;
 };
 
 struct table_edge {
@@ -256,7 +262,7 @@ struct table {
 	struct table_list vhosts;
 	struct table_list nodes;
 	struct table_list edges;
-	struct table_hash edges_index;
+	struct table_hash edges_index;    /* of nodes that have more than TABLE_EDGES_FEW */
 	struct table_list regexes;
 	struct table_list rules;
 	struct table_list clusters;

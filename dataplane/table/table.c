@@ -201,10 +201,22 @@ uint32_t table_find_vhost(const struct table *t, const struct table_listener *l,
 
 uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segment, size_t len)
 {
-	const uint32_t h = table_hash_edge(t->hash_seed, node, segment, len);
+	const struct table_edge *edges = TABLE_LIST(t, t->edges, struct table_edge);
+	const struct table_node *from = &TABLE_LIST(t, t->nodes, struct table_node)[node];
+	uint32_t h;
 
+	if (from->edges_n <= TABLE_EDGES_FEW) {
+		const struct table_edge *e = &edges[from->edge];
+
+		for (uint32_t i = 0; i < from->edges_n; i++, e++) {
+			if (e->segment.len == len && memcmp(table_text(t, e->segment), segment, len) == 0)
+				return e->to;
+		}
+		return TABLE_NONE;
+	}
+	h = table_hash_edge(t->hash_seed, node, segment, len);
 	PROBE(t, t->edges_index, h, i) {
-		const struct table_edge *e = &TABLE_LIST(t, t->edges, struct table_edge)[i];
+		const struct table_edge *e = &edges[i];
 
 		if (e->node == node && e->segment.len == len && memcmp(table_text(t, e->segment), segment, len) == 0)
 			return e->to;

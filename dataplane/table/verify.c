@@ -286,6 +286,9 @@ static enum err trie(struct walk *w)
 	for (uint32_t i = 0; i < w->t->nodes.n; i++) {
 		TRY(matches(w, n[i].exact, false));
 		TRY(matches(w, n[i].prefix, false));
+		DEMAND(w, (uint64_t)n[i].edge + n[i].edges_n <= w->t->edges.n, BOUNDS, "edges of a node");
+		for (uint32_t k = 0; k < n[i].edges_n; k++)
+			DEMAND(w, e[n[i].edge + k].node == i, VALUE, "edges of a node");
 	}
 	for (uint32_t i = 0; i < w->t->vhosts.n; i++)
 		TRY(matches(w, v[i].regexes, true));
@@ -297,7 +300,7 @@ static enum err trie(struct walk *w)
 	TRY(hash(w, w->t->edges_index, w->t->edges, edge_key, "index of the edges"));
 	for (uint32_t i = 0; i < w->t->edges.n; i++)
 		DEMAND(w, table_find_edge(w->t, e[i].node, table_text(w->t, e[i].segment), e[i].segment.len) == e[i].to,
-		       VALUE, "edge that is not indexed");
+		       VALUE, "edge that is not found");
 	return OK;
 }
 

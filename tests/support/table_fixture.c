@@ -369,9 +369,11 @@ static void add_match(struct draft *d, uint32_t root, uint32_t route)
 static void put_trie(struct draft *d)
 {
 	struct table_node *nodes = calloc(d->nodes_n + 1, sizeof(*nodes));
+	struct table_edge *sorted = calloc(d->edges_n + 1, sizeof(*sorted));
 	uint32_t *hashes = calloc(d->edges_n + 1, sizeof(*hashes)), *values = calloc(d->edges_n + 1, sizeof(*values));
 	struct table_list l[2];
 	struct table_hash x;
+	uint32_t placed = 0;
 
 	for (uint32_t i = 0; i < d->nodes_n; i++) {
 		struct draft_node *n = &d->nodes[i];
@@ -379,17 +381,25 @@ static void put_trie(struct draft *d)
 		nodes[i].exact = builder_list(d->b, n->exact, sizeof(n->exact[0]), n->exact_n);
 		nodes[i].prefix = builder_list(d->b, n->prefix, sizeof(n->prefix[0]), n->prefix_n);
 	}
-	for (uint32_t i = 0; i < d->edges_n; i++) {
-		hashes[i] = table_hash_edge(0, d->edges[i].node, d->edge_text[i], strlen(d->edge_text[i]));
-		values[i] = i;
+	for (uint32_t i = 0; i < d->nodes_n; i++) {
+		nodes[i].edge = placed;
+		for (uint32_t k = 0; k < d->edges_n; k++) {
+			if (d->edges[k].node != i)
+				continue;
+			hashes[placed] = table_hash_edge(0, i, d->edge_text[k], strlen(d->edge_text[k]));
+			values[placed] = placed;
+			sorted[placed++] = d->edges[k];
+		}
+		nodes[i].edges_n = placed - nodes[i].edge;
 	}
 	l[0] = builder_list(d->b, nodes, sizeof(*nodes), d->nodes_n);
-	l[1] = builder_list(d->b, d->edges, sizeof(d->edges[0]), d->edges_n);
+	l[1] = builder_list(d->b, sorted, sizeof(sorted[0]), d->edges_n);
 	x = builder_hash(d->b, hashes, values, d->edges_n);
 	builder_root(d->b)->nodes = l[0];
 	builder_root(d->b)->edges = l[1];
 	builder_root(d->b)->edges_index = x;
 	free(nodes);
+	free(sorted);
 	free(hashes);
 	free(values);
 }

@@ -304,6 +304,9 @@ BREAK(vhost_root, ITEM(t, vhosts, struct table_vhost, 0)->root = 4096)
 BREAK(vhost_cycle, for (uint32_t i = 0; i < t->vhosts.n; i++) ITEM(t, vhosts, struct table_vhost, i)->less_specific = i)
 BREAK(edge_upwards, ITEM(t, edges, struct table_edge, 0)->to = 0)
 BREAK(edge_beyond, ITEM(t, edges, struct table_edge, 0)->to = 4096)
+BREAK(edges_of_node, ITEM(t, nodes, struct table_node, 0)->edges_n = 0)
+BREAK(edges_of_others, ITEM(t, nodes, struct table_node, 0)->edges_n++)
+BREAK(edges_beyond, ITEM(t, nodes, struct table_node, 0)->edge = 1 << 20)
 BREAK(edge_text, ITEM(t, edges, struct table_edge, 0)->segment.at += 1)
 BREAK(match_rule, MATCH(t)->rule = 4)
 BREAK(match_headers, MATCH(t)->headers.at = 0x7fffff00)
@@ -337,6 +340,7 @@ static void test_verifier_refuses(void **state)
 		        VALUE),
 		CASE(hash_value, VALUE), CASE(hash_hash, VALUE), CASE(hash_removed, VALUE), CASE(vhost_root, VALUE),
 		CASE(vhost_cycle, VALUE), CASE(edge_upwards, VALUE), CASE(edge_beyond, VALUE), CASE(edge_text, VALUE),
+		CASE(edges_of_node, VALUE), CASE(edges_of_others, VALUE), CASE(edges_beyond, BOUNDS),
 		CASE(match_rule, VALUE), CASE(match_headers, BOUNDS), CASE(match_compare, VALUE), CASE(match_value,
 		        BOUNDS),
 		CASE(rule_backends, BOUNDS), CASE(rule_weights, VALUE), CASE(rule_status, VALUE), CASE(rule_filters,
@@ -408,7 +412,8 @@ static void test_verifier_survives(void **state)
 				accepted++;
 				if (b != NULL)
 					table_find_listener(t, b, "a.b.example.com", 15);
-				table_find_edge(t, 0, "a", 1);
+				if (t->nodes.n > 0)
+					table_find_edge(t, 0, "a", 1);
 			}
 			*word = old;
 		}
