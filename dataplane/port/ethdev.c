@@ -209,15 +209,21 @@ static enum err set_queues(const struct ethdev_want *want, struct port *port)
 	return why ? complain(want->device, "queues", why) : OK;
 }
 
+/*
+ * It is set whatever the device says that it has: after rte_eth_dev_configure() that is DPDK's default, while the
+ * interface behind a packet socket still has what an earlier Machine gave it, and would drop what is larger.
+ */
 static enum err set_mtu(const struct ethdev_want *want, struct port *port)
 {
-	uint16_t wanted = want->mtu ? want->mtu : RTE_ETHER_MTU;
+	const uint16_t wanted = want->mtu ? want->mtu : RTE_ETHER_MTU;
 	int why = rte_eth_dev_get_mtu(port->id, &port->mtu);
 
-	if (why == 0 && port->mtu != wanted) {
+	if (why == 0)
 		why = rte_eth_dev_set_mtu(port->id, wanted);
-		port->mtu = wanted;
-	}
+	/* Devices of memory have none to be set. */
+	if (why == -ENOTSUP && port->mtu == wanted)
+		why = 0;
+	port->mtu = wanted;
 	return why ? complain(want->device, "MTU", why) : OK;
 }
 

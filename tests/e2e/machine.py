@@ -3,6 +3,7 @@
 without starting (an interface that is not there) costs nothing; the rest costs one restart and the way back.
 And a generation that cannot be saved is saved when it can be. FLAVOUR (default release)."""
 import os
+import subprocess
 
 from harness import LAB, VIP4, Lab, case, expect, expect_equal, main, retry
 
@@ -81,6 +82,19 @@ def right_again(lab):
     retry(10, lambda: serves(lab), "traffic with two workers")
     expect(not state("generation.good") and not state("generation.bad"), "something of the trials is left")
     lab.alive()
+
+
+@case
+def mtu_lowered_and_raised(lab):
+    """A port keeps no MTU of an earlier Machine: larger datagrams would be lost on the way in, without an end."""
+    right = MACHINE % (1, RIGHT)
+    lowered = right.replace("{name: client, ", "{name: client, mtu: 1400, ")
+    for machine, mtu in ((lowered, 1400), (right, 1500)):
+        before = restarts(lab)
+        lab.apply(machine)
+        retry(30, lambda before=before: restarts(lab) > before and serves(lab), f"traffic with an MTU of {mtu}")
+        link = subprocess.check_output(lab.in_ns("sluice-gw", "ip", "link", "show", "gw-client"), text=True)
+        expect(f" mtu {mtu} " in link, f"the port's MTU is not {mtu}: {link}")
 
 
 @case
