@@ -69,10 +69,30 @@ static void make_name(yyjson_mut_doc *doc, yyjson_mut_val *metadata, const char 
 	yyjson_mut_obj_put(metadata, yyjson_mut_str(doc, "name"), yyjson_mut_strcpy(doc, name));
 }
 
+/* YAML reads many a name as something else: no, 123. What is no text must not pass for one that is not there. */
+static bool are_texts(yyjson_mut_val *metadata, struct causes *causes)
+{
+	static const char *const names[] = {"name", "generateName", "namespace"};
+	const size_t before = causes->total;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		yyjson_mut_val *value = yyjson_mut_obj_get(metadata, names[i]);
+		char path[32];
+
+		snprintf(path, sizeof(path), "metadata.%s", names[i]);
+		if (value && !yyjson_mut_is_str(value) && !yyjson_mut_is_null(value))
+			causes_add(causes, CAUSE_TYPE, path, "Invalid value: must be of type string; "
+				   "a number or a truth value of YAML needs quotes to be one");
+	}
+	return causes->total == before;
+}
+
 void metadata_identity(const struct kind *kind, yyjson_mut_doc *doc, yyjson_mut_val *metadata, struct causes *causes)
 {
 	const char *namespace = text_of(metadata, "namespace"), *prefix = text_of(metadata, "generateName");
 
+	if (!are_texts(metadata, causes))
+		return;
 	if (!*text_of(metadata, "name") && *prefix)
 		make_name(doc, metadata, prefix);
 	if (!*text_of(metadata, "name"))

@@ -16,6 +16,9 @@ static const struct fixture lab = {
 		{.name = "old", .path = "/old",
 		 .filters = "[" RESPONSE("x-order", "before") ",{\"type\":\"RequestRedirect\",\"requestRedirect\":{}},"
 		            RESPONSE("x-order", "after") "]"},
+		{.name = "moved", .path = "/moved", .filters = "[" RESPONSE("x-order", "rule") "]",
+		 .backends = {{"web", 1, "[" RESPONSE("x-order", "backend") ",{\"type\":\"RequestRedirect\","
+		                         "\"requestRedirect\":{\"hostname\":\"b.example\"}}]"}}},
 		{.name = "cors", .path = "/cors", .filters = "[" CORS "]", .backends = {{"web", 1}}},
 		{.name = "timed", .path = "/cors/timed", .filters = "[" CORS "]", .backends = {{"web", 1}},
 		 .request_timeout_ms = 100},
@@ -66,6 +69,7 @@ static void test_local_replies(void **state)
 	static const struct { const char *name, *path; uint16_t status; const char *has, *has_not; } cases[] = {
 		{"no endpoints", "/gone", 503, "x-order: backend\nx-order: rule\n", "location"},
 		{"a redirect", "/old", 302, "x-order: before\n", "after"},
+		{"a redirect of a backend", "/moved", 302, "x-order: backend\nx-order: rule\n", "content-type"},
 		{"no route", "/", 404, "date: ", "x-order"},
 	};
 
