@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Where HTTPRoutes attach, what their references lead to, and what status says of it: statements 9, 16, 19, 21, 22, 24 to
-28, 32, 44 and 46 to 48 of the Gateway API's subtle ones (tests/README.md has the table), asked for as its conformance
+"""Where HTTPRoutes attach, what their references lead to, and what status says of it: statements 9, 16, 17, 19, 21,
+22, 24 to 28, 32 and 44 to 48 of the Gateway API's subtle ones (tests/README.md has the table), asked for as its conformance
 suite asks. Every case makes objects of its own and finds them in effect by their status and by requests."""
 import json
 import os
@@ -208,6 +208,9 @@ def s19_parents_by_port_and_section(lab):
         lab.await_conditions(name, Accepted="True Accepted")
         expect_equal(lab.ask("/" + name, to=PORTS), "v1", name)
         expect_equal(lab.ask("/" + name, to=PORTS, port=8080), 404, name + " on the other listener")
+    lab.apply(route("two", rule("/two"), "{name: ports, port: 80}, {name: ports, port: 81}"))
+    lab.await_conditions("two", Accepted="True Accepted")
+    lab.await_conditions("two", parent=1, Accepted="False NoMatchingParent")
     for name in ("no-name", "no-port", "apart"):
         lab.await_conditions(name, Accepted="False NoMatchingParent")
         expect_equal(lab.ask("/" + name, to=PORTS), 404, name)
@@ -375,6 +378,32 @@ def s44_generations_are_followed(lab):
     expect_equal(after["metadata"]["generation"], before["metadata"]["generation"] + 1, "generation")
     times = [[c["lastTransitionTime"] for c in one["status"]["parents"][0]["conditions"]] for one in (before, after)]
     expect_equal(times[0], times[1], "nothing turned: lastTransitionTime")
+
+
+@case
+def s45_addresses(lab):
+    """A type that is not there, then one that is not usable, then what remains."""
+    every = ["{type: test/fake, value: x}", "{type: IPAddress, value: 10.9.9.9}", "{type: IPAddress, value: 198.18.0.30}"]
+
+    def conditions():
+        one = lab.get("gateway", "static")
+        status = one.get("status", {})
+        return {c["type"]: (c["status"], c["reason"]) for c in status.get("conditions", [])
+                if c.get("observedGeneration") == one["metadata"]["generation"]}, status.get("addresses", [])
+    for left, accepted, programmed in ((every, ("False", "UnsupportedAddress"), ("False", "Invalid")),
+                                       (every[1:], ("True", "Accepted"), ("False", "AddressNotUsable")),
+                                       (every[2:], ("True", "Accepted"), ("True", "Programmed"))):
+        lab.apply(f"""
+apiVersion: {GROUP}/v1
+kind: Gateway
+metadata: {{name: static}}
+spec: {{gatewayClassName: sluice, addresses: [{", ".join(left)}], listeners: [{{name: http, protocol: HTTP, port: 80}}]}}
+""")
+        retry(5, lambda: (c := conditions()[0]).get("Accepted") == accepted and c.get("Programmed") == programmed,
+              f"{accepted}, {programmed}; it is {conditions()}")
+    expect_equal(conditions()[1], [{"type": "IPAddress", "value": "198.18.0.30"}], "addresses")
+    expect_equal(lab.ask("/", to="198.18.0.30"), 404, "it is there")
+    lab.ctl("delete", "gateway", "static")
 
 
 @case
