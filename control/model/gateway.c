@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "control/model/build.h"
+#include "control/model/selector.h"
 
 static const char *const controllers[] = {
 	"gateway.envoyproxy.io/gatewayclass-controller",
@@ -79,6 +80,22 @@ static void read_kinds(struct build *b, struct model_listener *l)
 	}
 }
 
+/* allowedRoutes.namespaces.selector: one that says nothing is no reason to let nobody in without a word. */
+static void read_namespaces(struct build *b, struct model_listener *l)
+{
+	static const char place[] = "allowedRoutes.namespaces.selector";
+	yyjson_val *namespaces = doc_at(l->spec, "allowedRoutes.namespaces");
+	struct selector_fault fault;
+
+	if (strcmp(doc_str(namespaces, "from"), "Selector") != 0 ||
+	    selector_is_sound(doc_get(namespaces, "selector"), &fault))
+		return;
+	l->accepted = condition_false("Invalid", fault.field[0] == '\0' ?
+		region_print(b->region, "%s: %s.", place, fault.why) :
+		region_print(b->region, "%s.matchExpressions[%zu].%s: %s.", place, fault.expression, fault.field,
+		             fault.why));
+}
+
 static void read_listener(struct build *b, struct model_gateway *g, yyjson_val *spec, struct model_listener *l)
 {
 	*l = (struct model_listener){
@@ -95,6 +112,7 @@ static void read_listener(struct build *b, struct model_gateway *g, yyjson_val *
 	};
 	if (strcmp(l->protocol, "HTTP") == 0) {
 		read_kinds(b, l);
+		read_namespaces(b, l);
 		return;
 	}
 	l->accepted = condition_false("UnsupportedProtocol", region_print(b->region,

@@ -60,3 +60,35 @@ bool selector_matches(yyjson_val *selector, const struct labels *l)
 	}
 	return true;
 }
+
+static const char *expression_fault(yyjson_val *e, const char **field)
+{
+	const char *op = doc_str(e, "operator");
+	const bool lists = strcmp(op, "In") == 0 || strcmp(op, "NotIn") == 0;
+	const size_t n = yyjson_arr_size(doc_get(e, "values"));
+
+	*field = "operator";
+	if (!lists && strcmp(op, "Exists") != 0 && strcmp(op, "DoesNotExist") != 0)
+		return "must be In, NotIn, Exists or DoesNotExist";
+	*field = "values";
+	if (lists && n == 0)
+		return "In and NotIn need some";
+	return !lists && n > 0 ? "Exists and DoesNotExist have none" : NULL;
+}
+
+bool selector_is_sound(yyjson_val *selector, struct selector_fault *fault)
+{
+	size_t i, n;
+	yyjson_val *e;
+
+	*fault = (struct selector_fault){.field = "", .why = "from Selector needs one"};
+	if (!yyjson_is_obj(selector))
+		return false;
+	yyjson_arr_foreach(doc_get(selector, "matchExpressions"), i, n, e) {
+		fault->expression = i;
+		fault->why = expression_fault(e, &fault->field);
+		if (fault->why != NULL)
+			return false;
+	}
+	return true;
+}
