@@ -6,9 +6,11 @@
 static const char *const names[] = {
 	"none",
 #define PLANTED(name, what) #name,
+#define PLANTED_HTTP(name, what) #name,
 #define PLANTED_LIVE(name, what, test) #name,
 #include "base/faults.def"
 #undef PLANTED
+#undef PLANTED_HTTP
 #undef PLANTED_LIVE
 };
 

@@ -10,9 +10,11 @@
 enum fault {
 	FAULT_none,
 #define PLANTED(name, what) FAULT_##name,
+#define PLANTED_HTTP(name, what) FAULT_##name,
 #define PLANTED_LIVE(name, what, test) FAULT_##name,
 #include "base/faults.def"
 #undef PLANTED
+#undef PLANTED_HTTP
 #undef PLANTED_LIVE
 	FAULTS
 };

@@ -11,6 +11,7 @@
  */
 #include <string.h>
 
+#include "base/fault.h"
 #include "base/shard.h"
 #include "filter/filter.h"
 
@@ -117,6 +118,8 @@ static enum filter_verdict on_request(struct filter_exchange *x, void *copied)
 	head = *x->request;
 	head.authority = shadow(x->arena, head.authority);
 	m->callouts = x->callouts;
+	if (FAULT(mirror_doubled))
+		(void)x->callouts->start(x->callouts->owner, m->c.cluster, &head);
 	m->callout = x->callouts->start(x->callouts->owner, m->c.cluster, &head);
 	return FILTER_CONTINUE;
 }

@@ -4,6 +4,7 @@
  * It may when the request was wholly sent and the response wholly read, the response did not end with the connection,
  * nobody said close, and not one byte came that no request asked for. Everything else ends the connection.
  */
+#include "base/fault.h"
 #include "http/h1.h"
 
 static struct h1_conn *conn_of(const struct http_client *client)
@@ -151,7 +152,7 @@ void h1_client_settle(struct h1_conn *c)
 	if (c->state != H1_OPEN)
 		return;
 	if (c->stream) {
-		if (c->rx != RX_WHOLE || c->tx != TX_WHOLE)
+		if (c->rx != RX_WHOLE || (c->tx != TX_WHOLE && !FAULT(early_reused)))
 			return;
 		c->used = true;
 		c->rx = RX_HEAD;

@@ -354,6 +354,8 @@ static void on_closed(void *user, enum err why)
 	if (c->state == H1_DEAD)
 		return;
 	http_enter(h);
+	if (FAULT(reset_is_end) && c->stream && c->rx == RX_UNTIL_CLOSE)
+		h1_finish(c, NULL);
 	let_go(c, why);
 	h1_input_clear(c);
 	h1_stream_close(c, why ? why : ERR_HTTP_TRUNCATED);

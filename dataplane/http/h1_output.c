@@ -297,10 +297,14 @@ static void reset(struct http_stream *s, enum err why)
 	struct h1_conn *c = h1_of(s);
 
 	s->ops = NULL;
-	if (c->tx == TX_WHOLE && c->role == H1_SERVER && c->rx != RX_TUNNEL)
+	if (c->tx == TX_WHOLE && c->role == H1_SERVER && c->rx != RX_TUNNEL) {
 		h1_server_next(c);
-	else
+	} else if (FAULT(answer_misplaced) && c->tx == TX_WHOLE && !s->response_begun) {
+		c->rx = RX_WHOLE;
+		h1_later(c);
+	} else {
 		h1_cut(c, why);
+	}
 }
 
 static struct tls_conn *conn(const struct http_stream *s)

@@ -17,6 +17,7 @@
 #ifndef PROXY_BODY_H
 #define PROXY_BODY_H
 
+#include "base/fault.h"
 #include "base/shard.h"
 #include "http/http.h"
 
@@ -90,7 +91,7 @@ void body_rewind(struct body *b);
 void body_let_go(struct body *b);
 static inline bool body_replayable(const struct body *b)
 {
-	return !b->dropped && (b->keeps || b->taken == 0);
+	return !b->dropped && (b->keeps || b->taken == 0 || FAULT(body_begun));
 }
 /* Nobody wants the rest: frees the queue, gives all credit back, and does so with what still comes. */
 void body_drop(struct body *b);

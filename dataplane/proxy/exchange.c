@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/fault.h"
 #include "base/limits.h"
 #include "base/pressure.h"
 #include "proxy/exchange.h"
@@ -515,7 +516,7 @@ static void on_up_end(void *user, struct http_message *trailers)
 	else
 		e = body_end(&x->to_down, trailers, http_stream_arena(x->down));
 	/* An answer before the request was whole: nobody wants its rest. */
-	if (!x->to_up.end_sent)
+	if (!x->to_up.end_sent && !FAULT(early_reused))
 		exchange_drop_upstream(x);
 	if (e != OK)
 		cut(x, e);

@@ -1,10 +1,12 @@
 /*
- * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|ejection|swaps|squeeze|denial] [--trace] [--fault NAME]
+ * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|ejection|swaps|squeeze|denial|http]
+ *     [--trace] [--fault NAME]
  *
  * traffic: clients and servers under faults drawn from the seed (each up to 5 %), 1 to 4 workers.
  * ejection: half of the endpoints of a cluster are dead; they are found out, and left alone but for a look now and then.
  * swaps: 10,000 generation swaps while 1,000 exchanges are suspended.
  * squeeze: small pools and clients that stop reading: load is shed in order, what has begun ends well.
+ * http: clients and upstreams that need not behave, by every route (hostile.c).
  * denial: the n-th allocation of the gateway fails (n: the seed): nothing leaks, and whoever comes later is served.
  *
  * A failure prints what went wrong and the command that replays it. With --fault (in a build with planted faults) the
@@ -21,6 +23,7 @@
 
 #include "base/check.h"
 #include "base/fault.h"
+#include "tests/sim/hostile.h"
 #include "tests/sim/memory.h"
 #include "tests/sim/world.h"
 
@@ -164,7 +167,7 @@ struct scenario {
 
 static const struct scenario scenarios[] = {
 	{"traffic", traffic}, {"ejection", ejection}, {"swaps", swaps}, {"squeeze", scenario_squeeze},
-	{"denial", scenario_denial},
+	{"denial", scenario_denial}, {"http", scenario_http},
 };
 
 struct command {

@@ -11,6 +11,10 @@
  *
  * Oracles: every body byte is computed from (exchange, offset) and compared; every connection ends in order; when all
  * is over, every pool of every shard is as full as at the start.
+ *
+ * In most scenarios clients and servers are honest (app.c), and everything must succeed. In `http` they are not
+ * (hostile.h): there a ledger says what each side may be told, whoever misbehaved is excused from success only, and
+ * nobody is excused from hearing what was meant for another.
  */
 #ifndef SIM_SIM_H
 #define SIM_SIM_H

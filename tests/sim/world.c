@@ -41,6 +41,13 @@ static void on_free(void *arg, const struct table *t)
 	w->freed++;
 }
 
+static void standard_routes(struct fixture *f, uint64_t variant)
+{
+	f->routes[0] = (struct fixture_route){.path = "/x", .backends = {{"one", (uint32_t)(1 + variant % 7), NULL},
+	                                                                 {"two", (uint32_t)(1 + variant % 5), NULL}}};
+	f->routes[1] = (struct fixture_route){.path = variant % 2 ? "/odd" : "/even", .backends = {{"one", 1, NULL}}};
+}
+
 bool world_publish(struct world *w, uint64_t variant)
 {
 	struct fixture f = lab;
@@ -50,9 +57,7 @@ bool world_publish(struct world *w, uint64_t variant)
 	f.resource_version = variant + 1;
 	if (w->dead_endpoints)
 		memcpy(&f.clusters[1].endpoints[2], dead, sizeof(dead));
-	f.routes[0] = (struct fixture_route){.path = "/x", .backends = {{"one", (uint32_t)(1 + variant % 7), NULL},
-	                                                                {"two", (uint32_t)(1 + variant % 5), NULL}}};
-	f.routes[1] = (struct fixture_route){.path = variant % 2 ? "/odd" : "/even", .backends = {{"one", 1, NULL}}};
+	w->routes(&f, variant);
 	struct table *t = fixture_table(&f, &bytes);
 	const size_t mapped = (bytes + 4095) & ~(size_t)4095;
 	void *block = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -172,6 +177,7 @@ void world_init(struct world *w, struct sim *s, const struct world_options *o)
 	memset(w, 0, sizeof(*w));
 	w->sim = s;
 	w->dead_endpoints = o->dead_endpoints;
+	w->routes = o->routes ? o->routes : standard_routes;
 	w->client_link = link_new(s, "client-link", &o->faults);
 	w->server_link = link_new(s, "server-link", &o->faults);
 	make_gateway(w, o);

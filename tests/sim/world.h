@@ -23,6 +23,7 @@ struct world_options {
 	uint64_t bounded_sleep_ns;     /* how late a parked worker may notice a frame */
 	unsigned pools_percent;        /* 0: 10 */
 	bool dead_endpoints;           /* cluster "two" has as many dead endpoints as good ones */
+	void (*routes)(struct fixture *f, uint64_t variant); /* the routes of a generation; null: the standard ones */
 };
 
 struct world_worker {
@@ -44,6 +45,7 @@ struct world {
 	struct world_worker workers[WORLD_WORKERS];
 	uint16_t workers_n;
 	bool dead_endpoints;
+	void (*routes)(struct fixture *f, uint64_t variant);
 	struct counters counters[WORLD_WORKERS];
 	struct host client, server1, server2;
 	struct app clients, servers1, servers2;
@@ -56,7 +58,7 @@ struct world {
 void world_init(struct world *w, struct sim *s, const struct world_options *o);
 void world_fini(struct world *w);
 
-/* Publishes a copy of the standard table with weights that depend on `variant`; false: refused for now (4 alive). */
+/* Publishes a table whose weights (and routes, where the scenario has its own) depend on `variant`; false: refused for now (4 alive). */
 bool world_publish(struct world *w, uint64_t variant);
 
 /* Publishes again and again, at random times that are every_ns apart at most; world_check_clean() ends it. */
