@@ -238,6 +238,8 @@ def clean_case(function):
 
 @clean_case
 def fresh_box(box):
+    # The API reads the store by itself, and may be up before control has put the first objects there.
+    retry(5, lambda: box.get("gatewayclasses")["items"] and box.get("ns")["items"], "the first objects")
     expect_equal([c["metadata"]["name"] for c in box.get("gatewayclasses")["items"]], ["sluice"], "classes")
     expect_equal([c["metadata"]["name"] for c in box.get("ns")["items"]], ["default"], "namespaces")
     for path, mode in (("state/admin-token", 0o600), ("state/api/ca.key", 0o600), ("state/api/server.pem", 0o600),
