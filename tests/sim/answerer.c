@@ -50,12 +50,12 @@ static struct entry *entry_of(struct answerer *a, const char *target)
 /* The target that the upstream must see. */
 static bool target_right(const struct entry *e, const char *target, uint64_t *generation)
 {
-	const char *rest = strstr(e->target, e->site->prefix) + strlen(e->site->prefix);
+	const char *rest = e->path + strlen(e->site->prefix);
 	int n = 0;
 
 	*generation = 0;
 	if (e->site->kind != SITE_REWRITTEN)
-		return !strcmp(target, strstr(e->target, e->site->prefix));
+		return !strcmp(target, e->path);
 	return sscanf(target, "/rewritten/%" SCNu64 "%n", generation, &n) == 1 && !strcmp(target + n, rest);
 }
 

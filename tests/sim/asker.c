@@ -97,9 +97,19 @@ uint64_t body_size(struct hostile *h)
 static void draw_request(struct asker *a, struct entry *e)
 {
 	static const char *const methods[] = {"GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
-	static const char *const suffixes[] = {"", "", "/", "?", "?q=1&r=%20%00", "/a;p=1", "/~:@!$&'()*+,=", "/%41%7e", "?a?b/c//d"};
+	static const struct {
+		const char *asked, *seen;
+		int local;
+	} ends[] = {
+		{"", "", 0}, {"", "", 0}, {"/", "/", 0}, {"?", "?", 0}, {"?q=1&r=%20%00", "?q=1&r=%20%00", 0}, {"/a;p=1", "/a;p=1", 0},
+		{"/~:@!$&'()*+,=", "/~:@!$&'()*+,=", 0}, {"/%41%7e", "/A~", 0}, {"?a?b/c//d", "?a?b/c//d", 0}, {"//a///b", "/a/b", 0},
+		{"/x/%2e%2e/./y", "/y", 0}, {"/a\\b", "/a/b", 0}, {"/%20%?%41", "/%20%?%41", 0}, {"/a%2Fb", "/a/b", 307},
+		{"/a%00b", "", 400},
+	};
 	struct rng *r = &a->h->rng;
 	const char *method = methods[rng_below(r, 9)];
+	const unsigned end = rng_below(r, sizeof(ends) / sizeof(ends[0]));
+	const bool absolute = !rng_below(r, 12);
 	const bool body = strcmp(method, "GET") && strcmp(method, "HEAD") && rng_below(r, 5);
 
 	e->site = &sites[rng_below(r, sites_n)];
@@ -113,10 +123,10 @@ static void draw_request(struct asker *a, struct entry *e)
 	e->pads = rng_below(r, 8);
 	e->origin = e->site->kind == SITE_CORS ? (rng_below(r, 2) ? "http://a.example" : "http://evil.example") : NULL;
 	snprintf(e->host, sizeof(e->host), rng_below(r, 4) ? "sim.example" : "Sim.example:80");
-	snprintf(e->target, sizeof(e->target), "%s%s%s/%s%s", e->old || rng_below(r, 8) ? "" : "http://",
-	         "", e->site->prefix, e->name, suffixes[rng_below(r, 9)]);
-	if (!strncmp(e->target, "http://", 7))
-		snprintf(e->target, sizeof(e->target), "http://%s%s/%s", e->host, e->site->prefix, e->name);
+	e->local = ends[end].local ? ends[end].local : e->site->local;
+	snprintf(e->target, sizeof(e->target), "%s%s%s/%s%s", absolute ? "http://" : "", absolute ? e->host : "", e->site->prefix,
+	         e->name, ends[end].asked);
+	snprintf(e->path, sizeof(e->path), "%s/%s%s", e->site->prefix, e->name, ends[end].seen);
 	if (e->site->kind == SITE_SESSION && a->stay) {
 		memcpy(e->cookie, a->cookie, sizeof(e->cookie));
 		e->stay = a->stay;
@@ -314,8 +324,8 @@ static bool local_right(const struct asker *a, const struct entry *e, int status
 {
 	static const int any[] = {400, 408, 413, 414, 417, 431, 500, 501, 502, 503, 504, 505};
 
-	if (e && e->site->local)
-		return status == e->site->local || (excused(a, e) && status == 408);
+	if (e && e->local)
+		return status == e->local || (excused(a, e) && status == 408);
 	/* CORS answers a preflight itself. */
 	if (e && e->site->kind == SITE_CORS && !strcmp(e->method, "OPTIONS") && status == 200)
 		return true;
@@ -410,7 +420,7 @@ static void on_message_end(void *user)
 		sim_fail(a->h->sim, "client %u, request %s: %lu bytes of %lu", a->id, e->name, (unsigned long)r->body_n,
 		         (unsigned long)a->of->body_n);
 	/* Whoever was answered before it had said all need not be listened to any longer. */
-	a->excused = a->excused || e->excused || (e->site->local && (e->body_n || e->chunked)) || (!a->of && (e->body_n || e->chunked));
+	a->excused = a->excused || e->excused || (e->local && (e->body_n || e->chunked)) || (!a->of && (e->body_n || e->chunked));
 	a->next_ns = a->h->sim->now_ns + rng_below(&a->h->rng, 5000000);
 }
 
@@ -428,6 +438,9 @@ static void on_end(void *user)
 	if (!p->reset && p->in.state == WIRE_IN_UNTIL_CLOSE)
 		wire_eof(&p->in);
 	e = front(a);
+	/* A reset for the sake of a later request takes with it the answers that are still on their way. */
+	for (uint32_t i = a->due_head; p->reset && i != a->due_tail; i++)
+		a->excused = a->excused || excused(a, a->due[i % PIPELINE_MAX]);
 	/* The one limit that a client with good manners can reach here: too many small packets behind a request. */
 	if (world_count(a->h->world, C_limit_http_queued_mbufs))
 		a->excused = true;

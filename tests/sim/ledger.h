@@ -29,6 +29,8 @@ struct entry {
 	char check[LEDGER_CHECK + 1]; /* of X-Check: bytes that any field may have */
 	const struct site *site;    /* the route that it asks for */
 	char method[12], target[256], host[64];
+	char path[256];             /* of the target, in the form that all but the client see */
+	int local;                  /* the status of an answer of the gateway's own that is always right; 0: none */
 	uint64_t body_n;
 	bool chunked, trailers, old, idempotent, head, cut;
 	unsigned pads;
