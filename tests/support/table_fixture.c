@@ -32,6 +32,8 @@ struct draft {
 	uint32_t vhosts_n;
 	struct draft_node *nodes;
 	uint32_t nodes_n;
+	struct table_regex regexes[FIXTURE_SOME];
+	uint32_t regexes_n;
 	struct table_edge edges[ITEMS_MAX];
 	char edge_text[ITEMS_MAX][256];
 	uint32_t edges_n;
@@ -223,6 +225,27 @@ static struct table_list put_filters(struct draft *d, const char *json)
 	return l;
 }
 
+static uint32_t regex_of(struct draft *d, const char *pattern)
+{
+	const uint64_t id = table_id(pattern, strlen(pattern));
+
+	for (uint32_t i = 0; i < d->regexes_n; i++) {
+		if (d->regexes[i].id == id)
+			return i;
+	}
+	if (d->regexes_n == FIXTURE_SOME)
+		DIE("too many regular expressions");
+	d->regexes[d->regexes_n] = (struct table_regex){.id = id, .pattern = put_text(d, pattern)};
+	return d->regexes_n++;
+}
+
+static void put_regexes(struct draft *d)
+{
+	const struct table_list l = builder_list(d->b, d->regexes, sizeof(d->regexes[0]), d->regexes_n);
+
+	builder_root(d->b)->regexes = l;
+}
+
 static struct table_list put_predicates(struct draft *d, const struct fixture_pair *pairs, bool headers)
 {
 	struct table_predicate p[FIXTURE_FEW] = {0};
@@ -237,7 +260,8 @@ static struct table_list put_predicates(struct draft *d, const struct fixture_pa
 		p[n].name = put_text(d, lower);
 		p[n].value = put_text(d, pairs[n].value);
 		p[n].field_id = headers ? field_id(lower) : 0;
-		p[n].compare = TABLE_EQUAL;
+		p[n].compare = pairs[n].regex ? TABLE_REGEX : TABLE_EQUAL;
+		p[n].regex = pairs[n].regex ? regex_of(d, pairs[n].value) : 0;
 	}
 	return builder_list(d->b, p, sizeof(p[0]), n);
 }
@@ -558,6 +582,7 @@ struct table *fixture_table(const struct fixture *f, size_t *bytes)
 	put_listeners(d);
 	put_binds(d);
 	put_trie(d);
+	put_regexes(d);
 	e = builder_finish(d->b, &block, bytes);
 	if (e != OK && table_verify(block, *bytes, &where) != OK)
 		DIE("does not verify: %s", where);

@@ -54,6 +54,7 @@ struct fixture_listener {
 struct fixture_pair {
 	const char *name;
 	const char *value;
+	bool regex;              /* the value is a regular expression */
 };
 
 struct fixture_backend {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "route/regexes.h"
 #include "route/route.h"
 #include "tests/support/request.h"
 #include "tests/support/table_fixture.h"
@@ -56,10 +57,25 @@ static const struct fixture hosts = {
 	},
 };
 
+/* What is behind the hard one would serve its requests, if giving up a match meant that it does not hold. */
+static const struct fixture regexes = {
+	.listeners = {{"gw/http", "198.18.0.10", 80}},
+	.routes = {
+		{.name = "root", .path = "/"},
+		{.name = "user", .path = "/u", .headers = {{"X-User", "(?i)user-[0-9]{3}", true}}},
+		{.name = "id", .path = "/u", .query = {{"id", "[0-9]+", true}}},
+		{.name = "hard", .path = "/hard", .headers = {{"x-t", "(a|b)*a(a|b){20}", true}}},
+		{.name = "easy", .path = "/hard", .query = {{"q", "1"}}},
+		{.name = "any-host", .hostname = "*.example.com", .path = "/hard", .method = "PUT"},
+	},
+};
+
+static char hostile[8000];      /* what stands for a value of that name */
+
 struct given {
 	const char *name, *head;
 	uint16_t port;
-	const char *want;       /* the rule's name, "404" or "no listener" */
+	const char *want;       /* the rule's name, "404", "no listener" or "too much" */
 };
 
 static void check(const struct fixture *f, const struct given *cases, size_t n)
@@ -67,7 +83,10 @@ static void check(const struct fixture *f, const struct given *cases, size_t n)
 	size_t bytes;
 	struct table *t = fixture_table(f, &bytes);
 	const struct addr local = fixture_addr("198.18.0.10");
+	struct regexes *all = regexes_new(1);
+	struct regex_set *set;
 
+	assert_int_equal(regexes_take(all, t, &set), OK);
 	for (size_t i = 0; i < n; i++) {
 		struct request r;
 		struct route_result found;
@@ -75,15 +94,23 @@ static void check(const struct fixture *f, const struct given *cases, size_t n)
 		enum route_answer a;
 
 		request_init(&r, cases[i].head);
-		a = route_find(t, NULL, &local, cases[i].port, &r.m, &found);
+		if (r.m.fields_n > 0 && text_equal(r.m.fields[0].value, TEXT("hostile")))
+			r.m.fields[0].value = (struct text){.at = hostile, .len = sizeof(hostile)};
+		a = route_find(t, regex_set_of(set, 0), &local, cases[i].port, &r.m, &found);
 		if (a == ROUTE_NO_LISTENER)
 			strcpy(got, "no listener");
+		if (a == ROUTE_TOO_MUCH)
+			strcpy(got, "too much");
+		if (a != ROUTE_FOUND && found.rule != NULL)
+			fail_msg("%s: a rule, but it was not found", cases[i].name);
 		if (a == ROUTE_FOUND)
 			snprintf(got, sizeof(got), "%.*s", (int)found.rule->name.len, table_text(t, found.rule->name));
 		if (strcmp(got, cases[i].want) != 0)
 			fail_msg("%s: got %s", cases[i].name, got);
 		request_fini(&r);
 	}
+	regexes_drop(all, set);
+	regexes_free(all);
 	free(t);
 }
 
@@ -170,6 +197,30 @@ static void test_hosts(void **state)
 	check(&hosts, cases, sizeof(cases) / sizeof(cases[0]));
 }
 
+static void test_regexes(void **state)
+{
+	static const struct given cases[] = {
+		{"header", "GET a /u\nx-user: USER-123", 80, "user"},
+		{"whole header", "GET a /u\nx-user: user-1234", 80, "root"},
+		{"query", "GET a /u?id=12", 80, "id"},
+		{"whole query", "GET a /u?id=1x", 80, "root"},
+		{"a hard one, ordinary text", "GET a /hard\nx-t: abbbbbbbbbbbbbbbbbbbb", 80, "hard"},
+		{"a hard one that does not hold", "GET a /hard?q=1\nx-t: bbbbbbbbbbbbbbbbbbbbb", 80, "easy"},
+		{"given up: no other rule, no less specific host", "GET b.example.com /hard?q=1\nx-t: hostile", 80, "too much"},
+		{"not asked: nothing is given up", "PUT b.example.com /hard\nx-u: hostile", 80, "any-host"},
+		{"the next request", "GET a /hard\nx-t: abbbbbbbbbbbbbbbbbbbb", 80, "hard"},
+	};
+	uint64_t x = 1;
+
+	(void)state;
+	/* Every byte leads to another state. */
+	for (size_t i = 0; i < sizeof(hostile); i++) {
+		x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+		hostile[i] = (x >> 40 & 1) != 0 ? 'a' : 'b';
+	}
+	check(&regexes, cases, sizeof(cases) / sizeof(cases[0]));
+}
+
 /* What ReplacePrefixMatch will replace, and the depth of hostile paths. */
 static void test_match_bytes_and_depth(void **state)
 {
@@ -204,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_hosts),
+		cmocka_unit_test(test_regexes),
 		cmocka_unit_test(test_match_bytes_and_depth),
 	};
 
