@@ -347,6 +347,10 @@ static void on_down_end(void *user, struct http_message *trailers)
 	progress(x);
 	times_request(x);
 	times_try(x);
+	if (!x->to_up.dropped && request_trailers(x, trailers) != OK) {
+		fail(x, &reason_underscore);
+		return;
+	}
 	if (x->chain != NULL && !x->to_up.dropped) {
 		follow(x, WAY_IN, chain_whole(x->chain, WAY_IN, trailers));
 		return;

@@ -111,6 +111,8 @@ struct proxy {
 
 /* request.c: what happens to heads. */
 enum err request_prepare(struct exchange *x) MUST_CHECK;        /* hop-by-hop off, the gateway's own fields on */
+/* The same for its trailers (null: none), of which the layer below has taken away what may not be there. */
+enum err request_trailers(struct exchange *x, struct http_message *trailers) MUST_CHECK;
 /*
  * Route, backend, filters: copies what is needed out of the tables. Null: the request goes on through its filters, to
  * x->cluster or x->no_backend. Else what it is answered at once.

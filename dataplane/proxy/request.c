@@ -14,7 +14,8 @@
  * The layer below writes TE (trailers are welcome, or nothing is said) and, for what tunnel.c admits, Upgrade.
  *
  * A header name with an underscore is refused (400): many servers read it as the name with a hyphen, and a client could
- * so say what the gateway's own fields say.
+ * so say what the gateway's own fields say. So it is in trailers, since some servers read those as header fields; when
+ * the response is under way already, the exchange is cut.
  *
  * The path is brought into its normal form (route/uri.h) before anything looks at it.
  *
@@ -224,6 +225,22 @@ enum err request_prepare(struct exchange *x)
 		return ERR_HTTP_SYNTAX;
 	}
 	return add_own(x, a, peer, forwarded_n);
+}
+
+enum err request_trailers(struct exchange *x, struct http_message *trailers)
+{
+	for (unsigned i = 0; trailers != NULL && i < trailers->fields_n; i++) {
+		struct http_field *f = &trailers->fields[i];
+
+		if (f->removed || f->id != HTTP_FIELD_OTHER)
+			continue;
+		if (memchr(f->name.at, '_', f->name.len) != NULL) {
+			count(x->proxy->shard->counters, C_underscores_refused);
+			return ERR_HTTP_SYNTAX;
+		}
+		f->removed = is_envoys(f);
+	}
+	return OK;
 }
 
 enum err interim_prepare(struct exchange *x, struct http_message *m)

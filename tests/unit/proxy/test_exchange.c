@@ -404,6 +404,48 @@ static void test_underscore(void **state)
 	assert_int_equal(counted(C_underscores_refused), 3);
 }
 
+/* Trailers are held to the same, as long as somebody would get them. */
+static void test_underscore_in_trailers(void **state)
+{
+	static const struct {
+		const char *name, *field;
+		bool answered;           /* the response is under way */
+		bool refused, sent;
+	} cases[] = {
+		{"a twin of the gateway's own", "X_Forwarded_For", false, true, false},
+		{"the response is under way", "x_sum", true, true, false},
+		{"an ordinary one", "x-sum", false, false, true},
+		{"Envoy's own", "X-Envoy-Internal", false, false, true},
+	};
+	unsigned refused = 0;
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct http_stream *down = double_request("POST", "a.example", "/", HTTP_BODY_CHUNKED, 0, "");
+		struct http_stream *up = up_stream();
+		struct http_message m;
+
+		double_give_body(down, 10);
+		if (cases[i].answered)
+			double_respond(up, 200, HTTP_BODY_CHUNKED, 0, "");
+		http_message_init(&m);
+		assert_int_equal(http_add(&m, &down->arena, (struct text){cases[i].field, (uint32_t)strlen(cases[i].field)},
+		                          TEXT("1")), OK);
+		double_give_trailers(down, &m);
+		refused += cases[i].refused;
+		if (counted(C_underscores_refused) != refused || (!cases[i].refused && up->trailers_sent != cases[i].sent))
+			fail_msg("%s: refused %lu", cases[i].name, (unsigned long)counted(C_underscores_refused));
+		if (cases[i].refused && !cases[i].answered)
+			assert_int_equal(down->status, 400);
+		if (!cases[i].refused) {
+			assert_int_equal(m.fields[0].removed, strncmp(cases[i].field, "X-Envoy", 7) == 0);
+			double_respond(up, 200, HTTP_BODY_NONE, 0, "");
+		}
+		double_settle();
+		assert_int_equal(double_streams(), 0);
+	}
+}
+
 static void test_no_tables(void **state)
 {
 	struct http_stream *down;
@@ -1119,7 +1161,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_simple), TEST(test_request_fields), TEST(test_request_id), TEST(test_connection_options), TEST(test_filters),
-		TEST(test_local_replies), TEST(test_normal_form), TEST(test_underscore), TEST(test_no_tables),
+		TEST(test_local_replies), TEST(test_normal_form), TEST(test_underscore), TEST(test_underscore_in_trailers),
+		TEST(test_no_tables),
 		TEST(test_upstream_failures), TEST(test_head),
 			TEST(test_interim),
 		TEST(test_upload_waits_for_connection), TEST(test_back_pressure), TEST(test_small_pieces),
