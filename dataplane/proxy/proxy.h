@@ -11,6 +11,9 @@
 #include "table/table.h"
 #include "upstream/upstream.h"
 
+/* How often a request that got no connection is tried again when its rule says nothing (retry.c). */
+enum { RETRY_CONNECT_TRIES = 2 };
+
 struct pressure;
 struct proxy;
 

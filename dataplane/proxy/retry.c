@@ -23,7 +23,7 @@
 #include "base/limits.h"
 #include "proxy/exchange.h"
 
-enum { CONNECT_RETRIES = 2, BASE_MS = 25, GROWTH_MAX = 10, JITTER_MAX_MS = 60000, CODE_MIN = 400 };
+enum { BASE_MS = 25, GROWTH_MAX = 10, JITTER_MAX_MS = 60000, CODE_MIN = 400 };
 
 static bool idempotent(uint8_t method)
 {
@@ -80,7 +80,7 @@ static bool listed(const struct table_retry *r, uint16_t status)
 
 static bool left(struct exchange *x)
 {
-	const unsigned max = x->retry != NULL ? x->retry->attempts : CONNECT_RETRIES;
+	const unsigned max = x->retry != NULL ? x->retry->attempts : RETRY_CONNECT_TRIES;
 
 	if (x->retries < max)
 		return true;

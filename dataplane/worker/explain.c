@@ -3,17 +3,17 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "balance/balance.h"
 #include "base/limits.h"
-#include "filter/filter.h"
 #include "route/regexes.h"
 #include "route/route.h"
 #include "route/uri.h"
+#include "worker/explain_rule.h"
 
 enum { CHUNKS = 32, ITEMS_MAX = 64, LOOKS_MAX = 1000, LINE_MAX_BYTES = 8192 };
 
 struct explainer {
 	const struct table *t;
+	const struct health *health;
 	struct regex *const *regexes;
 	yyjson_mut_doc *d;
 	struct http_message m;
@@ -130,72 +130,6 @@ static void on_look(void *user, const struct route_look *look)
 	yyjson_mut_obj_add_bool(e->d, item, "won", look->verdict == ROUTE_WON);
 }
 
-/* ---- what follows from the rule ---- */
-
-static yyjson_mut_val *filters(struct explainer *e, struct table_list list)
-{
-	const struct table_filter *f = TABLE_LIST(e->t, list, struct table_filter);
-	yyjson_mut_val *names = yyjson_mut_arr(e->d);
-
-	for (uint32_t i = 0; i < list.n; i++)
-		yyjson_mut_arr_add_str(e->d, names, filter_list[f[i].kind]->type);
-	return names;
-}
-
-static void add_backend(struct explainer *e, yyjson_mut_val *list, const struct table_backend *b, uint32_t weight_sum)
-{
-	const struct table_cluster *clusters = TABLE_LIST(e->t, e->t->clusters, struct table_cluster);
-	yyjson_mut_val *item = yyjson_mut_arr_add_obj(e->d, list);
-
-	if (b->cluster == TABLE_NONE)
-		yyjson_mut_obj_add_null(e->d, item, "cluster");
-	else
-		add_text(e, item, "cluster", clusters[b->cluster].name);
-	yyjson_mut_obj_add_uint(e->d, item, "weight", b->weight);
-	yyjson_mut_obj_add_uint(e->d, item, "sharePerMille", weight_sum ? b->weight * UINT64_C(1000) / weight_sum : 0);
-	if (b->cluster != TABLE_NONE) {
-		yyjson_mut_obj_add_uint(e->d, item, "endpoints", clusters[b->cluster].endpoints.n);
-		yyjson_mut_obj_add_str(e->d, item, "balancer", balancer_list[clusters[b->cluster].balancer]->name);
-		yyjson_mut_obj_add_uint(e->d, item, "connectTimeoutMs", clusters[b->cluster].connect_timeout_ms);
-	}
-	yyjson_mut_obj_add_val(e->d, item, "filters", filters(e, b->filters));
-}
-
-/* No policy changes a timeout yet: what a rule does not set is this program's own. */
-static void add_timeout(struct explainer *e, yyjson_mut_val *list, const char *name, uint64_t ms,
-                        const struct table_rule *from)
-{
-	yyjson_mut_val *item = yyjson_mut_arr_add_obj(e->d, list);
-
-	yyjson_mut_obj_add_str(e->d, item, "name", name);
-	if (ms == 0)
-		yyjson_mut_obj_add_null(e->d, item, "ms");
-	else
-		yyjson_mut_obj_add_uint(e->d, item, "ms", ms);
-	if (from != NULL && ms != 0)
-		add_text(e, item, "from", from->name);
-	else
-		yyjson_mut_obj_add_str(e->d, item, "from", "default");
-}
-
-static void add_rule(struct explainer *e, yyjson_mut_val *item, const struct table_rule *r)
-{
-	const struct table_backend *b = TABLE_LIST(e->t, r->backends, struct table_backend);
-	yyjson_mut_val *backends, *timeouts;
-
-	add_text(e, item, "rule", r->name);
-	if (r->direct_status != 0)
-		yyjson_mut_obj_add_uint(e->d, item, "status", r->direct_status);
-	yyjson_mut_obj_add_val(e->d, item, "filters", filters(e, r->filters));
-	backends = yyjson_mut_obj_add_arr(e->d, item, "backends");
-	for (uint32_t i = 0; i < r->backends.n; i++)
-		add_backend(e, backends, &b[i], r->weight_sum);
-	timeouts = yyjson_mut_obj_add_arr(e->d, item, "timeouts");
-	add_timeout(e, timeouts, "request", r->request_timeout_ms, r);
-	add_timeout(e, timeouts, "backendRequest", r->backend_timeout_ms, r);
-	add_timeout(e, timeouts, "streamIdle", LIMIT_stream_idle_s * 1000, NULL);
-}
-
 /* ---- the request ---- */
 
 static bool copy_headers(struct explainer *e, yyjson_val *list)
@@ -266,7 +200,7 @@ static void add_bind(struct explainer *e, yyjson_mut_val *items, const struct ta
 		add_text(e, item, "listener", found.listener->name);
 	if (a == ROUTE_FOUND) {
 		add_text(e, item, "hostname", found.vhost->hostname);
-		add_rule(e, item, found.rule);
+		explain_rule(e->d, item, e->t, e->health, found.rule);
 	}
 	yyjson_mut_obj_add_val(e->d, item, "matches", e->looks);
 }
@@ -306,9 +240,9 @@ static void explain(struct explainer *e, yyjson_val *request, yyjson_mut_val *ro
 	yyjson_mut_obj_add_val(e->d, root, "items", items);
 }
 
-void explain_answer(const struct table *t, struct desk_question *q)
+void explain_answer(const struct table *t, const struct health *health, struct desk_question *q)
 {
-	struct explainer e = {.t = t, .d = q->reply};
+	struct explainer e = {.t = t, .health = health, .d = q->reply};
 	struct regexes *all = regexes_new(1);
 	struct regex_set *set = NULL;
 

@@ -8,8 +8,10 @@
 #define WORKER_EXPLAIN_H
 
 #include "table/table.h"
+#include "upstream/health.h"
 #include "worker/desk.h"
 
-void explain_answer(const struct table *t, struct desk_question *q);
+/* health: null when nobody knows. */
+void explain_answer(const struct table *t, const struct health *health, struct desk_question *q);
 
 #endif

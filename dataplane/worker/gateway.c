@@ -149,6 +149,11 @@ struct worker *gateway_worker(struct gateway *g, uint16_t index)
 	return g->workers[index];
 }
 
+const struct health *gateway_health(const struct gateway *g)
+{
+	return g->health;
+}
+
 void gateway_kick(struct gateway *g, uint16_t worker)
 {
 	atomic_thread_fence(memory_order_seq_cst);

@@ -280,7 +280,7 @@ static bool answer(void *arg, struct desk_question *q)
 	else if (!h->gateway)
 		desk_refuse(q, "no generation yet");
 	else if (strcmp(op, "explain") == 0)
-		explain_answer(gateway_table(h->gateway), q);
+		explain_answer(gateway_table(h->gateway), gateway_health(h->gateway), q);
 	else
 		return requests_answer(&h->requests, op, q, now_ms());
 	return true;

@@ -48,6 +48,7 @@ struct gateway_options {
 struct gateway *gateway_new(const struct gateway_options *o);      /* boot; null: no memory */
 void gateway_free(struct gateway *g);
 struct worker *gateway_worker(struct gateway *g, uint16_t index);
+const struct health *gateway_health(const struct gateway *g);       /* of endpoints; any thread may read it */
 
 /* Generations (worker/generation.c). The block must stay mapped until the callback says it is free. */
 enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_free)(void *arg, const struct table *t),

@@ -1,6 +1,7 @@
 /*
  * explain METHOD URL [-H 'name: value']...: what the data plane would do with the request, asked of itself over its own
- * socket: which listener, rule and match, which others were looked at and why not, filters, backends and timeouts.
+ * socket: which listener, rule and match, which others were looked at and why not, filters, backends, timeouts,
+ * retries and session, with the objects that they are from.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,18 @@ static void print_names(const char *label, yyjson_val *list)
 	putchar('\n');
 }
 
+static void print_endpoints(yyjson_val *b)
+{
+	size_t i, n;
+	yyjson_val *e;
+
+	yyjson_arr_foreach(doc_get(b, "endpoints"), i, n, e)
+		printf("%-12s%s%s\n", "endpoint", doc_str(e, "address"),
+		       doc_bool(e, "ejected", false) ? ", ejected" : "");
+	if (doc_int(b, "endpointsTotal", 0) > (int64_t)n)
+		printf("%-12sand %lld others\n", "", (long long)doc_int(b, "endpointsTotal", 0) - (long long)n);
+}
+
 static void print_backends(yyjson_val *list)
 {
 	size_t i, n;
@@ -94,11 +107,12 @@ static void print_backends(yyjson_val *list)
 		printf("%-12s%s %lld.%lld %%", "backend", cluster[0] != '\0' ? cluster : "an invalid reference: 500",
 		       (long long)share / 10, (long long)share % 10);
 		if (cluster[0] != '\0')
-			printf(", %lld endpoints, %s, connect timeout %lld ms (default)",
-			       (long long)doc_int(b, "endpoints", 0), doc_str(b, "balancer"),
-			       (long long)doc_int(b, "connectTimeoutMs", 0));
+			printf(", %s, %lld endpoints, %lld ejected", doc_str(b, "balancer"),
+			       (long long)doc_int(b, "endpointsTotal", 0),
+			       (long long)doc_int(b, "endpointsEjected", 0));
 		putchar('\n');
-		print_names("", doc_get(b, "filters"));
+		print_names("  filters", doc_get(b, "filters"));
+		print_endpoints(b);
 	}
 }
 
@@ -108,12 +122,43 @@ static void print_timeouts(yyjson_val *list)
 	yyjson_val *t;
 
 	yyjson_arr_foreach(list, i, n, t) {
+		const char *cluster = doc_str(t, "cluster");
+
+		printf("%-12s%s%s%s: ", "timeout", doc_str(t, "name"), cluster[0] != '\0' ? " to " : "", cluster);
 		if (yyjson_is_null(doc_get(t, "ms")))
-			printf("%-12s%s: none (%s)\n", "timeout", doc_str(t, "name"), doc_str(t, "from"));
+			printf("none (%s)\n", doc_str(t, "from"));
 		else
-			printf("%-12s%s: %lld ms (%s)\n", "timeout", doc_str(t, "name"), (long long)doc_int(t, "ms", 0),
-			       doc_str(t, "from"));
+			printf("%lld ms (%s)\n", (long long)doc_int(t, "ms", 0), doc_str(t, "from"));
 	}
+}
+
+/* Without a list, what is tried again is a connection that could not be made. */
+static void print_retry(yyjson_val *r)
+{
+	size_t i, n;
+	yyjson_val *code;
+
+	if (r == NULL)
+		return;
+	printf("%-12s%lld times", "retry", (long long)doc_int(r, "attempts", 0));
+	yyjson_arr_foreach(doc_get(r, "codes"), i, n, code)
+		printf("%s%lld", i == 0 ? " on " : ", ", (long long)yyjson_get_sint(code));
+	if (yyjson_arr_size(doc_get(r, "codes")) == 0)
+		printf(", of connections that cannot be made (%s)\n", doc_str(r, "from"));
+	else
+		printf(", lost connections and tries that are over, backoff %lld ms (%s)\n",
+		       (long long)doc_int(r, "backoffMs", 0), doc_str(r, "from"));
+}
+
+static void print_session(yyjson_val *s)
+{
+	if (s == NULL)
+		return;
+	printf("%-12sby the %s %s", "session", doc_str(s, "kind"), doc_str(s, "name"));
+	if (doc_int(s, "timeoutS", 0) != 0)
+		printf(", for %lld s%s", (long long)doc_int(s, "timeoutS", 0),
+		       doc_bool(s, "permanent", false) ? ", permanent" : "");
+	printf(" (%s)\n", doc_str(s, "from"));
 }
 
 static void print_matches(yyjson_val *list)
@@ -155,6 +200,8 @@ static void print(yyjson_val *item)
 	print_names("filters", doc_get(item, "filters"));
 	print_backends(doc_get(item, "backends"));
 	print_timeouts(doc_get(item, "timeouts"));
+	print_retry(doc_get(item, "retry"));
+	print_session(doc_get(item, "session"));
 }
 
 static int show(const struct options *o, const char *reply, size_t n)

@@ -245,8 +245,9 @@ def explain_says_what_happens(lab):
             expect_equal([m["rule"] for m in mine[0]["matches"] if m["won"]], [mine[0]["rule"]], target)
     text = lab.ctl("explain", "GET", "http://a.test/h", "-H", "x-a: 1").stdout
     for part in ("default/match/all", "holds, but is less specific", "PathPrefix /h, header x-a = 1",
-                 "RequestHeaderModifier", "backend/default/echo", "100.0 %", "request: 7000 ms (httproute/default/b/rule/0)",
-                 "backendRequest: none (default)"):
+                 "RequestHeaderModifier", "backend/default/echo", "100.0 %", "request: 7000 ms (HTTPRoute default/b rule 0)",
+                 "backendRequest: none (default)", "streamIdle: 300000 ms (default (limits: stream_idle_s))",
+                 "endpoint    198.18.1.11:9000"):
         expect(part in text, f"{part} in:\n{text}")
     lab.ctl("explain", "GET", check=False)
 
