@@ -34,10 +34,10 @@ static uint8_t *timestamps(struct tcp_conn *c, uint8_t *at)
 	return put32(at, c->ts_recent);
 }
 
-uint16_t build_mss(struct tcp_conn *c)
+uint16_t build_mss(struct tcp *t, struct ip_path *path, const struct tuple *tuple)
 {
-	const bool v4 = addr_is_v4(&c->tuple.remote);
-	const uint16_t mtu = ip_mtu(c->tcp->ip, &c->path, &c->tuple), headers = v4 ? IPV4_AND_TCP : IPV6_AND_TCP;
+	const bool v4 = addr_is_v4(&tuple->remote);
+	const uint16_t mtu = ip_mtu(t->ip, path, tuple), headers = v4 ? IPV4_AND_TCP : IPV6_AND_TCP;
 
 	if (mtu < headers + MSS_MIN)
 		return v4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
@@ -47,7 +47,7 @@ uint16_t build_mss(struct tcp_conn *c)
 /* A SYN offers everything, a SYN,ACK what was offered to it. SACK-permitted will stand here too. */
 static uint8_t *syn_options(struct tcp_conn *c, uint8_t *at)
 {
-	at = put32(at, OPTION_MSS << 24 | 4 << 16 | build_mss(c));
+	at = put32(at, OPTION_MSS << 24 | 4 << 16 | build_mss(c->tcp, &c->path, &c->tuple));
 	if (c->flags & CONN_WS)
 		at = put32(at, OPTION_NOP << 24 | OPTION_WSCALE << 16 | 3 << 8 | c->rcv_wscale);
 	if (c->flags & CONN_TS)

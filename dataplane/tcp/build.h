@@ -7,7 +7,10 @@
 
 #include "tcp/sendq.h"
 
+struct ip_path;
+struct tcp;
 struct tcp_conn;
+struct tuple;
 
 struct build {
 	struct tcp_conn *conn;
@@ -21,6 +24,6 @@ struct build {
 bool build_send(const struct build *b, struct sendq_at *at);
 
 /* MSS that we announce for this path: what fits into its MTU without options (RFC 6691). */
-uint16_t build_mss(struct tcp_conn *c);
+uint16_t build_mss(struct tcp *t, struct ip_path *path, const struct tuple *tuple);
 
 #endif

@@ -159,6 +159,8 @@ struct tcp {
 	uint16_t age;                        /* 2^42 ns, 73 minutes */
 	uint16_t spare;
 	uint32_t half_open;
+	uint32_t cookie_epoch;               /* of the last cookie that was sent (cookie.h) */
+	bool cookies_sent;
 	uint64_t clock_ns;                   /* of which now_ms and now_us were made */
 	struct shard *shard;
 	struct ip *ip;

@@ -194,6 +194,14 @@ static void listen_stray(struct tcp *t, struct tcp_conn *c, struct segment *g)
 	reply_reset(t, g);
 }
 
+static void listen_ack(struct tcp *t, struct tcp_conn *c, struct segment *g)
+{
+	if (!open_by_cookie(t, g, &c))
+		listen_stray(t, c, g);
+	else if (c)
+		stream(t, c, g);
+}
+
 #define SYNCHRONISED(state)                                                                                            \
 	[TCP_##state] = {                                                                                              \
 		[EVENT_ACK] = stream,      [EVENT_FIN] = stream,         [EVENT_RST] = reset, [EVENT_RST_ACK] = reset, \
@@ -202,7 +210,7 @@ static void listen_stray(struct tcp *t, struct tcp_conn *c, struct segment *g)
 
 static const step steps[TCP_STATES][EVENTS] = {
 	[TCP_LISTEN] = {
-		[EVENT_SYN] = listen_syn, [EVENT_ACK] = listen_stray, [EVENT_FIN] = listen_stray,
+		[EVENT_SYN] = listen_syn, [EVENT_ACK] = listen_ack, [EVENT_FIN] = listen_ack,
 		[EVENT_SYN_ACK] = listen_stray, [EVENT_BARE] = listen_stray,
 	},
 	[TCP_SYN_SENT] = {

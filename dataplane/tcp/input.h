@@ -15,6 +15,8 @@ void receive_step(struct tcp_conn *c, struct segment *g);
 
 /* open.c: SYN to nobody's tuple; iss 0: to be made. */
 void open_passive(struct tcp *t, struct segment *g, uint32_t iss);
+/* open.c: does an ACK to nobody's tuple bring back a cookie? *c is then in SYN_RECEIVED, or null (it was counted). */
+bool open_by_cookie(struct tcp *t, const struct segment *g, struct tcp_conn **c);
 /* open.c: segments in SYN_SENT. */
 void open_answered(struct tcp_conn *c, struct segment *g);      /* SYN,ACK */
 void open_crossed(struct tcp_conn *c, struct segment *g);       /* SYN: simultaneous open */

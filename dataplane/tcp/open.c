@@ -1,14 +1,15 @@
 /*
  * Opening: passive (SYN to one of our addresses), active (tcp_connect()) and simultaneous.
  *
- * A SYN makes a whole connection object; their number is bounded by LIMIT_tcp_syn_backlog. Cookies will answer what
- * exceeds it (RFC 4987): here is their place.
+ * A SYN makes a whole connection object; their number is bounded by LIMIT_tcp_syn_backlog. What exceeds it is answered
+ * by a cookie (cookie.h), and the connection is made of the ACK.
  */
 #include <netinet/in.h>
 
 #include "base/pressure.h"
 #include "tcp/build.h"
 #include "tcp/cc.h"
+#include "tcp/cookie.h"
 #include "tcp/input.h"
 #include "tcp/isn.h"
 #include "tcp/output.h"
@@ -17,13 +18,14 @@
 #include "tcp/rtt.h"
 
 enum { WINDOW_MAX = LIMIT_tcp_recv_buffer / 8 * 5, RCV_WSCALE = WINDOW_MAX <= 65535 << 2 ? 2 : 7 };
+enum { SYN_WINDOW = WINDOW_MAX < UINT16_MAX ? WINDOW_MAX : UINT16_MAX };
 
 static_assert(WINDOW_MAX <= 65535 << RCV_WSCALE, "the window fits its field");
 
 /* What the peer's SYN says; our own half of the flags is set already (what we offered, or may offer). */
 static void take_options(struct tcp_conn *c, const struct segment *g)
 {
-	const uint16_t ours = build_mss(c);
+	const uint16_t ours = build_mss(c->tcp, &c->path, &c->tuple);
 	uint16_t mss = g->mss;
 
 	if (mss == 0)
@@ -49,7 +51,7 @@ static void take_options(struct tcp_conn *c, const struct segment *g)
 static void take_sequence(struct tcp_conn *c, const struct segment *g)
 {
 	c->rcv_nxt = g->seq + 1;
-	c->rcv_adv = c->rcv_nxt + (WINDOW_MAX < UINT16_MAX ? WINDOW_MAX : UINT16_MAX);
+	c->rcv_adv = c->rcv_nxt + SYN_WINDOW;
 	c->ack_sent = c->rcv_nxt;
 }
 
@@ -71,41 +73,95 @@ static bool absurd(const struct tuple *t)
 	       (t->local_port == t->remote_port && addr_equal(&t->local, &t->remote));
 }
 
-void open_passive(struct tcp *t, struct segment *g, uint32_t iss)
+/* May this be a connection? Else it is answered and counted. */
+static bool welcome(struct tcp *t, const struct segment *g)
 {
-	struct tcp_conn *c;
-
 	if (absurd(g->tuple)) {
 		tcp_count(t, DROP_tcp_flags);
-		return;
+		return false;
 	}
 	if (!t->up.accepts(t->up.up, g->tuple)) {
 		tcp_count(t, DROP_tcp_no_listener);
 		reply_reset(t, g);
-		return;
+		return false;
 	}
 	if (t->shard->shed & SHED_SYNS) {
 		tcp_count(t, DROP_tcp_shed_syn);
-		return;
+		return false;
 	}
-	if (t->half_open >= LIMIT_tcp_syn_backlog) {
-		tcp_count(t, DROP_tcp_backlog);
-		tcp_count(t, C_limit_tcp_syn_backlog);
-		return;
-	}
-	c = conn_new(t, g->tuple);
+	return true;
+}
+
+/* In SYN_RECEIVED, or null. */
+static struct tcp_conn *receive_syn(struct tcp *t, const struct segment *g, uint32_t iss)
+{
+	struct tcp_conn *c = conn_new(t, g->tuple);
+
 	if (!c) {
 		tcp_count(t, DROP_tcp_no_memory);
-		return;
+		return NULL;
 	}
-	start(c, iss != 0 ? iss : isn_make(t->shard, g->tuple));
+	start(c, iss);
 	conn_move(c, CAUSE_passive_open);
-	t->half_open++;
-	c->flags |= CONN_HALF_OPEN;
 	take_options(c, g);
 	take_sequence(c, g);
-	conn_ack_now(c);
 	rtt_start(c);
+	return c;
+}
+
+static void answer_by_cookie(struct tcp *t, const struct segment *g)
+{
+	const struct cookie cookie = cookie_make(t, g);
+	struct ip_path path = {0};
+	const struct reply r = {
+		.tuple = g->tuple,
+		.seq = cookie.iss,
+		.ack = g->seq + 1,
+		.flags = SEGMENT_SYN | SEGMENT_ACK,
+		.wnd = SYN_WINDOW,
+		.mss = build_mss(t, &path, g->tuple),
+		.wscale = g->ts && g->wscale != WSCALE_NONE ? RCV_WSCALE : 0,
+		.ts = g->ts,
+		.tsval = cookie.tsval,
+		.tsecr = g->tsval,
+	};
+
+	tcp_count(t, C_limit_tcp_syn_backlog);
+	reply_send(t, &r);
+}
+
+void open_passive(struct tcp *t, struct segment *g, uint32_t iss)
+{
+	struct tcp_conn *c;
+
+	if (!welcome(t, g))
+		return;
+	if (t->half_open >= LIMIT_tcp_syn_backlog) {
+		answer_by_cookie(t, g);
+		return;
+	}
+	c = receive_syn(t, g, iss != 0 ? iss : isn_make(t->shard, g->tuple));
+	if (!c)
+		return;
+	t->half_open++;
+	c->flags |= CONN_HALF_OPEN;
+	conn_ack_now(c);
+}
+
+bool open_by_cookie(struct tcp *t, const struct segment *g, struct tcp_conn **c)
+{
+	struct segment syn;
+
+	*c = NULL;
+	if (!cookie_read(t, g, &syn))
+		return false;
+	if (welcome(t, g))
+		*c = receive_syn(t, &syn, g->ack - 1);
+	if (*c) {
+		(*c)->flags &= (uint16_t)~CONN_TIMED; /* when the answer left is not known */
+		tcp_count(t, C_tcp_cookies_accepted);
+	}
+	return true;
 }
 
 /* Both SYNs are acknowledged. False: the connection is gone. */

@@ -7,9 +7,32 @@
 #include "tcp/output.h"
 #include "tcp/segment.h"
 
+enum { OPTION_WORDS_MAX = 5 };
+
+/* Returns how many words they are. */
+static unsigned put_options(const struct reply *r, uint32_t words[static OPTION_WORDS_MAX])
+{
+	unsigned n = 0;
+
+	if (r->mss)
+		words[n++] = OPTION_MSS << 24 | 4 << 16 | r->mss;
+	if (r->wscale)
+		words[n++] = OPTION_NOP << 24 | OPTION_WSCALE << 16 | 3 << 8 | r->wscale;
+	if (r->ts) {
+		words[n++] = OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TS << 8 | 10;
+		words[n++] = r->tsval;
+		words[n++] = r->tsecr;
+	}
+	for (unsigned i = 0; i < n; i++)
+		words[i] = rte_cpu_to_be_32(words[i]);
+	return n;
+}
+
 void reply_send(struct tcp *t, const struct reply *r)
 {
-	const uint16_t bytes = r->ts ? 32 : 20;
+	uint32_t words[OPTION_WORDS_MAX];
+	const unsigned words_n = put_options(r, words);
+	const uint16_t bytes = (uint16_t)(sizeof(struct rte_tcp_hdr) + words_n * sizeof(words[0]));
 	struct rte_mbuf *m = rte_pktmbuf_alloc(t->shard->pools.header);
 	struct ip_path path = {0};
 	struct rte_tcp_hdr *h;
@@ -28,14 +51,7 @@ void reply_send(struct tcp *t, const struct reply *r)
 		.tcp_flags = r->flags,
 		.rx_win = rte_cpu_to_be_16(r->wnd),
 	};
-	if (r->ts) {
-		const uint32_t words[3] = {
-			rte_cpu_to_be_32(OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TS << 8 | 10),
-			rte_cpu_to_be_32(r->tsval), rte_cpu_to_be_32(r->tsecr),
-		};
-
-		memcpy(h + 1, words, sizeof(words));
-	}
+	memcpy(h + 1, words, words_n * sizeof(words[0]));
 	tcp_count(t, C_tcp_segments_out);
 	if (r->flags & SEGMENT_RST)
 		tcp_count(t, C_tcp_resets_sent);

@@ -24,11 +24,13 @@ void reply_where(struct tcp_conn *c, const struct segment *g);
 /* RFC 5961: what may be an attack, or a peer that forgot the connection; a true peer answers with an exact RST. */
 void reply_challenge(struct tcp_conn *c);
 
-/* A bare segment of any tuple: for RST and for TIME_WAIT's ACKs. wnd and timestamps only with an ACK. */
+/* A bare segment of any tuple: RST, TIME_WAIT's ACKs, SYN,ACKs with a cookie. wnd and options only with an ACK. */
 struct reply {
 	const struct tuple *tuple;
 	uint32_t seq, ack, tsval, tsecr;
 	uint16_t wnd;
+	uint16_t mss;      /* 0: no such option */
+	uint8_t wscale;    /* 0: no such option */
 	uint8_t flags;
 	uint8_t ts;
 };
