@@ -265,6 +265,14 @@ static enum MHD_Result on_end(struct MHD_Connection *c, struct call *call)
 	return send_answer(c, &a);
 }
 
+/* A NUL would end the text there: "web%00x" would be "web". Such a text stays as it came, and names nothing. */
+static size_t on_escaped(void *opaque, struct MHD_Connection *c, char *text)
+{
+	(void)opaque;
+	(void)c;
+	return strstr(text, "%00") != NULL ? strlen(text) : MHD_http_unescape(text);
+}
+
 static enum MHD_Result on_request(void *opaque, struct MHD_Connection *c, const char *url, const char *method,
 				  const char *version, const char *upload, size_t *upload_n, void **closure)
 {
@@ -322,6 +330,7 @@ static struct server *started(struct server *s, const char *what, char error[sta
 	MHD_OPTION_THREAD_POOL_SIZE, (unsigned)SERVER_THREADS, \
 	MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS, \
 	MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_TIMEOUT_S, \
+	MHD_OPTION_UNESCAPE_CALLBACK, on_escaped, (s), \
 	MHD_OPTION_NOTIFY_COMPLETED, on_completed, (s)
 
 struct server *server_start_https(struct api *api, const struct listen_address *address, const char *key,

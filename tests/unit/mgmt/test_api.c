@@ -312,6 +312,12 @@ static const struct exchange {
 	const char *asked[3];           /* all are found in control's last request; first null: control is not asked */
 	const char *lacks;              /* is not found in the answer */
 } exchanges[] = {
+	{"a NUL does not end a name",
+	 {.method = "GET", "/apis/gateway.networking.k8s.io/v1/namespaces/default/gateways/edge%00x"},
+	 {0},
+	 404,
+	 {"gateways.gateway.networking.k8s.io \\\"edge%00x\\\" not found"},
+	 {0}},
 	{"health", {.method = "GET", "/healthz"}, {0}, 200, {"ok"}, {0}},
 	{"version", {.method = "GET", "/version"}, {0}, 200, {"\"gitVersion\":\"v1.32.0+sluice\""}, {0}},
 	{"ready",
