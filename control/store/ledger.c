@@ -51,6 +51,7 @@ struct loading {
 	struct object_change *changes;
 	size_t n, room;
 	uint64_t newest;
+	bool damaged;                   /* an object is none: we wrote it whole, somebody else or the disk changed it */
 };
 
 static bool load_one(void *closure, const struct kind *kind, const char *json, size_t n)
@@ -59,7 +60,11 @@ static bool load_one(void *closure, const struct kind *kind, const char *json, s
 	yyjson_doc *doc = yyjson_read(json, n, 0);
 	struct object *o;
 
-	CHECK(doc);     /* we wrote it, and LMDB does not tear pages: the file was changed by somebody else */
+	if (!*doc_str(doc_at(yyjson_doc_get_root(doc), "metadata"), "name")) {
+		yyjson_doc_free(doc);
+		loading->damaged = true;
+		return false;
+	}
 	o = object_new(kind, doc);
 	if (loading->n == loading->room) {
 		loading->room = loading->room ? 2 * loading->room : 256;
@@ -72,28 +77,34 @@ static bool load_one(void *closure, const struct kind *kind, const char *json, s
 	return true;
 }
 
-static enum err load(struct ledger *l)
+/* Null, or what is wrong with the store. */
+static const char *load(struct ledger *l)
 {
 	struct loading loading = {0};
 	struct snapshot *empty = snapshot_new(l->seal);
-	enum err e = store_load(l->store, load_one, &loading);
+	const enum err e = store_load(l->store, load_one, &loading);
+	const char *problem = NULL;
 
-	if (e == OK && loading.newest > store_version(l->store))
-		e = ERR_INVALID;        /* a counter that lags behind what it counted */
-	if (e == OK)
+	if (e != OK)
+		problem = err_text(e);
+	else if (loading.damaged)
+		problem = "the file is damaged: it holds something that is no object";
+	else if (loading.newest > store_version(l->store))
+		problem = "the file is damaged: its counter lags behind what it counted";
+	if (!problem)
 		l->current = snapshot_with(empty, loading.changes, loading.n, store_version(l->store));
 	for (size_t i = 0; i < loading.n; i++)
 		object_put(loading.changes[i].object);
 	free(loading.changes);
 	snapshot_put(empty);
-	return e;
+	return problem;
 }
 
 struct ledger *ledger_open(const char *state_directory, size_t map_bytes, char error[static 256])
 {
 	struct ledger *l = calloc(1, sizeof(*l));
+	const char *problem;
 	char path[512];
-	enum err e;
 
 	CHECK(l);
 	l->magic = LEDGER_MAGIC;
@@ -110,10 +121,10 @@ struct ledger *ledger_open(const char *state_directory, size_t map_bytes, char e
 	if (!l->store)
 		goto failed;
 	l->used_percent = store_used_percent(l->store);
-	e = load(l);
-	if (e == OK)
+	problem = load(l);
+	if (!problem)
 		return l;
-	snprintf(error, 256, "%.200s: %s", path, err_text(e));
+	snprintf(error, 256, "%.180s: %.70s", path, problem);
 failed:
 	ledger_close(l);
 	return NULL;

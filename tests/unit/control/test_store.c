@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -273,6 +274,56 @@ static void test_old_snapshots_do_not_change(void **state)
 	ledger_close(l);
 	assert_int_equal(snapshot_resource_version(before), 1);
 	snapshot_put(before);
+}
+
+/* ---- damaged ---- */
+
+/* Writes the text over each place of the data file where `from`, of the same length, stands; returns how many. */
+static unsigned overwrite(const char *from, const char *to)
+{
+	const size_t n = strlen(from);
+	char path[200], *bytes, *at;
+	struct stat st;
+	unsigned places = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/store/data.mdb", directory);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0 && fstat(fd, &st) == 0);
+	bytes = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(bytes, MAP_FAILED);
+	for (at = bytes; (at = memmem(at, (size_t)(bytes + st.st_size - at), from, n)); places++)
+		memcpy(at, to, n);
+	munmap(bytes, (size_t)st.st_size);
+	close(fd);
+	return places;
+}
+
+/* An object that is none any more is told, in a sentence and not by a crash. */
+static void test_damaged(void **state)
+{
+	static const struct {
+		const char *name, *from, *to;
+	} rows[] = {
+		{"no JSON", "\"name\":\"damaged\"", "\"name\":\"damaged{"},
+		{"no name", "\"name\":\"damaged\"", "\"nome\":\"damaged\""},
+	};
+	char error[256];
+
+	(void)state;
+	struct ledger *l = open_ledger(MAP);
+
+	put_map(l, "damaged", "1");
+	assert_int_equal(ledger_commit(l, start_ms), OK);
+	ledger_close(l);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(overwrite(rows[i].from, rows[i].to) > 0);
+		error[0] = 0;
+		if (ledger_open(directory, MAP, error) || !strstr(error, "damaged: it holds something that is no object"))
+			fail_msg("%s: %s", rows[i].name, error);
+		assert_true(overwrite(rows[i].to, rows[i].from) > 0);
+	}
+	ledger_close(open_ledger(MAP));
 }
 
 /* ---- killed ---- */
@@ -693,6 +744,7 @@ int main(void)
 		CASE(test_ten_thousand_in_one),
 		CASE(test_everything_of_a_namespace),
 		CASE(test_old_snapshots_do_not_change),
+		CASE(test_damaged),
 		CASE(test_killed_in_the_middle),
 		CASE(test_reader_lists),
 		CASE(test_reader_events),
