@@ -78,7 +78,7 @@ static void interim(struct h1_conn *c, struct http_stream *s)
 {
 	if (++s->interim_n > LIMIT_http_interim) {
 		http_count(c->http, C_limit_http_interim);
-		h1_cut(c, ERR_LIMIT);
+		h1_cut(c, ERR_UPSTREAM_PROTOCOL);
 		return;
 	}
 	s->ops->on_head(s->user, &s->message);

@@ -960,7 +960,7 @@ static void test_line_69(void **state)
 	assert_int_equal(counted(C_limit_http_interim), 1);
 	c->out[c->out_n] = '\0';
 	assert_int_equal(occurrences(c->out, "HTTP/1.1 103 "), LIMIT_http_interim);
-	assert_non_null(strstr(c->out, "HTTP/1.1 50"));
+	assert_non_null(strstr(c->out, "HTTP/1.1 502 "));
 	gateway_end();
 }
 
