@@ -13,6 +13,7 @@
  */
 #include "worker/machine.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <net/if.h>
 #include <rte_dev.h>
@@ -56,6 +57,25 @@ static enum err refuse(char why[static MACHINE_WHY_MAX], enum err e, const char 
 static bool is_vdev(const char *device)
 {
 	return strncmp(device, "net_", 4) == 0;
+}
+
+/* h: a hexadecimal digit; other characters are themselves. */
+static bool has_form(const char *text, size_t n, const char *form)
+{
+	if (n != strlen(form))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (form[i] == 'h' ? !isxdigit((unsigned char)text[i]) : text[i] != form[i])
+			return false;
+	return true;
+}
+
+/* What EAL takes for a device of some other kind ("class=eth") it may not survive. */
+static bool is_device(const char *device)
+{
+	const size_t n = strcspn(device, ",");
+
+	return is_vdev(device) || has_form(device, n, "hhhh:hh:hh.h") || has_form(device, n, "hh:hh.h");
 }
 
 static void drop_key(char *device, const char *key)
@@ -120,6 +140,9 @@ static enum err read_machine(struct machine *m, const struct table *t, char why[
 		    !copy_text(m->devices[p], sizeof(m->devices[p]), t, ports[p].device) ||
 		    !fit_device(m->devices[p], m->queues[p]))
 			return refuse(why, ERR_INVALID, "port %u: the name or device is too long", p);
+		if (!is_device(m->devices[p]))
+			return refuse(why, ERR_INVALID, "port %s: device %.160s: neither a PCI address nor net_...",
+			              m->names[p], m->devices[p]);
 		m->mtus[p] = ports[p].mtu;
 		m->port_list[p] = &m->ports[p];
 	}

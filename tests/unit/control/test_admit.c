@@ -131,6 +131,12 @@ static const struct {
 	 "}",
 	 NULL, NULL},
 	{"a machine", "Machine", MACHINE("\"ports\":[{\"name\":\"p0\",\"device\":\"net_ring0\"}]"), NULL, NULL},
+	{"a machine with a PCI device", "Machine",
+	 MACHINE("\"ports\":[{\"name\":\"p0\",\"device\":\"0000:03:00.1,a=b\"}]"), NULL, NULL},
+	{"device of a machine", "Machine", MACHINE("\"ports\":[{\"name\":\"p0\",\"device\":\"class=eth\"}]"),
+	 "spec.ports[0].device",
+	 "Invalid value: \"class=eth\": must match ^(net_[a-z0-9_]+|([0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[0-9a-fA-F]{2}[.][0-9a-fA-F])"
+	 "(,.*)?$"},
 	{"port name of a machine", "Machine", MACHINE("\"ports\":[{\"name\":\"P0\",\"device\":\"net_ring0\"}]"),
 	 "spec.ports[0].name", "Invalid value: \"P0\": must match ^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"},
 	{"seventeen workers", "Machine", MACHINE("\"workers\":17"), "spec.workers",
@@ -378,7 +384,7 @@ static const struct {
 	{"pool of multicast addresses", "Machine",
 	 MACHINE("\"vipPool\":[{\"first\":\"223.255.255.9\",\"last\":\"224.0.0.1\"}]"), "spec.vipPool[0].last", NULL},
 	{"machine address without length", "Machine",
-	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"d\"}],"
+	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"net_ring0\"}],"
 		 "\"addresses\":[{\"address\":\"10.0.0.1/33\",\"port\":\"p\"}]"),
 	 "spec.addresses[0].address",
 	 "Invalid value: \"10.0.0.1/33\": must be an address and a prefix length, like 198.18.0.1/24"},

@@ -196,6 +196,14 @@ static const struct {
 	{"no interface", AF_PACKET("nonesuch0"), 1, false, false},
 	{"too long for one", AF_PACKET("an-interface-of-a-long-name"), 1, false, false},
 	{"not af_packet", "net_nonesuch0", 1, true, false},
+	{"PCI address", "0000:03:00.1", 1, true, false},
+	{"PCI address without domain, arguments", "af:00.0,representor=0", 1, true, false},
+	{"PCI address with more", "0000:03:00.1 --no-huge", 1, false, false},
+	{"an option", "--lcores=0", 1, false, false},
+	{"a class, which EAL does not survive", "class=eth", 1, false, false},
+	{"a bus", "bus=vdev,name=x", 1, false, false},
+	{"commas", ",,,,", 1, false, false},
+	{"some name", "a,b,c", 1, false, false},
 };
 
 static void test_machine(void **state)
