@@ -15,7 +15,7 @@ e2e: all
 		tests/e2e/names.py tests/e2e/http_route.py tests/e2e/route_match.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py" \
 		tests/e2e/http_route_status.py "env FLAVOUR=asan tests/e2e/http_route_status.py" \
 		tests/e2e/filter_tables.py "env FLAVOUR=asan tests/e2e/filter_tables.py" \
-		tests/e2e/http1.py "env FLAVOUR=asan tests/e2e/http1.py" tests/e2e/slow.py \
+		tests/e2e/http1.py "env FLAVOUR=asan tests/e2e/http1.py" "env FLAVOUR=asan tests/e2e/hostile.py" tests/e2e/slow.py \
 		tests/e2e/tries.py "env FLAVOUR=asan tests/e2e/tries.py"
 e2e-long: all
 	@$(MAKE) FLAVOUR=asan all
@@ -23,5 +23,6 @@ e2e-long: all
 		"env WRK_SECONDS=20 tests/e2e/wrk.py" "env FLAVOUR=asan WRK_SECONDS=20 tests/e2e/wrk.py" \
 		"env BULK_MIB=1024 tests/e2e/bulk.py" "env FLAVOUR=asan BULK_MIB=1024 tests/e2e/bulk.py" \
 		"env CHURN_APPLIES=200 tests/e2e/churn.py" "env FLAVOUR=asan CHURN_APPLIES=200 tests/e2e/churn.py" \
+		"env FRAMES=200000 tests/e2e/hostile.py" "env FLAVOUR=asan FRAMES=100000 tests/e2e/hostile.py" \
 		"env LOGS_SECONDS=20 tests/e2e/logs.py" "env FLAVOUR=asan LOGS_SECONDS=20 tests/e2e/logs.py" \
 		"env SLOW_SECONDS=150 tests/e2e/slow.py" "env IDLE_SECONDS=300 tests/e2e/idle.py" "env FLAVOUR=asan tests/e2e/machine.py"
