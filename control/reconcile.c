@@ -33,6 +33,7 @@ struct reconciler {
 	struct publisher *publisher;
 	struct resolver *resolver;
 	struct snapshot *snapshot;
+	struct snapshot *machine_from;  /* the newest with a Machine: what a box without one goes on with */
 	struct publish_verdict told;    /* the verdict that status was last computed from */
 };
 
@@ -128,6 +129,17 @@ static void tell_status(struct reconciler *r, const struct model *m, const struc
 	hand_over(r, &found, verdict);
 }
 
+static void remember_machine(struct reconciler *r)
+{
+	size_t n;
+
+	snapshot_list(r->snapshot, "Machine", &n);
+	if (n == 0)
+		return;
+	snapshot_put(r->machine_from);
+	r->machine_from = snapshot_get(r->snapshot);
+}
+
 /* One round. The model lives as long as its patches are computed; they borrow only objects. */
 static void work(struct reconciler *r, bool fresh)
 {
@@ -136,13 +148,14 @@ static void work(struct reconciler *r, bool fresh)
 	struct model *m = NULL;
 
 	if (fresh) {
-		m = model_new(r->snapshot, known);
+		remember_machine(r);
+		m = model_new(r->snapshot, known, r->machine_from);
 		resolver_want(r->resolver, m->names, m->names_n, m->machine.nameservers, m->machine.nameservers_n);
 		compile(r, m);
 	}
 	verdict = publisher_push(r->publisher, PUSH_MS);
 	if (!m && !same_verdict(verdict, &r->told))
-		m = model_new(r->snapshot, known);
+		m = model_new(r->snapshot, known, r->machine_from);
 	if (m)
 		tell_status(r, m, verdict);
 	else
@@ -204,6 +217,7 @@ void reconciler_free(struct reconciler *r)
 	reconciled_fini(&r->found);
 	snapshot_put(r->offered);
 	snapshot_put(r->snapshot);
+	snapshot_put(r->machine_from);
 	publisher_free(r->publisher);
 	pthread_cond_destroy(&r->woken);
 	pthread_mutex_destroy(&r->lock);

@@ -34,6 +34,7 @@ struct capacity {
 
 struct build {
 	const struct snapshot *snapshot;
+	const struct snapshot *machine_from; /* when there is no Machine in the snapshot; may be null */
 	const struct answers *known;
 	struct model *model;
 	struct region *region;

@@ -297,17 +297,25 @@ static void read_nameservers(struct build *b, yyjson_val *list)
 }
 
 /* There is one Machine, named "self"; without one of that name, the first. */
-static void choose_machine(struct build *b)
+static const struct object *self(const struct snapshot *s)
+{
+	size_t n;
+	const struct object *const *all = snapshot_list(s, "Machine", &n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(all[i]->name, "self") == 0)
+			return all[i];
+	}
+	return n > 0 ? all[0] : NULL;
+}
+
+static void note_others(struct build *b)
 {
 	struct model_machine *m = &b->model->machine;
 	size_t n;
 	const struct object *const *all = snapshot_list(b->snapshot, "Machine", &n);
 
 	m->others = REGION_ARRAY(b->region, const struct object *, n);
-	for (size_t i = 0; i < n; i++) {
-		if (m->object == NULL || strcmp(all[i]->name, "self") == 0)
-			m->object = all[i];
-	}
 	for (size_t i = 0; i < n; i++) {
 		if (all[i] != m->object)
 			m->others[m->others_n++] = all[i];
@@ -317,16 +325,19 @@ static void choose_machine(struct build *b)
 void build_machine(struct build *b)
 {
 	struct model_machine *m = &b->model->machine;
+	const struct object *read;
 	yyjson_val *spec;
 	int64_t workers;
 
 	m->accepted = condition_true("Accepted", "The machine's configuration is in the tables.");
 	m->workers = 1;
 	b->addresses_left = LIMIT_addresses;
-	choose_machine(b);
-	if (m->object == NULL)
+	m->object = self(b->snapshot);
+	note_others(b);
+	read = m->object == NULL && b->machine_from != NULL ? self(b->machine_from) : m->object;
+	if (read == NULL)
 		return;
-	spec = doc_get(m->object->root, "spec");
+	spec = doc_get(read->root, "spec");
 	workers = doc_int(spec, "workers", 1);
 	if (workers >= 1 && workers <= LIMIT_workers)
 		m->workers = (uint32_t)workers;

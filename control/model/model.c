@@ -172,11 +172,11 @@ void build_routes(struct build *b)
 	builder_free(b->scratch);
 }
 
-struct model *model_new(const struct snapshot *s, const struct answers *known)
+struct model *model_new(const struct snapshot *s, const struct answers *known, const struct snapshot *machine_from)
 {
 	struct region *r = region_new();
 	struct model *m = region_take(r, sizeof(*m));
-	struct build b = {.snapshot = s, .known = known, .model = m, .region = r};
+	struct build b = {.snapshot = s, .machine_from = machine_from, .known = known, .model = m, .region = r};
 
 	m->region = r;
 	m->resource_version = snapshot_resource_version(s);

@@ -44,7 +44,7 @@ struct model_port {
 };
 
 struct model_machine {
-	const struct object *object; /* null: there is none */
+	const struct object *object; /* null: there is none (any more) */
 	struct model_condition accepted;
 	uint32_t workers;
 	struct model_port *ports;
@@ -221,8 +221,12 @@ struct model {
 /* Controller names that are ours: Envoy Gateway's, so that its manifests run unchanged, and our own. */
 bool model_controller_is_ours(const char *name);
 
-/* known: what names resolve to, or null. */
-struct model *model_new(const struct snapshot *s, const struct answers *known);
+/*
+ * known: what names resolve to, or null. machine_from: where the machine is read from when `s` has no Machine, or null:
+ * a box whose Machine was deleted goes on with the ports and addresses that it has, and obeys everything else. Both are
+ * kept by the caller until model_free().
+ */
+struct model *model_new(const struct snapshot *s, const struct answers *known, const struct snapshot *machine_from);
 void model_free(struct model *m);
 
 #endif

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """A Machine that cannot start: traffic goes on, status tells why, and the right one is taken again. What can be seen
 without starting (an interface that is not there) costs nothing; the rest costs one restart and the way back.
-And a generation that cannot be saved is saved when it can be. FLAVOUR (default release)."""
+A Machine that is deleted leaves the ports and addresses as they are. And a generation that cannot be saved is saved when
+it can be. FLAVOUR (default release)."""
 import os
 import subprocess
 
@@ -95,6 +96,25 @@ def mtu_lowered_and_raised(lab):
         retry(30, lambda before=before: restarts(lab) > before and serves(lab), f"traffic with an MTU of {mtu}")
         link = subprocess.check_output(lab.in_ns("sluice-gw", "ip", "link", "show", "gw-client"), text=True)
         expect(f" mtu {mtu} " in link, f"the port's MTU is not {mtu}: {link}")
+
+
+@case
+def deleted(lab):
+    """Without a Machine the box keeps its ports and addresses; what else is applied or deleted is obeyed."""
+    before = restarts(lab)
+    lab.apply(ROUTE)
+    retry(10, lambda: lab.status(f"http://{VIP4}/later") == 200, "the route")
+    lab.ctl("delete", "machine", "self")
+    expect(serves(lab), "traffic stopped")
+    for route in ("later", "web"):
+        lab.ctl("delete", "httproute", route, "-n", "default")
+    retry(10, lambda: lab.status(f"http://{VIP4}/later") == 404, "the 404 of a deleted route")
+    lab.apply(ROUTE)
+    retry(10, lambda: lab.status(f"http://{VIP4}/later") == 200, "a route applied without a Machine")
+    lab.apply(MACHINE % (1, RIGHT))
+    retry(10, lambda: "Ready" in lab.ctl("get", "machine", "self", "-o", "yaml").stdout, "the Machine's status")
+    expect_equal(lab.status(f"http://{VIP4}/later"), 200, "the route under a Machine again")
+    expect_equal(restarts(lab), before, "restarts")
 
 
 @case

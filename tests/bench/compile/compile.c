@@ -152,7 +152,7 @@ static void run(const char *text, size_t n, struct result *r)
 	lap(r, READ, &since);
 	s = change_one(first, &route);
 	lap(r, SNAPSHOT, &since);
-	m = model_new(s, NULL);
+	m = model_new(s, NULL, NULL);
 	lap(r, MODEL, &since);
 	CHECK(generation_compile(m, &g) == OK);
 	lap(r, COMPILE, &since);

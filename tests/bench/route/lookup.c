@@ -64,7 +64,7 @@ static struct generation compile(unsigned routes)
 		*c = *c == '\'' ? '"' : *c;
 	s = snapshot_from_json(json, (size_t)(at - json), error);
 	CHECK(s != NULL);
-	m = model_new(s, NULL);
+	m = model_new(s, NULL, NULL);
 	CHECK(generation_compile(m, &g) == OK);
 	model_free(m);
 	snapshot_put(s);

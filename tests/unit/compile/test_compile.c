@@ -270,7 +270,7 @@ static void verify(const struct generation *g)
 
 static struct generation compile(struct snapshot *s)
 {
-	struct model *m = model_new(s, NULL);
+	struct model *m = model_new(s, NULL, NULL);
 	struct generation g;
 
 	assert_int_equal(generation_compile(m, &g), OK);
@@ -532,7 +532,7 @@ static void test_many_routes(void **state)
 	}
 	s = world_new(objects, NULL);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
-	m = model_new(s, NULL);
+	m = model_new(s, NULL, NULL);
 	modelled = ms_since(&from);
 	assert_int_equal(generation_compile(m, &g), OK);
 	compiled = ms_since(&from);

@@ -198,7 +198,7 @@ static struct generation compile_world(const struct world *w)
 	s = snapshot_from_json(json, strlen(json), error);
 	if (s == NULL)
 		fail_msg("%s", error);
-	m = model_new(s, NULL);
+	m = model_new(s, NULL, NULL);
 	assert_int_equal(generation_compile(m, &g), OK);
 	model_free(m);
 	snapshot_put(s);

@@ -54,7 +54,7 @@ static struct model *build(struct snapshot **s)
 	struct model *m;
 
 	*s = world_new((const char *const *)objects, NULL);
-	m = model_new(*s, NULL);
+	m = model_new(*s, NULL, NULL);
 	for (size_t i = 0; i < objects_n; i++) {
 		free(objects[i]);
 		objects[i] = NULL;

@@ -195,7 +195,7 @@ static void check_status(struct snapshot **s, const struct answers *known)
 	size_t patches[2];
 
 	for (int i = 0; i < 2; i++) {
-		struct model *m = model_new(*s, known);
+		struct model *m = model_new(*s, known, NULL);
 		struct status_patches p;
 		struct snapshot *next;
 
@@ -232,7 +232,7 @@ static void run_row(void **state)
 	for (size_t i = 0; i < sizeof(row->files) / sizeof(row->files[0]) && row->files[i] != NULL; i++)
 		add_file(&set, row->files[i]);
 	s = set_snapshot(&set);
-	m = model_new(s, known);
+	m = model_new(s, known, NULL);
 	check_model(row, m);
 	assert_int_equal(generation_compile(m, &g), OK);
 	if (table_verify(g.table, g.bytes, &where) != OK)

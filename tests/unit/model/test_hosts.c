@@ -122,7 +122,7 @@ static void test_hosts(void **state)
 				      "'nameservers':['192.0.2.53']"), PORTS, cases[i].machine);
 		snprintf(backend, sizeof(backend), BACKEND_WITH("b", "'endpoints':[%s]"), cases[i].endpoints);
 		s = world_new(objects, NULL);
-		m = model_new(s, known);
+		m = model_new(s, known, NULL);
 		check(i, m);
 		model_free(m);
 		snapshot_put(s);

@@ -833,7 +833,7 @@ static void run_row(void **state)
 {
 	const struct row *row = *state;
 	struct snapshot *s = world_new(row->objects, NULL);
-	struct model *m = model_new(s, NULL);
+	struct model *m = model_new(s, NULL, NULL);
 	static char text[1 << 16];
 
 	text[0] = '\0';
@@ -882,15 +882,39 @@ static void test_durations(void **state)
 	}
 }
 
+/* The Machine was deleted: its ports, addresses and pool are those of before, the other objects are obeyed. */
+static void test_machine_deleted(void **state)
+{
+	static const char *const with[] = {MACHINE, CLASS, DEFAULT_GW, NULL}, *const without[] = {CLASS, DEFAULT_GW, NULL};
+	struct snapshot *before = world_new(with, NULL), *now = world_new(without, NULL);
+	struct model *m = model_new(now, NULL, before);
+
+	(void)state;
+	assert_null(m->machine.object);
+	assert_int_equal(m->machine.workers, 2);
+	assert_int_equal(m->machine.ports_n, 2);
+	assert_string_equal(m->machine.ports[0].device, "net_null0");
+	assert_int_equal(m->gateways_n, 1);
+	assert_int_equal(m->gateways[0].addresses_n, 2);
+	model_free(m);
+	m = model_new(now, NULL, NULL);
+	assert_int_equal(m->machine.ports_n, 0);
+	assert_int_equal(m->gateways[0].addresses_n, 0);
+	model_free(m);
+	snapshot_put(before);
+	snapshot_put(now);
+}
+
 int main(void)
 {
 	enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
-	struct CMUnitTest tests[ROWS + 1];
+	struct CMUnitTest tests[ROWS + 2];
 
 	for (size_t i = 0; i < ROWS; i++)
 		tests[i] = (struct CMUnitTest){
 			.name = rows[i].name, .test_func = run_row, .initial_state = (void *)(uintptr_t)&rows[i],
 		};
 	tests[ROWS] = (struct CMUnitTest)cmocka_unit_test(test_durations);
+	tests[ROWS + 1] = (struct CMUnitTest)cmocka_unit_test(test_machine_deleted);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,7 @@ static struct snapshot *store(struct snapshot *s, const struct status_patches *p
 
 static struct status_patches compute(struct snapshot *s, const struct publish_verdict *v, const char *now)
 {
-	struct model *m = model_new(s, NULL);
+	struct model *m = model_new(s, NULL, NULL);
 	struct status_patches p;
 
 	assert_int_equal(status_compute(m, v, now, &p), OK);
