@@ -235,8 +235,10 @@ static enum err verify(const void *block, size_t bytes, const void *config)
 	const struct origin *o = (const struct origin *)((const char *)block + c->origins.at);
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (filter_verify_text(block, bytes, texts[i]) != OK)
-			return ERR_TABLE_BOUNDS;
+		const enum err e = header_verify_value(block, bytes, texts[i]);
+
+		if (e != OK)
+			return e;
 	}
 	if (c->origins.n > ORIGINS_MAX)
 		return ERR_TABLE_VALUE;

@@ -30,6 +30,11 @@ static bool has_command(struct text body)
 	return false;
 }
 
+static bool has_no_body(uint32_t status)
+{
+	return status == 204 || status == 304;
+}
+
 static enum err compile_body(const struct filter_source *from, struct builder *b, struct config *c,
                              struct filter_problem *problem)
 {
@@ -39,7 +44,7 @@ static enum err compile_body(const struct filter_source *from, struct builder *b
 		return filter_refuse(problem, "directResponse.body", "is longer than %d bytes", ARENA_PIECE_MAX);
 	if (has_command(from->text))
 		return filter_refuse(problem, "directResponse.body", "command operators (%%) are not supported");
-	if (c->status == 204 || c->status == 304)
+	if (has_no_body(c->status))
 		return filter_refuse(problem, "directResponse.body", "status %u has none", c->status);
 	c->body = builder_text(b, from->text.at, from->text.len);
 	return OK;
@@ -76,12 +81,14 @@ static enum err compile(const struct filter_source *from, struct builder *b, uin
 static enum err verify(const void *block, size_t bytes, const void *config)
 {
 	const struct config *c = config;
+	enum err e;
 
-	if (c->status < 200 || c->status > 599)
+	if (c->status < 200 || c->status > 599 || (has_no_body(c->status) && c->body.len > 0))
 		return ERR_TABLE_VALUE;
-	if (filter_verify_text(block, bytes, c->body) != OK || filter_verify_text(block, bytes, c->content_type) != OK)
+	if (filter_verify_text(block, bytes, c->body) != OK)
 		return ERR_TABLE_BOUNDS;
-	return header_edits_verify(block, bytes, &c->edits);
+	e = header_verify_value(block, bytes, c->content_type);
+	return e != OK ? e : header_edits_verify(block, bytes, &c->edits);
 }
 
 /* ---- data plane ---- */

@@ -45,24 +45,9 @@ bool header_is_value(const char *text, size_t len)
 	return true;
 }
 
-static bool frames(const char *name)
+static bool frames(struct text name)
 {
-	static const char *const names[] = {
-		"",
-#define HTTP_FIELD_FRAMING true
-#define HTTP_FIELD_HOP 0
-#define FIELD(id, text, flags) (flags) & true ? text : "",
-#include "http/fields.def"
-#undef FIELD
-#undef HTTP_FIELD_HOP
-#undef HTTP_FIELD_FRAMING
-	};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcasecmp(names[i], name) == 0)
-			return true;
-	}
-	return false;
+	return (http_field_flags(http_field_id(name)) & HTTP_FIELD_FRAMING) != 0;
 }
 
 static enum err check_name(struct draft *d, const char *path, yyjson_val *name, bool set)
@@ -73,7 +58,7 @@ static enum err check_name(struct draft *d, const char *path, yyjson_val *name, 
 		return filter_refuse(d->problem, path, "is required and must be a string");
 	if (yyjson_get_len(name) > NAME_MAX_BYTES || !header_is_token(text, yyjson_get_len(name)))
 		return filter_refuse(d->problem, path, "\"%.64s\" is not a valid header name", text);
-	if (frames(text))
+	if (frames((struct text){.at = text, .len = (uint32_t)yyjson_get_len(name)}))
 		return filter_refuse(d->problem, path, "\"%s\" frames the message and cannot be modified", text);
 	if (strcasecmp(text, "host") != 0)
 		return OK;
@@ -166,6 +151,36 @@ enum err header_edits_compile(yyjson_val *spec, const char *member, enum header_
 
 /* ---- verifier ---- */
 
+static const char *text_in(const void *block, struct table_text t)
+{
+	return (const char *)block + t.at;
+}
+
+enum err header_verify_name(const void *block, size_t bytes, struct table_text t)
+{
+	if (filter_verify_text(block, bytes, t) != OK)
+		return ERR_TABLE_BOUNDS;
+	return header_is_token(text_in(block, t), t.len) ? OK : ERR_TABLE_VALUE;
+}
+
+enum err header_verify_value(const void *block, size_t bytes, struct table_text t)
+{
+	if (filter_verify_text(block, bytes, t) != OK)
+		return ERR_TABLE_BOUNDS;
+	return header_is_value(text_in(block, t), t.len) ? OK : ERR_TABLE_VALUE;
+}
+
+static enum err verify_item(const void *block, size_t bytes, const struct header_edit *item)
+{
+	const enum err e = header_verify_name(block, bytes, item->name);
+
+	if (e != OK)
+		return e;
+	if (frames((struct text){.at = text_in(block, item->name), .len = item->name.len}))
+		return ERR_TABLE_VALUE;
+	return header_verify_value(block, bytes, item->value);
+}
+
 static enum err verify_items(const void *block, size_t bytes, struct table_list list)
 {
 	const struct header_edit *item = (const struct header_edit *)((const char *)block + list.at);
@@ -175,11 +190,10 @@ static enum err verify_items(const void *block, size_t bytes, struct table_list 
 	if (filter_verify_list(bytes, list, sizeof(*item)) != OK)
 		return ERR_TABLE_BOUNDS;
 	for (uint32_t i = 0; i < list.n; i++) {
-		if (filter_verify_text(block, bytes, item[i].name) != OK ||
-		    filter_verify_text(block, bytes, item[i].value) != OK)
-			return ERR_TABLE_BOUNDS;
-		if (item[i].name.len == 0)
-			return ERR_TABLE_VALUE;
+		const enum err e = verify_item(block, bytes, &item[i]);
+
+		if (e != OK)
+			return e;
 	}
 	return OK;
 }

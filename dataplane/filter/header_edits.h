@@ -51,5 +51,8 @@ bool header_edits_apply(const struct header_edits_copy *e, struct http_message *
 /* For other filters that take names and values from manifests. */
 bool header_is_token(const char *text, size_t len);
 bool header_is_value(const char *text, size_t len);
+/* The same for their verifiers: a text of the block that is a token, or a value. */
+enum err header_verify_name(const void *block, size_t bytes, struct table_text t) MUST_CHECK;
+enum err header_verify_value(const void *block, size_t bytes, struct table_text t) MUST_CHECK;
 
 #endif

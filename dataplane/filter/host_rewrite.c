@@ -34,7 +34,7 @@ static enum err verify(const void *block, size_t bytes, const void *config)
 {
 	const struct config *c = config;
 
-	return c->header.len > 0 ? filter_verify_text(block, bytes, c->header) : ERR_TABLE_VALUE;
+	return header_verify_name(block, bytes, c->header);
 }
 
 /* ---- data plane ---- */

@@ -93,12 +93,12 @@ static enum err compile(const struct filter_source *from, struct builder *b, uin
 static enum err verify(const void *block, size_t bytes, const void *config)
 {
 	const struct config *c = config;
+	enum err e;
 
-	if (!is_status(c->status) || c->scheme >= SCHEMES || c->hostname.len > URL_HOSTNAME_MAX)
+	if (!is_status(c->status) || c->scheme >= SCHEMES)
 		return ERR_TABLE_VALUE;
-	if (filter_verify_text(block, bytes, c->hostname) != OK)
-		return ERR_TABLE_BOUNDS;
-	return url_path_verify(block, bytes, &c->path);
+	e = url_hostname_verify(block, bytes, c->hostname);
+	return e != OK ? e : url_path_verify(block, bytes, &c->path);
 }
 
 /* ---- data plane ---- */

@@ -76,11 +76,24 @@ enum err url_path_compile(yyjson_val *spec, const char *member, struct builder *
 
 /* ---- verifier ---- */
 
+enum err url_hostname_verify(const void *block, size_t bytes, struct table_text t)
+{
+	if (filter_verify_text(block, bytes, t) != OK)
+		return ERR_TABLE_BOUNDS;
+	return t.len == 0 || url_is_hostname((const char *)block + t.at, t.len) ? OK : ERR_TABLE_VALUE;
+}
+
 enum err url_path_verify(const void *block, size_t bytes, const struct url_path *p)
 {
+	const char *by = (const char *)block + p->by.at;
+
 	if (p->type >= URL_PATHS || p->by.len > URL_PATH_MAX + 1 || (p->type == URL_PATH_FULL && p->by.len == 0))
 		return ERR_TABLE_VALUE;
-	return filter_verify_text(block, bytes, p->by);
+	if (filter_verify_text(block, bytes, p->by) != OK)
+		return ERR_TABLE_BOUNDS;
+	if (p->by.len > 0 && (by[0] != '/' || !is_path(by, p->by.len, p->type == URL_PATH_FULL)))
+		return ERR_TABLE_VALUE;
+	return OK;
 }
 
 /* ---- data plane ---- */

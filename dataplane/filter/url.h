@@ -34,6 +34,8 @@ bool url_is_hostname(const char *text, size_t len);
 /* `spec`: the filter's object, whose "path" may be absent; `member`: what problems call it. */
 enum err url_path_compile(yyjson_val *spec, const char *member, struct builder *b, struct url_path *out,
                           struct filter_problem *problem) MUST_CHECK;
+/* Empty: there is none. */
+enum err url_hostname_verify(const void *block, size_t bytes, struct table_text t) MUST_CHECK;
 enum err url_path_verify(const void *block, size_t bytes, const struct url_path *p) MUST_CHECK;
 
 bool url_path_copy(struct arena *a, const struct table *t, const struct url_path *p, struct url_path_copy *out);

@@ -1,7 +1,16 @@
 /* What table_verify() leaves to the layers above table/: see proxy.h. The lists themselves were verified there. */
 #include "balance/balance.h"
-#include "filter/filter.h"
+#include "filter/header_edits.h"
 #include "proxy/proxy.h"
+
+/* A name that is no token would end its line in the response. */
+static enum err session(const struct table *t, uint32_t from, const char **where)
+{
+	const struct table_session *s = table_at(t, from);
+
+	*where = "name of a session";
+	return from == 0 || header_is_token(table_text(t, s->name), s->name.len) ? OK : ERR_TABLE_VALUE;
+}
 
 static enum err rules(const struct table *t, const char **where)
 {
@@ -9,8 +18,10 @@ static enum err rules(const struct table *t, const char **where)
 
 	for (uint32_t i = 0; i < t->rules.n; i++) {
 		const struct table_backend *b = TABLE_LIST(t, r[i].backends, struct table_backend);
-		enum err e = filter_verify(t, r[i].filters, where);
+		enum err e = session(t, r[i].session, where);
 
+		if (e == OK)
+			e = filter_verify(t, r[i].filters, where);
 		for (uint32_t k = 0; e == OK && k < r[i].backends.n; k++)
 			e = filter_verify(t, b[k].filters, where);
 		if (e != OK)

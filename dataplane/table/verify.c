@@ -336,6 +336,9 @@ static enum err tries(struct walk *w, const struct table_rule *r)
 		       "name of a session");
 		DEMAND(w, session->kind == TABLE_SESSION_COOKIE || session->kind == TABLE_SESSION_HEADER, VALUE,
 		       "kind of a session");
+		DEMAND(w, session->permanent <= 1, VALUE, "lifetime of a session");
+		/* Such a cookie would be deleted by whoever gets it. */
+		DEMAND(w, !session->permanent || session->timeout_s != 0, VALUE, "timeout of a permanent session");
 	}
 	return OK;
 }
@@ -382,6 +385,7 @@ static enum err clusters(struct walk *w)
 		DEMAND(w, c[i].conns_max > 0, VALUE, "connections of a cluster");
 		DEMAND(w, c[i].outlier.connect_failures == 0 || c[i].outlier.ejection_ms != 0, VALUE,
 		       "ejection time of a cluster");
+		DEMAND(w, c[i].outlier.panic_percent <= 100, VALUE, "panic share of a cluster");
 		e = table_at(w->t, c[i].endpoints.at);
 		for (uint32_t k = 0; k < c[i].endpoints.n; k++)
 			DEMAND(w, e[k].port != 0 && e[k].weight != 0, VALUE, "port or weight of an endpoint");

@@ -217,6 +217,8 @@ static struct table_list put_filters(struct draft *d, const char *json)
 		const char *cluster = doc_str(doc_get(from.spec, "backendRef"), "name");
 
 		from.cluster = cluster[0] != '\0' ? fixture_cluster_id(cluster) : 0;
+		from.text.at = doc_str(doc_get(from.spec, "body"), "inline");
+		from.text.len = (uint32_t)strlen(from.text.at);
 		if (filter_compile(&from, d->b, &filters[i], &problem) != OK)
 			DIE("%s: %s", problem.path, problem.message);
 	}
@@ -311,11 +313,13 @@ static void put_rules(struct draft *d)
 		r->direct_status = from->direct_status;
 		put_tries(d, from, r);
 		m->rule = d->routes_n;
-		m->regex = TABLE_NONE;
+		m->regex = from->regex ? regex_of(d, from->path) : TABLE_NONE;
 		m->method = method_number(from->method);
 		m->headers = put_predicates(d, from->headers, true);
 		m->query = put_predicates(d, from->query, false);
 		m->path_bytes = (uint32_t)strlen(from->path);
+		if (from->regex)
+			m->path_bytes = 0;
 		if (!from->exact && m->path_bytes > 1 && from->path[m->path_bytes - 1] == '/')
 			m->path_bytes--;
 	}
@@ -482,6 +486,30 @@ static void link_vhosts(struct draft *d)
 	}
 }
 
+/* Does the route hang on this virtual host? */
+static bool is_on(const struct draft *d, const struct fixture_route *route, uint32_t v)
+{
+	const char *listener = d->f->listeners[d->vhost_listener[v]].name;
+
+	return (route->listener == NULL || strcmp(route->listener, listener) == 0) &&
+	       strcmp(route->hostname != NULL ? route->hostname : "", vhost_name(d, v)) == 0;
+}
+
+static void put_regex_matches(struct draft *d, uint32_t v)
+{
+	struct table_match matches[FIXTURE_MANY];
+	uint32_t n = 0;
+
+	for (uint32_t r = 0; r < d->routes_n; r++) {
+		if (!d->f->routes[r].regex || !is_on(d, &d->f->routes[r], v))
+			continue;
+		matches[n] = d->matches[r];
+		matches[n].headers = put_predicates(d, d->f->routes[r].headers, true);
+		matches[n++].query = put_predicates(d, d->f->routes[r].query, false);
+	}
+	d->vhosts[v].regexes = builder_list(d->b, matches, sizeof(matches[0]), n);
+}
+
 static void put_listeners(struct draft *d)
 {
 	struct table_list l;
@@ -494,12 +522,18 @@ static void put_listeners(struct draft *d)
 		                              .hostname = put_text(d, from->hostname), .catch_all = TABLE_NONE};
 		for (uint32_t r = 0; r < d->routes_n; r++) {
 			const struct fixture_route *route = &d->f->routes[r];
+			uint32_t v;
 
-			if (route->listener == NULL || strcmp(route->listener, from->name) == 0)
-				add_match(d, d->vhosts[vhost_of(d, d->listeners_n, route->hostname)].root, r);
+			if (route->listener != NULL && strcmp(route->listener, from->name) != 0)
+				continue;
+			v = vhost_of(d, d->listeners_n, route->hostname);
+			if (!route->regex)
+				add_match(d, d->vhosts[v].root, r);
 		}
 	}
 	link_vhosts(d);
+	for (uint32_t v = 0; v < d->vhosts_n; v++)
+		put_regex_matches(d, v);
 	for (uint32_t i = 0; i < d->listeners_n; i++) {
 		uint32_t hashes[ITEMS_MAX], values[ITEMS_MAX], n = 0;
 

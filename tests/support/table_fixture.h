@@ -66,6 +66,7 @@ struct fixture_backend {
 struct fixture_route {
 	const char *path;        /* a prefix, unless exact */
 	bool exact;
+	bool regex;              /* the path is a regular expression */
 	const char *hostname;    /* null: all */
 	const char *listener;    /* the name of the only listener that it hangs on; null: all of them */
 	const char *method;      /* "GET"; null: any */
