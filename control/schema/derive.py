@@ -1,5 +1,11 @@
 #!/usr/bin/env python3
-"""Derives schema files from CustomResourceDefinitions: derive.py DIRECTORY CRD.yaml...
+"""Derives schema files from CustomResourceDefinitions.
+
+    derive.py [--check] DIRECTORY CRD.yaml... [--experimental CRD.yaml...]
+
+Of the Gateway API they are gatewayclasses, gateways, httproutes and referencegrants of the standard channel, and those
+of the experimental channel that EXPERIMENTAL names fields of; of Envoy Gateway backends and httproutefilters. All at
+once, since they share types. --check writes nothing, says what would change, and fails if anything would.
 
 Names, types, limits, defaults, list types and printer columns are facts of the API that we must agree with, so they
 are taken by script: run it again when the API moves on, and read the difference. Descriptions are ours: those in the
@@ -9,6 +15,8 @@ admit/rules.c.
 Structures and scalars that appear in several places become named types (TYPES below): gateway.types.schema has what
 several kinds share, the kind's own file the rest.
 """
+import argparse
+import difflib
 import json
 import os
 import re
@@ -40,6 +48,7 @@ TYPES = [
     ("HTTPRoute.spec.parentRefs[].port", "PortNumber"),
     ("HTTPRoute.spec.parentRefs[].sectionName", "DNSName"),
     ("HTTPRoute.spec.rules[].timeouts.request", "Duration"),
+    ("HTTPRoute.spec.rules[].retry.codes[]", "HTTPRouteRetryStatusCode"),
     ("HTTPRoute.spec.rules[].matches[].headers[].name", "HTTPHeaderName"),
     ("HTTPRoute.spec.rules[].backendRefs[].filters[].cors.allowOrigins[]", "CORSOrigin"),
     ("GatewayClass.spec.controllerName", "GatewayController"),
@@ -51,6 +60,8 @@ TYPES = [
     ("Backend.spec.appProtocols[]", "BackendAppProtocol"),
     ("Backend.spec.tls.fingerprints[]", "TLSFingerprint"),
 ]
+# What is taken of the experimental channel: fields that the standard one does not have.
+EXPERIMENTAL = ["HTTPRoute.spec.rules[].retry", "HTTPRoute.spec.rules[].sessionPersistence"]
 OURS = {"Condition", "LabelSelector", "PortNumber", "Time"}     # types.schema has them, by hand
 SHARED = "gateway.types.schema"
 ABOUT = {
@@ -87,9 +98,32 @@ def walk(s, path):
         yield from walk(s["additionalProperties"], path + "{}")
 
 
+def stored(crd):
+    return next(v for v in crd["spec"]["versions"] if v["storage"])
+
+
+def add_experimental(crds, experimental):
+    """Puts the fields of EXPERIMENTAL where they belong, in the order of the names."""
+    def schemas(of):
+        return {p: s for crd in of for p, s in walk(stored(crd)["schema"]["openAPIV3Schema"],
+                                                    crd["spec"]["names"]["kind"])}
+    standard, other = schemas(crds), schemas(experimental)
+    kinds = {crd["spec"]["names"]["kind"] for crd in crds}
+    for path in (p for p in EXPERIMENTAL if p.split(".")[0] in kinds):
+        if path not in other:
+            sys.exit(f"{path} is in no file after --experimental")
+        if path in standard:
+            sys.exit(f"{path} is in the standard channel now: take it out of EXPERIMENTAL")
+        parent, _, name = path.rpartition(".")
+        properties = standard[parent]["properties"]
+        properties[name] = other[path]
+        standard[parent]["properties"] = dict(sorted(properties.items()))
+
+
 class Deriver:
     def __init__(self, directory):
         self.directory = directory
+        self.files = {}         # name -> text
         self.named = {}         # shape -> type name
         self.definition = {}    # type name -> schema
         self.users = {}         # type name -> kinds
@@ -116,17 +150,13 @@ class Deriver:
                     self.words[root + ".".join(stack)] = words.strip()
 
     def learn(self, crds):
-        roots = {crd["spec"]["names"]["kind"]: self.stored(crd)["schema"]["openAPIV3Schema"] for crd in crds}
+        roots = {crd["spec"]["names"]["kind"]: stored(crd)["schema"]["openAPIV3Schema"] for crd in crds}
         everything = {p: s for kind, root in roots.items() for p, s in walk(root, kind)}
         self.everything = list(everything.items())
         for path, name in TYPES:
             if path in everything:
                 self.named.setdefault(shape(everything[path]), name)
                 self.definition.setdefault(name, everything[path])
-
-    @staticmethod
-    def stored(crd):
-        return next(v for v in crd["spec"]["versions"] if v["storage"])
 
     def use(self, s, kind, own):
         name = self.named.get(shape(s))
@@ -219,10 +249,10 @@ class Deriver:
         return out
 
     def kind_file(self, crd):
-        names, stored = crd["spec"]["names"], self.stored(crd)
+        names, version = crd["spec"]["names"], stored(crd)
         kind = names["kind"]
         served = [v for v in crd["spec"]["versions"] if v["served"]]
-        root = stored["schema"]["openAPIV3Schema"]
+        root = version["schema"]["openAPIV3Schema"]
         source = crd["metadata"]["annotations"].get("gateway.networking.k8s.io/bundle-version", "v1.9.0")
         out = [f"# Made by derive.py from version {source} of the API; descriptions are ours.",
                f"kind {kind}", f"group {crd['spec']['group']}",
@@ -231,38 +261,66 @@ class Deriver:
                f"scope {crd['spec']['scope']}"]
         if names.get("categories"):
             out.append("categories " + " ".join(names["categories"]))
-        if "status" in stored.get("subresources", {}):
+        if "status" in version.get("subresources", {}):
             out.append("status")
-        for c in stored.get("additionalPrinterColumns", []):
+        for c in version.get("additionalPrinterColumns", []):
             out.append(f"column {c['name']} {c['type']} {c['jsonPath']}" + (" wide" if c.get("priority") else ""))
         out += [f"about {ABOUT[kind]}", ""]
         return out + self.lines(root, kind, kind, 0)
 
-    def write(self, file, lines):
-        with open(os.path.join(self.directory, file), "w", encoding="utf-8") as f:
-            f.write("\n".join(lines) + "\n")
+    def derive(self, crds):
+        made = {crd["spec"]["names"]["kind"]: self.kind_file(crd) for crd in crds}
+        shared = ["# Types that kinds of the gateway share. Made by derive.py; descriptions are ours.", ""]
+        done = set(OURS)
+        again = True
+        while again:            # a type's lines may use further types
+            again = False
+            for name in sorted(self.users):
+                if name in done:
+                    continue
+                done.add(name)
+                again = True
+                shared += self.type_lines(name) + [""]
+        for kind, lines in made.items():
+            self.files[kind.lower() + ".schema"] = "\n".join(lines) + "\n"
+        self.files[SHARED] = "\n".join(shared[:-1]) + "\n"
+
+    def write(self):
+        for name, text in self.files.items():
+            with open(os.path.join(self.directory, name), "w", encoding="utf-8") as f:
+                f.write(text)
+
+    def differences(self):
+        for name, text in self.files.items():
+            path = os.path.join(self.directory, name)
+            with open(path, encoding="utf-8") as f:
+                yield from difflib.unified_diff(f.read().splitlines(), text.splitlines(), path, "derived",
+                                                lineterm="")
 
 
-def main(directory, paths):
-    crds = [yaml.safe_load(open(p, encoding="utf-8")) for p in paths]
-    deriver = Deriver(directory)
+def load(paths):
+    return [yaml.safe_load(open(p, encoding="utf-8")) for p in paths]
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--experimental", nargs="*", default=[])
+    parser.add_argument("directory")
+    parser.add_argument("crds", nargs="+")
+    args = parser.parse_args()
+    crds = load(args.crds)
+    add_experimental(crds, load(args.experimental))
+    deriver = Deriver(args.directory)
     deriver.read_words()
     deriver.learn(crds)
-    made = {crd["spec"]["names"]["kind"]: deriver.kind_file(crd) for crd in crds}
-    shared = ["# Types that kinds of the gateway share. Made by derive.py; descriptions are ours.", ""]
-    done = set(OURS)
-    again = True
-    while again:            # a type's lines may use further types
-        again = False
-        for name in sorted(deriver.users):
-            if name in done:
-                continue
-            done.add(name)
-            again = True
-            shared += deriver.type_lines(name) + [""]
-    for kind, lines in made.items():
-        deriver.write(kind.lower() + ".schema", lines)
-    deriver.write(SHARED, shared[:-1])
+    deriver.derive(crds)
+    if not args.check:
+        deriver.write()
+        return 0
+    differences = list(deriver.differences())
+    print("\n".join(differences) or f"{len(deriver.files)} files are what is derived")
+    return 1 if differences else 0
 
 
-main(sys.argv[1], sys.argv[2:])
+sys.exit(main())
