@@ -2,6 +2,7 @@
 """Retries, timeouts and session persistence through the gateway, with backends that fail as they are told."""
 import hashlib
 import os
+import signal
 import time
 
 from harness import LAB, Lab, case, expect, expect_equal, main, retry
@@ -200,24 +201,42 @@ def early_answer_while_uploading(lab):
     expect_equal(lab.ask("/plain")[0], 200, "the next request")
 
 
-def stays(lab, path, bring):
-    """With token and without, before and after the weights are 0 and 1."""
+def cookie(fields):
+    return "Cookie: x=y; " + fields["set-cookie"].split(";")[0]
+
+
+def header(fields):
+    return "X-Stay: " + fields["x-stay"]
+
+
+def met(lab, path, bring):
+    """What a client of each backend brings along: backend -> header line."""
     homes = {}
     for _ in range(20):
         _, _, fields, _ = lab.ask(path)
-        homes.setdefault(fields["x-backend"], fields)
+        homes.setdefault(fields["x-backend"], bring(fields))
         if len(homes) == 2:
             break
     expect_equal(sorted(homes), ["a", "b"], "backends met")
+    return homes
+
+
+def expect_home(lab, path, homes, when):
+    for home, line in homes.items():
+        for _ in range(4):
+            again = lab.ask(path, "-H", line)[2]
+            expect_equal(again["x-backend"], home, f"backend {when}")
+            expect("set-cookie" not in again and "x-stay" not in again, "a token for one who has one")
+
+
+def stays(lab, path, bring):
+    """With token and without, before and after the weights are 0 and 1."""
+    homes = met(lab, path, bring)
     for weights in ((1, 1), (0, 1)):
         lab.weights(*weights)
         if weights == (0, 1):
             retry(5, lambda: all(lab.ask(path)[2]["x-backend"] == "b" for _ in range(4)), "new clients go to b")
-        for home, fields in homes.items():
-            for _ in range(4):
-                again = lab.ask(path, "-H", bring(fields))[2]
-                expect_equal(again["x-backend"], home, f"backend at weights {weights}")
-                expect("set-cookie" not in again and "x-stay" not in again, "a token for one who has one")
+        expect_home(lab, path, homes, f"at weights {weights}")
     lab.weights(1, 1)
 
 
@@ -226,12 +245,31 @@ def cookie_keeps_the_backend(lab):
     fields = lab.ask("/cookie")[2]
     expect(fields["set-cookie"].startswith("stay=") and fields["set-cookie"].endswith("; Path=/cookie; HttpOnly"),
            fields["set-cookie"])
-    stays(lab, "/cookie", lambda fields: "Cookie: x=y; " + fields["set-cookie"].split(";")[0])
+    stays(lab, "/cookie", cookie)
 
 
 @case
 def header_keeps_the_backend(lab):
-    stays(lab, "/header", lambda fields: "X-Stay: " + fields["x-stay"])
+    stays(lab, "/header", header)
+
+
+@case
+def sessions_survive_restarts(lab):
+    """The client carries them: neither a kill nor an orderly stop of the data plane and control ends one."""
+    clients = [(path, met(lab, path, bring)) for path, bring in (("/cookie", cookie), ("/header", header))]
+    for how in ("kill -9", "stop"):
+        before = [lab.pid(name) for name in ("dataplane", "control")]
+        for name in ("dataplane", "control"):
+            if how == "stop":
+                lab.lab(f"stop-{name}")
+            else:
+                os.kill(lab.pid(name), signal.SIGKILL)
+        for name in ("control", "dataplane"):
+            lab.lab(f"start-{name}")
+        expect(not set(before) & {lab.pid(name) for name in ("dataplane", "control")}, "new processes")
+        retry(20, lambda: lab.status(GATEWAY + "/plain") == 200, f"traffic after {how}")
+        for path, homes in clients:
+            expect_home(lab, path, homes, f"after {how}")
 
 
 @case
