@@ -26,23 +26,19 @@
  * connection was dead. Every other failure before the response is a local reply, after its head the client's connection
  * is cut, so that the client sees it. How long all that may take: times.c.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/fault.h"
-#include "base/limits.h"
 #include "base/pressure.h"
 #include "proxy/exchange.h"
 
-static const struct http_stream_ops down_ops, up_ops;
-static const struct lease_ops lease_ops;
-static void start_lease(struct exchange *x, bool fresh);
+static const struct http_stream_ops down_ops;
 static void follow(struct exchange *x, enum way way, enum chain_step step);
 
 /* ---- states ---- */
 
-static void set_state(struct exchange *x, enum exchange_state to)
+void exchange_set_state(struct exchange *x, enum exchange_state to)
 {
 	static const bool legal[EXCHANGE_STATES][EXCHANGE_STATES] = {
 		[EXCHANGE_HEAD] = {[EXCHANGE_FILTERING] = true, [EXCHANGE_LEASING] = true, [EXCHANGE_ENDING] = true},
@@ -62,11 +58,6 @@ static void set_state(struct exchange *x, enum exchange_state to)
 		times_end(x);
 }
 
-static inline void progress(struct exchange *x)
-{
-	x->active_ns = x->proxy->shard->now_ns;
-}
-
 /* ---- the end ---- */
 
 /* Both streams are gone. */
@@ -83,13 +74,6 @@ void exchange_free(struct exchange *x)
 	count(p->shard->counters, C_exchanges_closed);
 }
 
-static void release_lease(struct exchange *x)
-{
-	if (x->lease != NULL)
-		upstream_release(x->lease);
-	x->lease = NULL;
-}
-
 /* The request is not wanted any more: its connection cannot be used again. */
 void exchange_drop_upstream(struct exchange *x)
 {
@@ -97,7 +81,7 @@ void exchange_drop_upstream(struct exchange *x)
 		http_reset(x->up, ERR_CONN_ABORTED);
 	x->up = NULL;
 	x->to_down.from = NULL;
-	release_lease(x);
+	try_release(x);
 	if (x->chain != NULL)
 		chain_drop(x->chain, WAY_IN);
 	body_drop(&x->to_up);
@@ -147,12 +131,12 @@ static void reply(struct exchange *x, const struct filter_reply *r, const char *
 	if (x->chain != NULL)
 		chain_drop(x->chain, WAY_OUT);
 	body_drop(&x->to_down);
-	progress(x);
+	exchange_progress(x);
 	e = local_reply_send(x, r);
 	if (e != OK)
 		cut(x, e);
 	else
-		set_state(x, EXCHANGE_ENDING);
+		exchange_set_state(x, EXCHANGE_ENDING);
 }
 
 /* Tells the client the reason, or cuts it when a response is under way. May free x. */
@@ -181,101 +165,7 @@ void exchange_fail(struct exchange *x, const struct reason *why)
 		fail(x, why);
 }
 
-/* ---- tries ---- */
-
-/* Another try follows: this one's connection is not used again, unless its stream has ended. May free x. */
-static void try_again(struct exchange *x, uint64_t pause_ns)
-{
-	times_end_try(x);
-	if (x->up != NULL)
-		http_reset(x->up, ERR_CONN_ABORTED);
-	x->up = NULL;
-	x->to_down.from = NULL;
-	release_lease(x);
-	body_rewind(&x->to_up);
-	set_state(x, EXCHANGE_PAUSING);
-	times_pause(x, pause_ns);
-}
-
-void exchange_try_timed_out(struct exchange *x)
-{
-	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	if (retry_timeout(x))
-		try_again(x, retry_pause_ns(x));
-	else
-		fail(x, &reason_timeout);
-}
-
-void exchange_next_try(struct exchange *x)
-{
-	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	start_lease(x, false);
-}
-
 /* ---- the request ---- */
-
-/* The upstream's stream is there. May free x. */
-static void send_request(struct exchange *x, struct http_stream *up)
-{
-	const bool no_body = x->request->body == HTTP_BODY_NONE;
-	const struct tuple *tuple = lease_tuple(x->lease);
-	enum err e;
-
-	x->up = up;
-	x->upstream = tuple->remote;
-	x->upstream_port = tuple->remote_port;
-	x->upstream_local = tuple->local;
-	x->upstream_local_port = tuple->local_port;
-	x->sent_ns = x->proxy->shard->now_ns;
-	times_try(x);
-	x->to_down.from = up;
-	set_state(x, EXCHANGE_WAITING);
-	e = http_send_head(up, x->request, no_body);
-	if (e == OK) {
-		x->to_up.to = up;
-		x->to_up.end_sent = no_body;
-		e = body_flush(&x->to_up);
-	}
-	if (e != OK)
-		fail(x, reason_of(e, true));
-}
-
-static void on_ready(void *user, struct lease *l, struct http_stream *stream)
-{
-	struct exchange *x = user;
-
-	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	CHECK(x->lease == l);
-	progress(x);
-	send_request(x, stream);
-}
-
-static void on_failed(void *user, struct lease *l, enum err why)
-{
-	struct exchange *x = user;
-
-	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	CHECK(x->lease == l);
-	x->lease = NULL;
-	if (retry_connect(x, why, lease_endpoint(l)))
-		try_again(x, retry_pause_ns(x));
-	else
-		fail(x, reason_of(why, false));
-}
-
-static void start_lease(struct exchange *x, bool fresh)
-{
-	const struct lease_wish wish = {
-		.cluster = x->cluster, .skip_endpoint = x->failed_endpoint, .fresh = fresh,
-		.endpoint = x->session != NULL ? x->session->endpoint : 0};
-	enum err e;
-
-	set_state(x, EXCHANGE_LEASING);
-	e = upstream_lease(x->proxy->upstream, &wish, &lease_ops, &up_ops, x, &x->lease);
-	if (e != OK)
-		fail(x, reason_of(e, false));
-	/* OK: on_ready() may have come from within, so x may be gone. */
-}
 
 /* The request's head goes on through the filters. May free x. */
 static void filter_request(struct exchange *x)
@@ -285,7 +175,7 @@ static void filter_request(struct exchange *x)
 	if (x->chain != NULL)
 		step = chain_head(x->chain, WAY_IN, x->request);
 	if (step == CHAIN_WAIT && x->state == EXCHANGE_HEAD)
-		set_state(x, EXCHANGE_FILTERING);
+		exchange_set_state(x, EXCHANGE_FILTERING);
 	if (step == CHAIN_GO && x->no_backend != NULL) {
 		fail(x, x->no_backend);
 		return;
@@ -293,7 +183,7 @@ static void filter_request(struct exchange *x)
 	if (step == CHAIN_GO && x->chain != NULL)
 		step = chain_drain(x->chain, WAY_IN);
 	if (step == CHAIN_GO)
-		start_lease(x, false);
+		try_begin(x, false);
 	else
 		follow(x, WAY_IN, step);
 }
@@ -326,7 +216,7 @@ static void on_down_body(void *user, struct slice s, uint32_t credit)
 	enum err e;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	progress(x);
+	exchange_progress(x);
 	x->request_bytes += s.len;
 	if (x->chain != NULL && !x->to_up.dropped) {
 		follow(x, WAY_IN, chain_body(x->chain, WAY_IN, s, credit));
@@ -344,7 +234,7 @@ static void on_down_end(void *user, struct http_message *trailers)
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	x->request_whole = true;
-	progress(x);
+	exchange_progress(x);
 	times_request(x);
 	times_try(x);
 	if (!x->to_up.dropped && request_trailers(x, trailers) != OK) {
@@ -365,7 +255,7 @@ static void on_down_sent(void *user, uint32_t bytes)
 	struct exchange *x = user;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	progress(x);
+	exchange_progress(x);
 	body_acked(&x->to_down, bytes);
 }
 
@@ -399,7 +289,7 @@ static void on_down_closed(void *user, enum err why)
 static void check_ending(struct exchange *x)
 {
 	if (x->to_down.end_sent && x->state == EXCHANGE_RESPONDING)
-		set_state(x, EXCHANGE_ENDING);
+		exchange_set_state(x, EXCHANGE_ENDING);
 }
 
 static bool bodiless(const struct exchange *x, const struct http_message *m)
@@ -430,7 +320,7 @@ static void send_response(struct exchange *x, const struct http_message *m)
 	}
 	x->status = status;
 	x->details = "via_upstream";
-	set_state(x, switches ? EXCHANGE_TUNNEL : EXCHANGE_RESPONDING);
+	exchange_set_state(x, switches ? EXCHANGE_TUNNEL : EXCHANGE_RESPONDING);
 	x->to_down.to = x->down;
 	e = body_flush(&x->to_down);
 	if (e != OK)
@@ -449,7 +339,7 @@ static void filter_response(struct exchange *x, struct http_message *m)
 		m = chain_response(x->chain);
 	}
 	if (step == CHAIN_WAIT && x->state == EXCHANGE_WAITING)
-		set_state(x, EXCHANGE_HOLDING);
+		exchange_set_state(x, EXCHANGE_HOLDING);
 	if (step == CHAIN_GO) {
 		x->to_down.end_sent = bodiless(x, m);
 		if (x->chain != NULL)
@@ -468,7 +358,7 @@ static void on_up_head(void *user, struct http_message *m)
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	CHECK(x->down != NULL && x->state == EXCHANGE_WAITING);
-	progress(x);
+	exchange_progress(x);
 	if (m->status < 200 && m->status != 101) {
 		forward_interim(x, m);
 		return;
@@ -493,7 +383,7 @@ static void on_up_body(void *user, struct slice s, uint32_t credit)
 	enum err e;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	progress(x);
+	exchange_progress(x);
 	if (x->chain != NULL) {
 		follow(x, WAY_OUT, chain_body(x->chain, WAY_OUT, s, credit));
 		return;
@@ -510,7 +400,7 @@ static void on_up_end(void *user, struct http_message *trailers)
 	enum err e = OK;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	progress(x);
+	exchange_progress(x);
 	x->response_whole = true;
 	times_end(x);
 	if (x->down == NULL)
@@ -534,7 +424,7 @@ static void on_down_writable(void *user)
 	enum err e;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	progress(x);
+	exchange_progress(x);
 	e = body_flush(&x->to_down);
 	if (e != OK)
 		cut(x, e);
@@ -548,7 +438,7 @@ static void on_up_writable(void *user)
 	enum err e;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	progress(x);
+	exchange_progress(x);
 	e = body_flush(&x->to_up);
 	if (e != OK)
 		fail(x, reason_of(e, true));
@@ -559,7 +449,7 @@ static void on_up_sent(void *user, uint32_t bytes)
 	struct exchange *x = user;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	progress(x);
+	exchange_progress(x);
 	body_acked(&x->to_up, bytes);
 }
 
@@ -571,9 +461,9 @@ static void on_up_closed(void *user, enum err why)
 	if (x->down != NULL && retry_stale(x, why)) {
 		x->up = NULL;
 		x->to_down.from = NULL;
-		release_lease(x);
+		try_release(x);
 		body_rewind(&x->to_up);
-		start_lease(x, true);
+		try_begin(x, true);
 		return;
 	}
 	if (x->down != NULL && retry_broken(x, why)) {
@@ -583,7 +473,7 @@ static void on_up_closed(void *user, enum err why)
 	}
 	x->up = NULL;
 	x->to_down.from = NULL;
-	release_lease(x);
+	try_release(x);
 	body_drop(&x->to_up);
 	if (x->down == NULL)
 		exchange_free(x);
@@ -635,7 +525,7 @@ static void on_resume(void *owner, handle_t handle, uint32_t turn, void *answer)
 		return;
 	}
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	progress(x);
+	exchange_progress(x);
 	follow(x, way, step);
 }
 
@@ -650,54 +540,12 @@ static const struct http_stream_ops down_ops = {
 	.on_sent = on_down_sent, .on_closed = on_down_closed,
 };
 
-static const struct http_stream_ops up_ops = {
+const struct http_stream_ops exchange_up_ops = {
 	.on_head = on_up_head, .on_body = on_up_body, .on_end = on_up_end, .on_writable = on_up_writable,
 	.on_sent = on_up_sent, .on_closed = on_up_closed,
 };
 
-static const struct lease_ops lease_ops = {.on_ready = on_ready, .on_failed = on_failed};
-
-/* ---- the proxy ---- */
-
-struct proxy *proxy_new(struct shard *s, struct upstream *u)
-{
-	struct proxy *p = calloc(1, sizeof(*p));
-
-	CHECK(p != NULL);
-	p->shard = s;
-	p->upstream = u;
-	p->callouts = callouts_new(s, u);
-	p->callouts_of_filters = callouts_for_filters(p->callouts);
-	p->date_s = UINT64_MAX;
-	p->draws = (uint32_t)rng_u64(&s->rng);
-	pool_init(&p->exchanges, "exchanges", sizeof(struct exchange), LIMIT_exchanges);
-	pool_init(&p->blocks, "body blocks", sizeof(struct body_block), LIMIT_body_blocks);
-	pool_count_empty(&p->blocks, s->counters, C_limit_body_blocks);
-	return p;
-}
-
-void proxy_watch(const struct proxy *p, struct pressure *to)
-{
-	pressure_watch(to, &p->exchanges);
-	pressure_watch(to, &p->blocks);
-}
-
-void proxy_free(struct proxy *p)
-{
-	uint32_t at = 0;
-	struct exchange *x;
-
-	if (p == NULL)
-		return;
-	/* Timers of exchanges that are still alive must not fire into freed memory. */
-	while ((x = pool_next(&p->exchanges, &at)) != NULL)
-		times_end(x);
-	timer_cancel(&p->shard->wheel, &p->sweep);
-	callouts_free(p->callouts);
-	pool_fini(&p->exchanges);
-	pool_fini(&p->blocks);
-	free(p);
-}
+/* ---- the beginning ---- */
 
 void proxy_on_stream(struct proxy *p, struct http_stream *s)
 {
@@ -745,20 +593,4 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 	http_set_stream_user(s, &down_ops, x);
 	times_sweep(p);
 	count(p->shard->counters, C_exchanges_opened);
-}
-
-void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, uint16_t status)
-{
-	(void)why;
-	bad_request_log(p, c, status);
-}
-
-uint32_t proxy_exchanges(const struct proxy *p)
-{
-	return pool_used(&p->exchanges);
-}
-
-uint32_t proxy_callouts(const struct proxy *p)
-{
-	return callouts_alive(p->callouts);
 }

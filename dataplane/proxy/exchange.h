@@ -1,7 +1,8 @@
 /*
  * One exchange: what the files of this folder share. exchange.c orders the steps; request.c does what happens to a
- * request's head, chain.c runs the filters, retry.c says what is tried again, times.c how long things may take, reply.c
- * is what the gateway answers itself, body.c moves bodies, tunnel.c is what follows a 101, log.c leaves the record.
+ * request's head, chain.c runs the filters, try.c asks an upstream, retry.c says what is tried again, times.c how long
+ * things may take, reply.c is what the gateway answers itself, body.c moves bodies, tunnel.c is what follows a 101,
+ * log.c leaves the record. proxy.c has what all exchanges of a worker share.
  *
  * Memory: the object is from the proxy's pool; what it needs beyond (copies from the tables, header texts) is in the
  * arena of the client's stream, which lives longer than the exchange. The first function that is told so initialises
@@ -39,7 +40,7 @@ struct reason {
 
 struct exchange {
 	uint32_t magic;
-	uint8_t state;               /* enum exchange_state; written by set_state() only */
+	uint8_t state;               /* enum exchange_state; written by exchange_set_state() only */
 	uint8_t method;
 	bool was_stale;              /* sent again because its pooled connection was dead */
 	bool exhausted;              /* all retries are used up */
@@ -121,7 +122,9 @@ const struct reason *request_route(struct exchange *x);
 enum err interim_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 
-/* exchange.c: the ends that tunnel.c needs too. */
+/* exchange.c: what try.c and tunnel.c need of it. */
+void exchange_set_state(struct exchange *x, enum exchange_state to); /* the only place that writes it */
+extern const struct http_stream_ops exchange_up_ops;            /* of the upstream's stream */
 void exchange_finish(struct exchange *x, bool whole);           /* the client's side is over: counts and logs */
 void exchange_drop_upstream(struct exchange *x);                /* resets its stream if there is one; the lease goes */
 void exchange_free(struct exchange *x);                         /* both streams are gone */
@@ -155,10 +158,15 @@ void times_end_try(struct exchange *x);
 void times_end(struct exchange *x);
 void times_sweep(struct proxy *p);                              /* there is an exchange that may fall idle */
 
-/* exchange.c, for times.c. All of them may free x. */
+/* May free x. */
 void exchange_fail(struct exchange *x, const struct reason *why);
-void exchange_try_timed_out(struct exchange *x);
-void exchange_next_try(struct exchange *x);
+
+/* try.c. All but try_release() may free x. */
+void try_begin(struct exchange *x, bool fresh);                 /* `fresh`: by a connection of its own */
+void try_again(struct exchange *x, uint64_t pause_ns);          /* this one's connection is not used again */
+void try_next(struct exchange *x);                              /* the pause is over */
+void try_timed_out(struct exchange *x);
+void try_release(struct exchange *x);                           /* gives back the lease, if there is one */
 
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);
@@ -179,6 +187,11 @@ struct filter_ticket proxy_ticket(struct exchange *x);
 /* log.c */
 void exchange_log(struct exchange *x);
 void bad_request_log(struct proxy *p, struct tls_conn *c, uint16_t status);
+
+static inline void exchange_progress(struct exchange *x)
+{
+	x->active_ns = x->proxy->shard->now_ns;
+}
 
 /* The response flags of the log; a second one is joined by a comma, if it fits. */
 static inline void exchange_flag(struct exchange *x, const char *flags)

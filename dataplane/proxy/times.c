@@ -22,13 +22,13 @@ static void on_request_timeout(struct timer *t, uint64_t now_ns)
 static void on_try_timeout(struct timer *t, uint64_t now_ns)
 {
 	(void)now_ns;
-	exchange_try_timed_out(container_of(t, struct exchange, try_timer));
+	try_timed_out(container_of(t, struct exchange, try_timer));
 }
 
 static void on_pause_over(struct timer *t, uint64_t now_ns)
 {
 	(void)now_ns;
-	exchange_next_try(container_of(t, struct exchange, try_timer));
+	try_next(container_of(t, struct exchange, try_timer));
 }
 
 static void arm(struct exchange *x, struct timer *t, uint64_t in_ns, void (*fire)(struct timer *, uint64_t))
