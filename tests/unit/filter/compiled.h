@@ -89,6 +89,17 @@ static inline enum filter_verdict run_both(const struct compiled *c, struct filt
 	return f->on_response(x, copied);
 }
 
+/* What compile() answered is a refusal that names the place. */
+static inline void assert_refused(const char *name, struct compiled *c, enum err e, const struct filter_problem *problem,
+                                  const char *path)
+{
+	if (e != ERR_INVALID)
+		fail_msg("%s: accepted", name);
+	if (strcmp(problem->path, path) != 0 || problem->message[0] == '\0')
+		fail_msg("%s: got %s: %s", name, problem->path, problem->message);
+	builder_free(c->b);
+}
+
 static inline void assert_text(const char *name, struct text got, const char *want)
 {
 	if (got.len != strlen(want) || memcmp(got.at, want, got.len) != 0)
