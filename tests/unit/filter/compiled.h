@@ -90,8 +90,8 @@ static inline enum filter_verdict run_both(const struct compiled *c, struct filt
 }
 
 /* What compile() answered is a refusal that names the place. */
-static inline void assert_refused(const char *name, struct compiled *c, enum err e, const struct filter_problem *problem,
-                                  const char *path)
+static inline void assert_refused(const char *name, struct compiled *c, enum err e,
+                                  const struct filter_problem *problem, const char *path)
 {
 	if (e != ERR_INVALID)
 		fail_msg("%s: accepted", name);
