@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Where HTTPRoutes attach, what their references lead to, and what status says of it: statements 9, 16, 17, 19, 21,
-22, 24 to 28, 32 and 44 to 48 of the Gateway API's subtle ones (tests/README.md has the table), asked for as its conformance
+"""Where HTTPRoutes attach, what their references lead to, and what status says of it: statements 9, 10, 16, 17, 19,
+21, 22, 24 to 28, 32 and 44 to 48 of the Gateway API's subtle ones (tests/README.md has the table), asked for as its conformance
 suite asks. Every case makes objects of its own and finds them in effect by their status and by requests."""
 import json
 import os
@@ -166,6 +166,32 @@ def s9_hostnames_intersect(lab):
             ("/none", "specific.but.wrong.example", 404), ("/none", "wildcard.test", 404)):
         expect_equal(lab.ask(target, host, HOSTS), want, f"{host}{target}")
     retry(5, lambda: lab.attached("hosts") == {"exact": 2, "wild": 1, "second": 1}, "attachedRoutes")
+
+
+@case
+def s10_a_request_belongs_to_one_listener(lab):
+    """Nested hostnames: all 32 pairs of a host and a listener's route, of routes without hostnames and with wider ones."""
+    names = {"empty": "", "wide": "*.example.com", "deep": "*.foo.example.com", "one": "abc.foo.example.com"}
+    listeners = ", ".join(f"{{name: {name}, protocol: HTTP, port: 80{f', hostname: {host!r}' if host else ''}}}"
+                          for name, host in names.items())
+    hosts = {"empty": "bar.com", "wide": "bar.example.com", "deep": "bar.foo.example.com", "one": "abc.foo.example.com"}
+    wider = {"empty": "bar.com", "wide": "'*.example.com'", "deep": "'*.example.com', '*.foo.example.com'",
+             "one": "'*.example.com', '*.foo.example.com', abc.foo.example.com"}
+    lab.apply(f"""
+apiVersion: {GROUP}/v1
+kind: Gateway
+metadata: {{name: nested}}
+spec: {{gatewayClassName: sluice, addresses: [{{type: IPAddress, value: 198.18.0.23}}], listeners: [{listeners}]}}
+""")
+    for hostnames in ({}, wider):
+        lab.apply("".join(route("in-" + name, rule("/" + name), f"{{name: nested, sectionName: {name}}}", hostnames.get(name, ""))
+                          for name in names))
+        for name in names:
+            lab.await_conditions("in-" + name, Accepted="True Accepted")
+        retry(5, lambda: lab.ask("/one", hosts["one"], "198.18.0.23") == "v1", "the routes")
+        for belongs, host in hosts.items():
+            for name in names:
+                expect_equal(lab.ask("/" + name, host, "198.18.0.23"), "v1" if name == belongs else 404, f"{host}/{name}")
 
 
 @case
