@@ -41,7 +41,7 @@ static yyjson_doc *admitted(const char *kind, const char *json, yyjson_val *old,
 #define ROUTE(rule) "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"rules\":[{" rule "}]}}"
 #define MATCH(fields) ROUTE("\"matches\":[{" fields "}]")
 #define MACHINE(spec) "{\"metadata\":{\"name\":\"self\"},\"spec\":{" spec "}}"
-#define OWN(address) MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"d\"}]," \
+#define OWN(address) MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"net_null0\"}]," \
 			     "\"addresses\":[{\"address\":\"" address "\",\"port\":\"p\"}]")
 #define SERVICE(ports) "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"ports\":[" ports "]}}"
 #define SLICE(type, address) "{\"metadata\":{\"name\":\"s\"},\"addressType\":\"" type "\"," \
@@ -378,7 +378,7 @@ static const struct {
 	{"next hop that is unspecified", "Machine", MACHINE("\"routes\":[{\"to\":\"0.0.0.0/0\",\"via\":\"0.0.0.0\"}]"),
 	 "spec.routes[0].via", NULL},
 	{"next hop that is link-local", "Machine",
-	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"d\"}],"
+	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"net_null0\"}],"
 		 "\"routes\":[{\"to\":\"::/0\",\"via\":\"fe80::1\",\"port\":\"p\"}]"),
 	 NULL, NULL},
 	{"pool of multicast addresses", "Machine",
