@@ -30,7 +30,8 @@ size_t target_host(struct text authority, char host[static TARGET_HOST_MAX])
 
 bool target_parameter(struct text query, struct text name, struct text *value)
 {
-	const char *p = query.at, *const end = query.at + query.len;
+	/* Of a target without "?" there is not even a place. */
+	const char *p = query.at, *const end = query.len > 0 ? query.at + query.len : query.at;
 
 	while (p < end) {
 		const char *amp = memchr(p, '&', (size_t)(end - p));
