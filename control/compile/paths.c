@@ -291,6 +291,8 @@ static void put_edges(struct paths *p, struct table_node *nodes)
 		nodes[i].edge -= nodes[i].edges_n;
 	list = builder_list(p->builder, sorted, sizeof(sorted[0]), p->edges_n);
 	builder_root(p->builder)->edges = list;
+	for (uint32_t i = 0; i < p->vhosts_n; i++)
+		p->vhosts[i].near_edges = list.at + nodes[p->vhosts[i].root].edge * (uint32_t)sizeof(sorted[0]);
 	index = builder_hash(p->builder, hashes, values, many);
 	builder_root(p->builder)->edges_index = index;
 }
@@ -299,12 +301,15 @@ static void put_nodes(struct paths *p)
 {
 	struct table_node *nodes = REGION_ARRAY(p->region, struct table_node, p->nodes_n);
 	struct table_list list;
+	uint32_t vhost = 0;
 
 	if (p->placements_n > 1)
 		qsort(p->placements, p->placements_n, sizeof(p->placements[0]), compare_placements);
 	for (size_t i = 0, end; i < p->placements_n; i = end) {
 		const struct placement *first = &p->placements[i];
 
+		for (; vhost < p->vhosts_n && p->vhosts[vhost].root <= first->node; vhost++)
+			p->vhosts[vhost].near_matches = (uint32_t)builder_bytes(p->builder);
 		for (end = i + 1; end < p->placements_n && p->placements[end].node == first->node &&
 		                  p->placements[end].kind == first->kind;)
 			end++;

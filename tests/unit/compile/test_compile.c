@@ -256,6 +256,24 @@ static void decide(const struct table *t, const struct request_row *row, char *o
 		snprintf(out + strlen(out), size - strlen(out), " %u", found.rule->direct_status);
 }
 
+/* What is fetched ahead is what a lookup reads: nothing else would tell when it is not. */
+static void check_hints(const struct table *t)
+{
+	const struct table_vhost *v = TABLE_LIST(t, t->vhosts, struct table_vhost);
+	const struct table_node *n = TABLE_LIST(t, t->nodes, struct table_node);
+
+	for (uint32_t i = 0; i < t->vhosts.n; i++) {
+		const uint32_t end = i + 1 < t->vhosts.n ? v[i + 1].root : t->nodes.n;
+		const uint32_t matches_end = i + 1 < t->vhosts.n ? v[i + 1].near_matches : t->nodes.at;
+
+		assert_int_equal(v[i].near_edges, t->edges.at + n[v[i].root].edge * sizeof(struct table_edge));
+		for (uint32_t k = v[i].root; k < end; k++) {
+			assert_true(n[k].exact.n == 0 || (n[k].exact.at >= v[i].near_matches && n[k].exact.at < matches_end));
+			assert_true(n[k].prefix.n == 0 || (n[k].prefix.at >= v[i].near_matches && n[k].prefix.at < matches_end));
+		}
+	}
+}
+
 static void verify(const struct generation *g)
 {
 	const struct table *t = g->table;
@@ -264,6 +282,7 @@ static void verify(const struct generation *g)
 
 	if (table_verify(t, g->bytes, &where) != OK)
 		fail_msg("the verifier refuses the block: %s", where);
+	check_hints(t);
 	for (uint32_t i = 0; i < t->rules.n; i++)
 		assert_int_equal(filter_verify(t, rules[i].filters, &where), OK);
 }
