@@ -1,7 +1,8 @@
-#: make bench          cycles per request without a kernel, at 1, 8, 32 and 256 in flight, and where they go
+#: make bench          cycles per request without a kernel, at 1, 8, 32 and 256 in flight, and where they go (BENCH_ROUTES=10000:
+#:                     with so many routes, of which each request is for one drawn at random)
 .PHONY: bench
-$(B)/load: $(call obj,$(wildcard tests/bench/*.c)) $(B)/libsupport.a $(B)/libdataplane.a
-	$(call link,$^,$(libs_dataplane))
+$(B)/load: $(call obj,$(wildcard tests/bench/*.c)) $(B)/libsupport.a $(B)/libcontrol.a $(B)/libdataplane.a
+	$(call link,$^,$(libs_control) $(libs_dataplane))
 bench: all $(B)/load
 	@tests/bench/bench
 
@@ -20,7 +21,7 @@ bench-filters: $(B)/bench-filters
 	@$(B)/bench-filters
 
 #: make bench-route    cycles per routing lookup with 10 to 10,000 routes
-$(B)/bench-route: $(call obj,tests/bench/route/lookup.c) $(B)/libcontrol.a $(B)/libdataplane.a
+$(B)/bench-route: $(call obj,tests/bench/route/lookup.c tests/bench/routes.c) $(B)/libcontrol.a $(B)/libdataplane.a
 	$(call link,$^,$(libs_control) $(libs_dataplane))
 .PHONY: bench-route
 bench-route: $(B)/bench-route

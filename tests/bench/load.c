@@ -1,5 +1,5 @@
 /*
- * load RUN_DIR SOCKET_DIR [SECONDS [BODY_BYTES]]: the generator of `make bench`.
+ * load RUN_DIR SOCKET_DIR [SECONDS [BODY_BYTES [ROUTES]]]: the generator of `make bench`.
  *
  * One thread, two memif ports of the gateway: behind one the clients, behind the other the two backends. Each client
  * connection has one request in flight, checks every byte of the response, and asks again. For 1, 8, 32 and 256
@@ -21,6 +21,8 @@
 #include "base/check.h"
 #include "base/doc.h"
 #include "base/frame.h"
+#include "base/rng.h"
+#include "tests/bench/routes.h"
 #include "tests/bench/stack.h"
 #include "tests/support/table_fixture.h"
 
@@ -29,7 +31,8 @@ enum { CONNS_MAX = 256, BODY_MAX = 1400, WINDOW_MS = 5, WINDOWS_MAX = 10000 };
 static struct stack clients, backends;
 static char request[512], response[BODY_MAX + 256], body[BODY_MAX];
 static uint16_t request_n, response_n;
-static uint32_t body_n = 128;
+static uint32_t body_n = 128, routes;
+static struct rng rng;
 static uint64_t responses, wrong;
 
 static uint64_t now_ns(void)
@@ -42,13 +45,23 @@ static uint64_t now_ns(void)
 
 /* ---- what both ends say ---- */
 
+/* With many routes, one for another of them each time. */
+static void write_request(void)
+{
+	struct routes_request r = {.host = "shop.example.com", .path = "/api/v1/items/4711?page=2", .tenant = "blue"};
+
+	if (routes > 0)
+		routes_ask(&r, rng_below(&rng, routes));
+	request_n = (uint16_t)snprintf(request, sizeof(request),
+	        "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench/1.0\r\n"
+	        "Accept: application/json\r\nAccept-Encoding: gzip, br\r\nx-tenant: %s\r\n\r\n", r.path, r.host, r.tenant);
+}
+
 static void write_messages(void)
 {
 	for (uint32_t i = 0; i < body_n; i++)
 		body[i] = (char)('a' + i % 26);
-	request_n = (uint16_t)snprintf(request, sizeof(request),
-	        "GET /api/v1/items/4711?page=2 HTTP/1.1\r\nHost: shop.example.com\r\nUser-Agent: bench/1.0\r\n"
-	        "Accept: application/json\r\nAccept-Encoding: gzip, br\r\nx-tenant: blue\r\n\r\n");
+	write_request();
 	response_n = (uint16_t)snprintf(response, sizeof(response),
 	        "HTTP/1.1 200 OK\r\nserver: backend\r\ncontent-type: application/json\r\ncontent-length: %u\r\n\r\n", body_n);
 	memcpy(response + response_n, body, body_n);
@@ -73,6 +86,13 @@ static bool check_response(const char *text, uint32_t head, uint32_t n)
 	return !memcmp(text, "HTTP/1.1 200 ", 13) && n == head + body_n && !memcmp(text + head, body, body_n);
 }
 
+static void ask_again(struct conn *c)
+{
+	if (routes > 0)
+		write_request();
+	stack_send(c->stack, c->tcp, request, request_n);
+}
+
 /* Takes whole messages from what has arrived. */
 static void parse(struct conn *c)
 {
@@ -88,9 +108,9 @@ static void parse(struct conn *c)
 		wrong += !check_response(c->text, head, c->n);
 		c->n = 0;
 		if (!c->stopping)
-			stack_send(c->stack, c->tcp, request, request_n);
+			ask_again(c);
 	} else {
-		wrong += memcmp(c->text, "GET /api/v1/items/4711?page=2 HTTP/1.1\r\n", 40) != 0 || c->n != head;
+		wrong += memcmp(c->text, routes > 0 ? "GET /team" : "GET /api/", 9) != 0 || c->n != head;
 		c->n = 0;
 		stack_send(c->stack, c->tcp, response, response_n);
 	}
@@ -114,7 +134,7 @@ static void on_open(void *user)
 	struct conn *c = user;
 
 	open_n++;
-	stack_send(c->stack, c->tcp, request, request_n);
+	ask_again(c);
 }
 
 static void on_eof(void *user)
@@ -308,6 +328,40 @@ static void measure(uint32_t in_flight, unsigned seconds, double core)
 
 /* ---- the table that the gateway serves ---- */
 
+static void hand_over(const struct table *t, size_t bytes)
+{
+	const int fd = memfd_create("generation", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	CHECK(fd >= 0 && write(fd, t, bytes) == (ssize_t)bytes);
+	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
+	yyjson_doc *doc = ask("{\"op\":\"publish\",\"resourceVersion\":\"1\"}", fd);
+	if (!doc_bool(yyjson_doc_get_root(doc), "ok", false)) {
+		fprintf(stderr, "refused: %s\n", doc_str(yyjson_doc_get_root(doc), "reason"));
+		exit(1);
+	}
+	yyjson_doc_free(doc);
+	close(fd);
+}
+
+#define DEVICE "net_memif%d,role=server,id=%d,socket=%s/memif%d.sock,socket-abstract=no,rsize=11"
+
+/* By control's compiler. */
+static void publish_many(const char *sockets)
+{
+	char machine[2048];
+
+	snprintf(machine, sizeof(machine),
+	         "{'workers':1,'ports':[{'name':'client','device':'" DEVICE "'},{'name':'backend','device':'" DEVICE "'}],"
+	         "'addresses':[{'address':'198.18.0.1/24','port':'client'},{'address':'198.18.1.1/24','port':'backend'}],"
+	         "'vipPool':[{'first':'198.18.0.10','last':'198.18.0.10','port':'client'}]}",
+	         0, 0, sockets, 0, 1, 1, sockets, 1);
+	struct generation g = routes_compile(routes, machine,
+	        ",'backendRefs':[{'group':'gateway.envoyproxy.io','kind':'Backend','name':'b','port':8080}]",
+	        ",{'apiVersion':'gateway.envoyproxy.io/v1alpha1','kind':'Backend','metadata':{'namespace':'default','name':'b'},"
+	        "'spec':{'endpoints':[{'ip':{'address':'198.18.1.11','port':8080}},{'ip':{'address':'198.18.1.11','port':8081}}]}}");
+	hand_over(g.table, g.bytes);
+	generation_fini(&g);
+}
+
 static void publish(const char *sockets)
 {
 	char device[2][256];
@@ -330,22 +384,12 @@ static void publish(const char *sockets)
 		                                         .backends = {{"one", 1, NULL}}};
 	}
 	for (int i = 0; i < 2; i++) {
-		snprintf(device[i], sizeof(device[i]), "net_memif%d,role=server,id=%d,socket=%s/memif%d.sock,socket-abstract=no,rsize=11",
-		         i, i, sockets, i);
+		snprintf(device[i], sizeof(device[i]), DEVICE, i, i, sockets, i);
 		f.ports[i] = (struct fixture_port){.name = i ? "backend" : "client", .device = device[i]};
 	}
 	size_t bytes;
 	struct table *t = fixture_table(&f, &bytes);
-	const int fd = memfd_create("generation", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	CHECK(fd >= 0 && write(fd, t, bytes) == (ssize_t)bytes);
-	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
-	yyjson_doc *doc = ask("{\"op\":\"publish\",\"resourceVersion\":\"1\"}", fd);
-	if (!doc_bool(yyjson_doc_get_root(doc), "ok", false)) {
-		fprintf(stderr, "refused: %s\n", doc_str(yyjson_doc_get_root(doc), "reason"));
-		exit(1);
-	}
-	yyjson_doc_free(doc);
-	close(fd);
+	hand_over(t, bytes);
 	free(t);
 }
 
@@ -381,12 +425,17 @@ int main(int argc, char **argv)
 		return 2;
 	const unsigned seconds = argc > 3 ? (unsigned)atoi(argv[3]) : 4;
 	body_n = argc > 4 ? (uint32_t)atoi(argv[4]) : 128;
+	routes = argc > 5 ? (uint32_t)atoi(argv[5]) : 0;
 	CHECK(body_n <= BODY_MAX);
+	rng_init(&rng, 1);
 	write_messages();
 	snprintf(path, sizeof(path), "%s/dataplane.sock", argv[1]);
 	gateway = frame_connect(path, 5000);
 	CHECK(gateway >= 0);
-	publish(argv[2]);
+	if (routes > 0)
+		publish_many(argv[2]);
+	else
+		publish(argv[2]);
 	start_eal(argv[2]);
 	stack_init(&clients, "net_memif0", "198.18.0.2/24", NULL);
 	stack_init(&backends, "net_memif1", "198.18.1.11/24", "198.18.1.1");
@@ -394,6 +443,8 @@ int main(int argc, char **argv)
 	run_until(now_ns() + 2 * NS_PER_S);
 	map_counters(argv[1]);
 	const double core = core_per_tsc();
+	if (routes > 0)
+		printf("%u routes, each request for one drawn at random\n", routes);
 	printf("%u B bodies, one worker, access log on; core cycles (%.2f GHz, TSC %.2f GHz) per proxied request, of rounds "
 	       "that found work\n", body_n, (double)rte_get_tsc_hz() / 1e9 * core, (double)rte_get_tsc_hz() / 1e9);
 	printf("%9s %12s %12s %12s %14s %9s %7s\n", "in flight", "best quarter", "median", "worst", "requests/s", "windows", "thrown");

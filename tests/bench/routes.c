@@ -1,0 +1,68 @@
+#include "tests/bench/routes.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "control/objects.h"
+
+enum { JSON_PER_ROUTE = 1024, JSON_HEAD = 8192 };
+
+static void put(char **at, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void put(char **at, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	*at += vsprintf(*at, format, args);
+	va_end(args);
+}
+
+static void put_route(char **at, unsigned i, const char *backends)
+{
+	put(at, ",{'apiVersion':'gateway.networking.k8s.io/v1','kind':'HTTPRoute','metadata':{'namespace':'default',"
+	        "'name':'r%u','creationTimestamp':'2026-01-01T00:00:00Z'},'spec':{'parentRefs':[{'name':'gw'}],"
+	        "'hostnames':['h%u.shop%u.example.com'],'rules':[{'matches':[{'path':{'type':'PathPrefix',"
+	        "'value':'/team%u/service-%u/v1'}", i, i, i % 50, i % 100, i);
+	if (i % 2 == 0)
+		put(at, ",'headers':[{'name':'x-tenant','type':'%s','value':'tenant-%u'}]",
+		    i % 4 == 0 ? "RegularExpression" : "Exact", i % 4 == 0 ? i % 64 : i);
+	put(at, "}]%s}]}}", backends);
+}
+
+struct generation routes_compile(unsigned routes, const char *machine, const char *backends, const char *objects)
+{
+	char *json = malloc(JSON_HEAD + (size_t)routes * JSON_PER_ROUTE), *at = json, error[256];
+	struct generation g;
+	struct snapshot *s;
+	struct model *m;
+
+	CHECK(json != NULL);
+	put(&at, "[{'apiVersion':'sluice.internal/v1alpha1','kind':'Machine','metadata':{'name':'self'},'spec':%s},"
+	         "{'apiVersion':'gateway.networking.k8s.io/v1','kind':'GatewayClass','metadata':{'name':'sluice'},'spec':"
+	         "{'controllerName':'sluice.internal/gateway-controller'}},"
+	         "{'apiVersion':'gateway.networking.k8s.io/v1','kind':'Gateway','metadata':{'namespace':'default','name':'gw'},"
+	         "'spec':{'gatewayClassName':'sluice','listeners':[{'name':'http','port':80,'protocol':'HTTP'}]}}%s",
+	    machine, objects);
+	for (unsigned i = 0; i < routes; i++)
+		put_route(&at, i, backends);
+	put(&at, "]");
+	for (char *c = json; c < at; c++)
+		*c = *c == '\'' ? '"' : *c;
+	s = snapshot_from_json(json, (size_t)(at - json), error);
+	CHECK(s != NULL);
+	m = model_new(s, NULL, NULL);
+	CHECK(generation_compile(m, &g) == OK);
+	model_free(m);
+	snapshot_put(s);
+	free(json);
+	return g;
+}
+
+void routes_ask(struct routes_request *r, unsigned i)
+{
+	snprintf(r->host, sizeof(r->host), "h%u.shop%u.example.com", i, i % 50);
+	snprintf(r->path, sizeof(r->path), "/team%u/service-%u/v1/items/7?page=2", i % 100, i);
+	snprintf(r->tenant, sizeof(r->tenant), "tenant-%u", i % 4 == 0 ? i % 64 : i);
+}

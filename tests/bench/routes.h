@@ -1,0 +1,20 @@
+/*
+ * Many routes, for benches, and requests for one of them: each route has a hostname and a path of its own, every second one
+ * a header condition, every fourth a regular expression for it. They are compiled as control does.
+ */
+#ifndef BENCH_ROUTES_H
+#define BENCH_ROUTES_H
+
+#include "control/compile/compile.h"
+
+/* What the requests for route i say. */
+struct routes_request {
+	char host[64], path[128], tenant[32];
+};
+
+/* machine: the spec of the Machine, backends: a rule's member "backendRefs" with its comma in front, and `objects` behind
+ * them, all with ' for "; any may be "". Stops the program when they do not compile. */
+struct generation routes_compile(unsigned routes, const char *machine, const char *backends, const char *objects);
+void routes_ask(struct routes_request *r, unsigned i);
+
+#endif
