@@ -5,18 +5,19 @@ e2e: all
 	@$(MAKE) FLAVOUR=asan all
 	@$(MAKE) FLAVOUR=faults all
 	@for f in release asan; do $(MAKE) FLAVOUR=$$f UNIT=proxy/test_smuggling unit-programs || exit 1; done
-	@tests/tally e2e tests/e2e/programs.py "env FLAVOUR=asan tests/e2e/programs.py" tests/e2e/hang.py tests/e2e/logs.py \
+	@tests/tally e2e --together 2 tests/e2e/programs.py "env FLAVOUR=asan tests/e2e/programs.py" \
 		tests/e2e/management.py "env FLAVOUR=asan tests/e2e/management.py" \
 		tests/e2e/http.py "env FLAVOUR=asan WORKERS=2 tests/e2e/http.py" "env WORKERS=4 tests/e2e/http.py" \
+		tests/e2e/http1.py "env FLAVOUR=asan tests/e2e/http1.py" tests/e2e/machine.py tests/e2e/names.py \
+		tests/e2e/http_route.py tests/e2e/route_match.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py" \
+		tests/e2e/http_route_status.py "env FLAVOUR=asan tests/e2e/http_route_status.py" \
+		tests/e2e/filter_tables.py "env FLAVOUR=asan tests/e2e/filter_tables.py" \
+		tests/e2e/tries.py "env FLAVOUR=asan tests/e2e/tries.py" "env FLAVOUR=asan tests/e2e/hostile.py" \
+		--alone tests/e2e/hang.py tests/e2e/logs.py tests/e2e/slow.py \
 		tests/e2e/wrk.py "env FLAVOUR=asan WRK_SECONDS=2 tests/e2e/wrk.py" \
 		tests/e2e/bulk.py "env FLAVOUR=asan BULK_MIB=16 tests/e2e/bulk.py" \
 		tests/e2e/churn.py "env FLAVOUR=asan CHURN_APPLIES=10 tests/e2e/churn.py" \
-		tests/e2e/idle.py "env FLAVOUR=faults tests/e2e/idle.py a_lost_wake_up_is_seen" tests/e2e/machine.py \
-		tests/e2e/names.py tests/e2e/http_route.py tests/e2e/route_match.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py" \
-		tests/e2e/http_route_status.py "env FLAVOUR=asan tests/e2e/http_route_status.py" \
-		tests/e2e/filter_tables.py "env FLAVOUR=asan tests/e2e/filter_tables.py" \
-		tests/e2e/http1.py "env FLAVOUR=asan tests/e2e/http1.py" "env FLAVOUR=asan tests/e2e/hostile.py" tests/e2e/slow.py \
-		tests/e2e/tries.py "env FLAVOUR=asan tests/e2e/tries.py"
+		tests/e2e/idle.py "env FLAVOUR=faults tests/e2e/idle.py a_lost_wake_up_is_seen"
 e2e-long: all
 	@$(MAKE) FLAVOUR=asan all
 	@tests/tally e2e-long "env APPLIES=500 tests/e2e/management.py" \

@@ -14,7 +14,9 @@ import time
 import traceback
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", ".."))
-LAB_DIR = "build/lab-test"
+# Each test file and form has a folder of its own: tests may run side by side.
+LAB_DIR = "build/lab-test/" + "-".join([os.path.splitext(os.path.basename(sys.argv[0] or "test"))[0],
+                                        os.environ.get("FLAVOUR", "release"), os.environ.get("WORKERS", "")]).rstrip("-")
 LAB = os.path.join(ROOT, LAB_DIR)
 ENTER = os.path.join(ROOT, "platform/root/enter")
 VIP4, VIP6 = "198.18.0.10", "2001:2::10"
