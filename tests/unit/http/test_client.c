@@ -376,7 +376,7 @@ static void test_interim_flood(void **state)
 	send_request("GET", HTTP_BODY_NONE, 0, true);
 	for (unsigned i = 0; i < 1000 && !c->closed; i++)
 		rig_input(c, "HTTP/1.1 103 x\r\n\r\n", strlen("HTTP/1.1 103 x\r\n\r\n"));
-	assert_int_equal(recorder.why, ERR_LIMIT);
+	assert_int_equal(recorder.why, ERR_UPSTREAM_PROTOCOL);
 	rig_end();
 }
 
