@@ -125,6 +125,8 @@ static const char *head_wrong(struct answerer *a, struct entry *e)
 		return "filters of two generations";
 	if ((e->site->kind == SITE_MODIFIED || e->site->kind == SITE_REWRITTEN) != (by_field != 0))
 		return "the header modifier";
+	if (wire_find(r, "x-request-id") && !strcmp(wire_find(r, "x-request-id"), "forged"))
+		return "a forged field";
 	if (e->chunked != r->chunked)
 		return "another framing";
 	if (!e->chunked && r->length != e->body_n)
@@ -255,7 +257,8 @@ static void put_bad(struct answerer *a)
 /* All bytes in one segment: then whoever reads the answer sees at once that there is too much. */
 static void put_extra(struct answerer *a)
 {
-	peer_text(&a->peer, "HTTP/1.1 200 OK\r\nx-answer: %s-%u\r\nContent-Length: 0\r\n\r\n", a->entry->name, LEDGER_ATTEMPTS - 1);
+	peer_text(&a->peer, "HTTP/1.1 200 OK\r\nx-answer: %s-%u\r\nContent-Length: 0\r\n\r\n", a->entry->name,
+	          LEDGER_ATTEMPTS - 1);
 	a->last = true;
 }
 
@@ -278,7 +281,7 @@ static void put_answer(struct answerer *a)
 	a->last = a->last || until_close || !rng_below(&h->rng, 10);
 	put_head(a, t, chunked, until_close);
 	if (!t->bodiless)
-		put_body(h, p, answer_key(a->entry, a->attempt_n), t->body_n, chunked, chunked && rng_below(&h->rng, 3) ? "" : "x-end: 1\r\n");
+		put_body(h, p, answer_key(a->entry, a->attempt_n), t->body_n, chunked, rng_below(&h->rng, 3) ? "" : "x-end: 1\r\n");
 	if (extra)
 		put_extra(a);
 	if (cut) {
@@ -395,7 +398,7 @@ static void on_message_end(void *user)
 	if (a->early)
 		return;
 	a->pending = true;
-	a->answer_at_ns = h->sim->now_ns + (chance(h, h->mood.late) ? rng_u64(&h->rng) % (4 * NS_PER_S) : rng_below(&h->rng, 3000000));
+	a->answer_at_ns = h->sim->now_ns + rng_u64(&h->rng) % (chance(h, h->mood.late) ? 4 * NS_PER_S : 3 * NS_PER_MS);
 	actor_at(&a->peer.host->actor, a->answer_at_ns);
 }
 

@@ -34,6 +34,7 @@ struct asker {
 	bool foreign;               /* it is to something wild */
 	unsigned attempt;
 	const struct attempt *of;   /* null: an answer of the gateway's own */
+	const struct site *favourite; /* asked for every other time */
 	char cookie[256];           /* of its session, and who gave it */
 	unsigned stay;
 };
@@ -101,7 +102,8 @@ static void draw_request(struct asker *a, struct entry *e)
 		const char *asked, *seen;
 		int local;
 	} ends[] = {
-		{"", "", 0}, {"", "", 0}, {"/", "/", 0}, {"?", "?", 0}, {"?q=1&r=%20%00", "?q=1&r=%20%00", 0}, {"/a;p=1", "/a;p=1", 0},
+		{"", "", 0}, {"", "", 0}, {"/", "/", 0}, {"?", "?", 0}, {"?q=1&r=%20%00", "?q=1&r=%20%00", 0},
+		{"/a;p=1", "/a;p=1", 0},
 		{"/~:@!$&'()*+,=", "/~:@!$&'()*+,=", 0}, {"/%41%7e", "/A~", 0}, {"?a?b/c//d", "?a?b/c//d", 0}, {"//a///b", "/a/b", 0},
 		{"/x/%2e%2e/./y", "/y", 0}, {"/a\\b", "/a/b", 0}, {"/%20%?%41", "/%20%?%41", 0}, {"/a%2Fb", "/a/b", 307},
 		{"/a%00b", "", 400},
@@ -112,7 +114,7 @@ static void draw_request(struct asker *a, struct entry *e)
 	const bool absolute = !rng_below(r, 12);
 	const bool body = strcmp(method, "GET") && strcmp(method, "HEAD") && rng_below(r, 5);
 
-	e->site = &sites[rng_below(r, sites_n)];
+	e->site = rng_below(r, 2) ? a->favourite : &sites[rng_below(r, sites_n)];
 	snprintf(e->method, sizeof(e->method), "%s", method);
 	e->head = !strcmp(method, "HEAD");
 	e->idempotent = strcmp(method, "POST") && strcmp(method, "PATCH");
@@ -124,15 +126,17 @@ static void draw_request(struct asker *a, struct entry *e)
 	e->origin = e->site->kind == SITE_CORS ? (rng_below(r, 2) ? "http://a.example" : "http://evil.example") : NULL;
 	snprintf(e->host, sizeof(e->host), rng_below(r, 4) ? "sim.example" : "Sim.example:80");
 	e->local = ends[end].local ? ends[end].local : e->site->local;
-	snprintf(e->target, sizeof(e->target), "%s%s%s/%s%s", absolute ? "http://" : "", absolute ? e->host : "", e->site->prefix,
-	         e->name, ends[end].asked);
+	snprintf(e->target, sizeof(e->target), "%s%s%s/%s%s", absolute ? "http://" : "", absolute ? e->host : "",
+	         e->site->prefix, e->name, ends[end].asked);
 	snprintf(e->path, sizeof(e->path), "%s/%s%s", e->site->prefix, e->name, ends[end].seen);
 	if (e->site->kind == SITE_SESSION && a->stay) {
 		memcpy(e->cookie, a->cookie, sizeof(e->cookie));
 		e->stay = a->stay;
 	}
 	/* A pooled connection may end under it, and it may not be sent twice. */
-	if (a->h->mood.refusing || ((a->h->mood.idle_close || a->h->mood.extra) && (!e->idempotent || e->body_n || e->chunked)))
+	if ((a->h->mood.idle_close || a->h->mood.extra) && (!e->idempotent || e->body_n || e->chunked))
+		e->excused = true;
+	if (a->h->mood.refusing)
 		e->excused = true;
 }
 
@@ -145,9 +149,11 @@ static void put_fields(struct asker *a, const struct entry *e)
 	if (!rng_below(r, 4))
 		peer_text(p, "Connection: x-hop, X-Hop-Too\r\nx-hop: 1\r\nX-Hop-Too: 2\r\nKeep-Alive: 5\r\n");
 	if (!rng_below(r, 6))
-		peer_text(p, "X-Forwarded-For: 10.0.0.1\r\nX-Request-Id: forged\r\nX-Envoy-Internal: true\r\nx-forwarded-proto: https\r\n");
+		peer_text(p, "X-Forwarded-For: 10.0.0.1\r\nX-Request-Id: forged\r\nX-Envoy-Internal: true\r\n"
+		          "x-forwarded-proto: https\r\n");
 	for (unsigned i = 0; i < e->pads; i++)
-		peer_text(p, "X-Pad-%u:%*s%0*d\r\n", i, (int)rng_below(r, 3), "", 1 + (int)rng_below(r, rng_below(r, 20) ? 60 : 3000), 7);
+		peer_text(p, "X-Pad-%u:%*s%0*d\r\n", i, (int)rng_below(r, 3), "",
+		          1 + (int)rng_below(r, rng_below(r, 20) ? 60 : 3000), 7);
 	if (e->origin)
 		peer_text(p, "Origin: %s\r\n", e->origin);
 	if (e->stay)
@@ -534,6 +540,7 @@ static void draw_manners(struct asker *a)
 	struct peer *p = &a->peer;
 
 	a->left = 1 + rng_below(&h->rng, 6);
+	a->favourite = &sites[rng_below(&h->rng, sites_n)];
 	a->depth = 1 + rng_below(&h->rng, h->mood.depth_max);
 	a->half_close = chance(h, h->mood.half_close);
 	a->start_ns = h->sim->now_ns + rng_below(&h->rng, 200000000);
