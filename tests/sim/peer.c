@@ -103,6 +103,12 @@ static void write_some(struct peer *p)
 		actor_at(&p->host->actor, p->hold_until_ns);
 	if (!p->tcp || p->shut || p->sent < p->cut_at)
 		return;
+	if (p->cut_by_reset && !p->reset_at_ns)
+		p->reset_at_ns = p->sim->now_ns + 1 + rng_below(p->rng, 10000000);
+	if (p->sim->now_ns < p->reset_at_ns) {
+		actor_at(&p->host->actor, p->reset_at_ns);
+		return;
+	}
 	p->shut = true;
 	if (p->cut_by_reset)
 		tcp_abort(p->tcp, ERR_CONN_ABORTED);

@@ -35,6 +35,7 @@ struct peer {
 	uint64_t hold_until_ns;
 	uint64_t cut_at;               /* the stream ends here, whatever is queued */
 	bool cut_by_reset;
+	uint64_t reset_at_ns;          /* 0: that place is not reached. A reset overtakes what is queued, so it waits a little */
 	uint32_t piece_max;            /* 0: as much as fits */
 	uint64_t write_gap_ns, write_after_ns;
 };
