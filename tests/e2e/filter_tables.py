@@ -194,7 +194,7 @@ def s30_several_mirrors(lab):
 
 @case
 def s30_shares(lab):
-    """Each request is drawn by itself, for each mirror; bands of five standard deviations."""
+    """Each request is drawn by itself, for each mirror; bands of four standard deviations."""
     shares = (("percent: 20", 0.2), ("percent: 0", 0), ("percent: 100", 1), ("fraction: {numerator: 1, denominator: 2}", 0.5),
               ("fraction: {numerator: 35}", 0.35))
     lab.route(*((f"/share{i}", (mirror("v2", f", {share}"), mirror("v3", ", percent: 50")), to("v1"))
@@ -206,7 +206,7 @@ def s30_shares(lab):
         first = {entry["target"] for entry in lab.copies("v2", f"/share{i}/")}
         second = {entry["target"] for entry in lab.copies("v3", f"/share{i}/")}
         for got, want in ((len(first), p), (len(second), 0.5), (len(first & second), p / 2)):
-            expect(abs(got - n * want) <= 5 * math.sqrt(n * want * (1 - want)), f"{share}: {got} of {n}, not {want}")
+            expect(abs(got - n * want) <= 4 * math.sqrt(n * want * (1 - want)), f"{share}: {got} of {n}, not {want}")
         notes.append(f"{share}: {len(first)}")
     return "; ".join(notes)
 

@@ -97,6 +97,7 @@ class PeerLab(Lab):
         self.stop_relays()
         super().__exit__(*why)
         subprocess.run(["umount", "-l", "/run/netns/sluice-relay"], check=False)
+        os.unlink("/run/netns/sluice-relay")
 
     def start_relays(self, settings):
         for number, side in enumerate(SIDES):
