@@ -58,6 +58,12 @@ static size_t options(const struct wire_segment *s, uint8_t *out, size_t at)
 		at = put(out, at, s->tsval, 4);
 		at = put(out, at, s->tsecr, 4);
 	}
+	if (s->blocks)
+		at = put(out, at, 5 << 8 | (2 + 8 * s->blocks), 2);
+	for (unsigned i = 0; i < s->blocks; i++) {
+		at = put(out, at, s->block[i].left, 4);
+		at = put(out, at, s->block[i].right, 4);
+	}
 	while (at % 4)
 		out[at++] = 1;
 	return at;
@@ -87,6 +93,16 @@ size_t wire_encode(const struct wire_segment *s, const struct addr *from, const 
 	return at;
 }
 
+static const char *blocks(struct wire_segment *s, const uint8_t *at, unsigned size)
+{
+	if (size < 10 || (size - 2) % 8 != 0 || s->blocks)
+		return "SACK option of a wrong size, or a second one";
+	s->blocks = (size - 2) / 8;
+	for (unsigned i = 0; i < s->blocks; i++)
+		s->block[i] = (struct wire_block){get(at + 2 + 8 * i, 4), get(at + 6 + 8 * i, 4)};
+	return NULL;
+}
+
 static const char *option(struct wire_segment *s, const uint8_t *at, unsigned size)
 {
 	switch (at[0]) {
@@ -101,6 +117,8 @@ static const char *option(struct wire_segment *s, const uint8_t *at, unsigned si
 	case 4:
 		s->sack_ok = true;
 		return size == 2 ? NULL : "SACK-permitted option of a wrong size";
+	case 5:
+		return blocks(s, at, size);
 	case 8:
 		s->has_ts = true;
 		s->tsval = get(at + 2, 4);

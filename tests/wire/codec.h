@@ -1,5 +1,5 @@
 /*
- * Segments as bytes, written from RFC 9293, 3.1 and RFC 7323 without a look at the stack under test: an error that
+ * Segments as bytes, written from RFC 9293, 3.1, RFC 7323 and RFC 2018 without a look at the stack under test: an error that
  * the stack makes in both directions is not made here.
  */
 #ifndef TESTS_WIRE_CODEC_H
@@ -12,6 +12,12 @@
 #include "base/addr.h"
 
 enum { FLAG_F = 1, FLAG_S = 2, FLAG_R = 4, FLAG_P = 8, FLAG_A = 16, FLAG_U = 32 };
+enum { WIRE_BLOCKS_MAX = 4 };
+
+/* Sequence numbers from left to right, right not among them (RFC 2018, 3). */
+struct wire_block {
+	uint32_t left, right;
+};
 
 struct wire_segment {
 	uint16_t source, destination;
@@ -22,6 +28,8 @@ struct wire_segment {
 	uint16_t mss;
 	uint8_t scale;
 	uint32_t tsval, tsecr;
+	unsigned blocks;           /* of the SACK option; 0: none */
+	struct wire_block block[WIRE_BLOCKS_MAX];
 	uint8_t raw_options[40];   /* put before the others */
 	unsigned raw_bytes;
 	unsigned offset_words;     /* 0: the true one */

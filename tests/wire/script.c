@@ -37,7 +37,7 @@ struct script {
 	uint32_t right_edge;         /* relative: of the window that the stack offers */
 	bool edge_known;
 	uint8_t stack_scale, offered_scale;
-	bool scaled, peer_scaled, peer_ts, ts;
+	bool scaled, peer_scaled, peer_ts, ts, peer_sack;
 	uint16_t win;
 	uint16_t mtu;
 	uint32_t ts_base, last_tsval;
@@ -64,14 +64,14 @@ __attribute__((noreturn, format(printf, 2, 3))) static void fail(struct script *
 
 /* ---- words ---- */
 
-static const char *next_word(struct script *p)
+static char *next_word(struct script *p)
 {
 	return p->at < p->words ? p->word[p->at++] : NULL;
 }
 
-static const char *need_word(struct script *p)
+static char *need_word(struct script *p)
 {
-	const char *w = next_word(p);
+	char *w = next_word(p);
 
 	if (!w)
 		fail(p, "%s: an argument is missing", p->word[0]);
@@ -87,6 +87,24 @@ static uint32_t number(struct script *p)
 	if (*end || n > UINT32_MAX || n < INT32_MIN)
 		fail(p, "%s is not a number", w);
 	return (uint32_t)n;
+}
+
+/* A-B, or several with commas between them: relative to base. */
+static unsigned blocks(struct script *p, uint32_t base, struct wire_block block[static WIRE_BLOCKS_MAX])
+{
+	char *save = NULL;
+	unsigned n = 0;
+
+	for (char *w = strtok_r(need_word(p), ",", &save); w; w = strtok_r(NULL, ",", &save)) {
+		struct wire_block *b = &block[n];
+
+		if (n == WIRE_BLOCKS_MAX || sscanf(w, "%u-%u", &b->left, &b->right) != 2)
+			fail(p, "%s is no block A-B, or one too many", w);
+		b->left += base;
+		b->right += base;
+		n++;
+	}
+	return n;
 }
 
 static uint64_t duration_ns(struct script *p)
@@ -138,6 +156,9 @@ static const char *print(const struct script *p, const struct sent *sent, char *
 		}
 	snprintf(text, n, "%s seq %u len %u ack %u win %u (at +%.3f ms)", flags, g.seq - p->stack_iss, g.len,
 	         g.ack - p->peer_isn, g.window, (double)(sent->at_ns - START_NS) / 1e6);
+	for (unsigned i = 0; i < g.blocks; i++)
+		snprintf(text + strlen(text), n - strlen(text), " [%u-%u]", g.block[i].left - p->peer_isn,
+		         g.block[i].right - p->peer_isn);
 	return text;
 }
 
@@ -168,7 +189,7 @@ static void check_wrong(struct script *p)
 
 static void quiet(struct script *p)
 {
-	char text[160];
+	char text[240];
 
 	check_wrong(p);
 	if (p->stand->sent_n > 0)
@@ -233,6 +254,8 @@ static void in_argument(struct script *p, const char *w, struct outgoing *o)
 		g->scale = (uint8_t)number(p);
 	} else if (!strcmp(w, "sackok")) {
 		g->sack_ok = true;
+	} else if (!strcmp(w, "sack")) {
+		g->blocks = blocks(p, p->stack_iss, g->block);
 	} else if (!strcmp(w, "ts")) {
 		g->has_ts = true;
 	} else if (!strcmp(w, "tsval")) { /* relative to the peer's first timestamp */
@@ -276,6 +299,7 @@ static void fill_in(struct script *p, struct outgoing *o)
 	if (syn) {
 		p->peer_scaled = g->has_scale;
 		p->peer_ts = g->has_ts;
+		p->peer_sack = g->sack_ok;
 	} else if (p->ts && !o->no_ts) {
 		g->has_ts = true;
 	}
@@ -341,9 +365,11 @@ struct expected {
 	uint8_t flags;
 	bool push;
 	uint32_t len, count;
-	bool seq_set, ack_set, win_set, mss_set, ws_set, ts_set, ecr_set, absolute, scaled_set;
+	bool seq_set, ack_set, win_set, mss_set, ws_set, ts_set, ecr_set, absolute, scaled_set, sack_ok_set, blocks_set;
 	uint32_t seq, ack, win, mss, ws, ecr, scaled;
-	bool ts, any_len;
+	bool ts, any_len, sack_ok;
+	unsigned blocks;
+	struct wire_block block[WIRE_BLOCKS_MAX];
 	bool after_set;
 	uint64_t after_ns;
 };
@@ -373,6 +399,14 @@ static void out_argument(struct script *p, const char *w, struct expected *e)
 	} else if (!strcmp(w, "nows")) {
 		e->ws_set = true;
 		e->ws = UINT32_MAX;
+	} else if (!strcmp(w, "sackok") || !strcmp(w, "nosackok")) {
+		e->sack_ok_set = true;
+		e->sack_ok = w[0] == 's';
+	} else if (!strcmp(w, "sack")) {
+		e->blocks_set = true;
+		e->blocks = blocks(p, p->peer_isn, e->block);
+	} else if (!strcmp(w, "nosack")) {
+		e->blocks_set = true;
 	} else if (!strcmp(w, "absolute")) {
 		e->absolute = true;
 	} else if (!strcmp(w, "after")) {
@@ -409,7 +443,7 @@ static void await(struct script *p, uint64_t after_ns)
 		check_wrong(p);
 	}
 	if (p->stand->shard.now_ns - start + TOLERANCE_US * 1000 < after_ns) {
-		char text[160];
+		char text[240];
 
 		fail(p, "the stack sends %s, %.1f ms too early",
 		     print(p, &p->stand->sent[p->stand->sent_first], text, sizeof(text)),
@@ -439,6 +473,8 @@ static void always(struct script *p, const struct wire_segment *g)
 
 	if (g->source != p->tuple.local_port || g->destination != p->tuple.remote_port)
 		fail(p, "ports %u > %u", g->source, g->destination);
+	if (g->blocks && (!p->peer_sack || !(g->flags & FLAG_A) || g->flags & FLAG_S))
+		fail(p, "SACK blocks that the peer did not permit, or not in an ACK");
 	if (g->flags & FLAG_R)
 		return;
 	for (unsigned i = 0; i < g->len; i++)
@@ -453,6 +489,14 @@ static void always(struct script *p, const struct wire_segment *g)
 	if (!p->edge_known || (int32_t)(edge - p->right_edge) > 0)
 		p->right_edge = edge;
 	p->edge_known = true;
+}
+
+static void compare_blocks(struct script *p, const struct expected *e, const struct wire_segment *g)
+{
+	char text[240];
+
+	if (g->blocks != e->blocks || memcmp(g->block, e->block, e->blocks * sizeof(e->block[0])))
+		fail(p, "other SACK blocks in %s", print(p, &p->stand->sent[p->stand->sent_first], text, sizeof(text)));
 }
 
 static void compare(struct script *p, const struct expected *e, const struct wire_segment *g)
@@ -475,15 +519,18 @@ static void compare(struct script *p, const struct expected *e, const struct wir
 		{"ws", e->ws_set, e->ws, g->has_scale ? g->scale : UINT32_MAX},
 		{"ts", e->ts_set, e->ts, g->has_ts},
 		{"ecr", e->ecr_set, e->ecr, g->tsecr - p->ts_base},
+		{"sackok", e->sack_ok_set, e->sack_ok, g->sack_ok},
 	};
 
 	for (unsigned i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (fields[i].set && fields[i].want != fields[i].got) {
-			char text[160];
+			char text[240];
 
 			fail(p, "%s should be %d and is %d in %s", fields[i].name, (int)fields[i].want,
 			     (int)fields[i].got, print(p, &p->stand->sent[p->stand->sent_first], text, sizeof(text)));
 		}
+	if (e->blocks_set)
+		compare_blocks(p, e, g);
 }
 
 static void word_out(struct script *p)
@@ -700,7 +747,7 @@ static void word_skip(struct script *p)
 static void reset_flow(struct script *p)
 {
 	p->peer_nxt = p->stack_max = 0;
-	p->iss_known = p->edge_known = p->ts = p->peer_ts = p->peer_scaled = false;
+	p->iss_known = p->edge_known = p->ts = p->peer_ts = p->peer_scaled = p->peer_sack = false;
 }
 
 static void word_port(struct script *p)
