@@ -48,7 +48,7 @@ static bool duplicate(const struct tcp_conn *c, const struct segment *g)
 static void sample(struct tcp_conn *c, const struct segment *g)
 {
 	if (c->flags & CONN_TIMED && seq_ge(g->ack, c->rtt_seq)) {
-		c->flags &= (uint16_t)~CONN_TIMED;
+		conn_clear(c, CONN_TIMED);
 		rtt_sample(c, c->tcp->now_us - c->rtt_us);
 		c->backoff = 0;
 	} else if (c->backoff > 0 && g->ts && g->tsecr != 0) {
@@ -87,7 +87,7 @@ static bool advance(struct tcp_conn *c, const struct segment *g)
 	c->snd_una = g->ack;
 	/* Behind FIN there is nothing: conn_fin_seq() stays right because the flag that asks for it goes. */
 	if (fin)
-		c->flags &= (uint16_t)~CONN_FIN;
+		conn_clear(c, CONN_FIN);
 	c->snd_nxt = seq_max(c->snd_nxt, c->snd_una);
 	c->retries = 0;
 	c->bytes_out += bytes;
@@ -98,7 +98,7 @@ static bool advance(struct tcp_conn *c, const struct segment *g)
 		timer_clear(c, TIMER_REXMIT);
 	else if (!recovering || !(c->flags & CONN_RECOVERY))
 		rtt_start(c);
-	c->flags &= (uint16_t)~CONN_CWND_LIMITED;
+	conn_clear(c, CONN_CWND_LIMITED);
 	if (bytes > 0 && c->ops) {
 		c->ops->on_acked(c->user, bytes);
 		if (c->state == TCP_CLOSED)

@@ -24,8 +24,23 @@ void cc_start(struct tcp_conn *c, enum cc which)
 	c->cc = (uint8_t)which;
 	/* RFC 5681, 3.1: a lost SYN means one segment. */
 	c->cwnd = c->flags & CONN_SYN_AGAIN ? c->mss : initial_window(c);
-	c->ssthresh = UINT32_MAX / 2;
+	c->ssthresh = SSTHRESH_INITIAL;
 	cc_of(c)->open(c);
+}
+
+void cc_reduce(struct tcp_conn *c, uint32_t flight)
+{
+	if (c->flags & CONN_REDUCED)
+		return;
+	c->ssthresh = cc_of(c)->ssthresh(c, flight);
+	c->reduced_end = c->snd_max;
+	c->flags |= CONN_REDUCED;
+}
+
+void cc_undo(struct tcp_conn *c)
+{
+	conn_clear(c, CONN_REDUCED);
+	cc_of(c)->undo(c);
 }
 
 void cc_restart(struct tcp_conn *c)

@@ -7,7 +7,7 @@
  */
 #include "tcp/cc.h"
 
-enum { WORD_BYTES_ACKED };
+enum { WORD_BYTES_ACKED, WORD_UNDO_CWND, WORD_UNDO_SSTHRESH };
 
 static void start(struct tcp_conn *c)
 {
@@ -38,6 +38,8 @@ static uint32_t ssthresh(struct tcp_conn *c, uint32_t flight)
 	const uint32_t half = flight / 2, two = 2u * c->mss;
 
 	c->cc_words[WORD_BYTES_ACKED] = 0;
+	c->cc_words[WORD_UNDO_CWND] = c->cwnd;
+	c->cc_words[WORD_UNDO_SSTHRESH] = c->ssthresh;
 	return half > two ? half : two;
 }
 
@@ -46,10 +48,19 @@ static void timeout(struct tcp_conn *c)
 	c->cc_words[WORD_BYTES_ACKED] = 0;
 }
 
+static void undo(struct tcp_conn *c)
+{
+	if (c->cwnd < c->cc_words[WORD_UNDO_CWND])
+		c->cwnd = c->cc_words[WORD_UNDO_CWND];
+	if (c->ssthresh < c->cc_words[WORD_UNDO_SSTHRESH])
+		c->ssthresh = c->cc_words[WORD_UNDO_SSTHRESH];
+}
+
 const struct tcp_cc newreno_control = {
 	.name = "newreno",
 	.open = start,
 	.acked = acked,
 	.ssthresh = ssthresh,
 	.timeout = timeout,
+	.undo = undo,
 };

@@ -101,7 +101,7 @@ static void forget_starved(struct tcp_conn *c)
 			t->starved[i] = t->starved[--t->starved_n];
 			break;
 		}
-	c->flags &= (uint16_t)~CONN_STARVED;
+	conn_clear(c, CONN_STARVED);
 }
 
 static void release(struct tcp_conn *c)
@@ -117,7 +117,7 @@ static void release(struct tcp_conn *c)
 		ooo_free(&t->ooos, &c->ooo);
 	if (c->flags & CONN_HALF_OPEN)
 		t->half_open--;
-	c->flags &= (uint16_t)~CONN_HALF_OPEN;
+	conn_clear(c, CONN_HALF_OPEN);
 	if (c->flags & CONN_STARVED)
 		forget_starved(c);
 	t->dead[t->dead_n++] = c;

@@ -1,7 +1,7 @@
 /*
  * A connection, as the files of this folder see it, and the TCP of one worker that owns all of them.
  *
- * Memory: 320 bytes per connection and nothing else while it is idle. Send queue chunks and out-of-order queues are
+ * Memory: 384 bytes per connection and nothing else while it is idle. Send queue chunks and out-of-order queues are
  * objects of their own pools, held only while there is something in them; there is one wheel timer for the four
  * logical timers; TIME_WAIT is a smaller object.
  *
@@ -63,12 +63,13 @@ enum conn_flag {
 	CONN_SYN_AGAIN = 1 << 13,   /* the SYN was retransmitted */
 	CONN_DETACHED = 1 << 14,    /* tcp_detach() */
 	CONN_STARVED = 1 << 15,     /* tcp_send() was refused for want of chunks, nothing in flight will call back */
+	CONN_REDUCED = 1 << 16,     /* cwnd has fallen for this window already (cc_reduce()) */
 };
 
 /* The logical timers, in the order in which they are served. */
 enum conn_timer { TIMER_LIFE, TIMER_REXMIT, TIMER_DELACK, TIMER_KEEP, CONN_TIMERS };
 
-enum { CONN_MAGIC = 0x7c9c0a11, CONN_CC_WORDS = 3 };
+enum { CONN_MAGIC = 0x7c9c0a11, CONN_CC_WORDS = 10 };
 
 struct ooo;
 struct segment;
@@ -77,9 +78,7 @@ struct tcp_cc;
 struct tcp_conn {
 	/* What finds it, and the receiver: the first cache line. */
 	uint32_t magic;
-	uint8_t state;                       /* enum tcp_state; written by conn_move() only */
-	uint8_t dupacks;
-	uint16_t flags;                      /* enum conn_flag */
+	uint32_t flags;                      /* enum conn_flag */
 	struct tuple tuple;
 	uint32_t rcv_nxt;
 	uint32_t rcv_adv;                    /* right edge of the window that we have offered; never moves back */
@@ -100,10 +99,10 @@ struct tcp_conn {
 	uint32_t deadline[CONN_TIMERS];      /* ms, valid where the bit in timers is set */
 	uint16_t mss;                        /* payload bytes per segment that we send, options deducted */
 	uint16_t rcv_mss;                    /* the largest segment that came */
+	uint8_t state;                       /* enum tcp_state; written by conn_move() only */
 	uint8_t timers;                      /* bits of enum conn_timer */
-	uint8_t backoff;                     /* doublings of the RTO or of the persist timer */
+	uint8_t dupacks;
 	uint8_t snd_wscale : 4, rcv_wscale : 4;
-	uint8_t retries;                     /* transmissions in a row that nothing answered */
 
 	struct tcp *tcp;
 	const struct tcp_user_ops *ops;      /* null: nobody listens */
@@ -128,18 +127,25 @@ struct tcp_conn {
 	uint16_t snd_wnd_max;                /* the largest window that the peer offered, not scaled */
 	uint8_t keep_probes;
 	uint8_t keep_sent;
-	uint8_t cc;                          /* index into cc_list */
-	uint8_t spare;
-	uint32_t cc_words[CONN_CC_WORDS];    /* of the congestion control */
+	uint8_t backoff;                     /* doublings of the RTO or of the persist timer */
+	uint8_t retries;                     /* transmissions in a row that nothing answered */
 	uint32_t opened_ms;
 	uint32_t retransmits;
+	uint32_t reduced_end;                /* CONN_REDUCED: snd_max when cwnd fell */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
+
+	/* Congestion control. */
+	uint8_t cc;                          /* index into cc_list */
+	uint8_t spare[3];
+	uint32_t cc_words[CONN_CC_WORDS];    /* of the algorithm */
+
+	uint32_t spare_words[7];
 };
 
 static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are the first line");
 static_assert(offsetof(struct tcp_conn, tcp) == 128, "and the sender the second");
-static_assert(sizeof(struct tcp_conn) == 320, "an idle connection stays within 512 bytes, its user's half included");
+static_assert(sizeof(struct tcp_conn) == 384, "an idle connection stays within 512 bytes, its user's half included");
 
 /* A destination all of whose ports are in use (ports.c). */
 struct tcp_ports_full {
@@ -206,6 +212,11 @@ void conn_reset(struct tcp_conn *c, enum err why);
 /* Becomes a TIME_WAIT object; the user is told OK. */
 void conn_wait(struct tcp_conn *c);
 void conn_touch_slow(struct tcp_conn *c);
+
+static inline void conn_clear(struct tcp_conn *c, uint32_t flags)
+{
+	c->flags &= ~flags;
+}
 
 static inline void conn_touch(struct tcp_conn *c)
 {

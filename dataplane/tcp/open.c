@@ -34,9 +34,9 @@ static void take_options(struct tcp_conn *c, const struct segment *g)
 		mss = MSS_MIN;
 	c->mss = mss < ours ? mss : ours;
 	if (!g->ts)
-		c->flags &= (uint16_t)~CONN_TS;
+		conn_clear(c, CONN_TS);
 	if (g->wscale == WSCALE_NONE)
-		c->flags &= (uint16_t)~CONN_WS;
+		conn_clear(c, CONN_WS);
 	if (g->sack_ok)
 		c->flags |= CONN_SACK;
 	if (c->flags & CONN_TS) {
@@ -158,7 +158,7 @@ bool open_by_cookie(struct tcp *t, const struct segment *g, struct tcp_conn **c)
 	if (welcome(t, g))
 		*c = receive_syn(t, &syn, g->ack - 1);
 	if (*c) {
-		(*c)->flags &= (uint16_t)~CONN_TIMED; /* when the answer left is not known */
+		conn_clear(*c, CONN_TIMED); /* when the answer left is not known */
 		tcp_count(t, C_tcp_cookies_accepted);
 	}
 	return true;
@@ -177,7 +177,7 @@ static bool established(struct tcp_conn *c, const struct segment *g, uint32_t wn
 		rtt_sample(c, t->now_us - c->rtt_us);
 	else if (g->ts && c->flags & CONN_TS && t->now_ms + c->ts_offset - g->tsecr <= RTO_MAX_MS)
 		rtt_sample(c, (t->now_ms + c->ts_offset - g->tsecr) * 1000);
-	c->flags &= (uint16_t)~CONN_TIMED;
+	conn_clear(c, CONN_TIMED);
 	c->backoff = c->retries = 0;
 	timer_clear(c, TIMER_REXMIT);
 	timer_clear(c, TIMER_LIFE);
@@ -202,7 +202,7 @@ bool open_established(struct tcp_conn *c, struct segment *g)
 {
 	if (c->flags & CONN_HALF_OPEN)
 		c->tcp->half_open--;
-	c->flags &= (uint16_t)~(CONN_HALF_OPEN | CONN_ACK_NOW);
+	conn_clear(c, CONN_HALF_OPEN | CONN_ACK_NOW);
 	conn_move(c, CAUSE_ack_of_syn);
 	return established(c, g, segment_window(c, g));
 }

@@ -60,7 +60,7 @@ static uint16_t window_field(struct tcp_conn *c, bool syn)
 static void acked(struct tcp_conn *c)
 {
 	c->ack_sent = c->rcv_nxt;
-	c->flags &= (uint16_t)~CONN_ACK_NOW;
+	conn_clear(c, CONN_ACK_NOW);
 	timer_clear(c, TIMER_DELACK);
 }
 
@@ -202,7 +202,7 @@ void output_flush(struct tcp_conn *c)
 	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED) {
 		if (c->flags & CONN_ACK_NOW)
 			output_syn(c);
-		c->flags &= (uint16_t)~CONN_ACK_NOW;
+		conn_clear(c, CONN_ACK_NOW);
 		return;
 	}
 	if (c->queued > 0 || c->flags & CONN_FIN)
@@ -211,7 +211,7 @@ void output_flush(struct tcp_conn *c)
 		emit(c, c->snd_nxt, 0, SEGMENT_ACK, NULL);
 	/* No memory for the ACK: soon again. */
 	if (c->flags & CONN_ACK_NOW) {
-		c->flags &= (uint16_t)~CONN_ACK_NOW;
+		conn_clear(c, CONN_ACK_NOW);
 		timer_set(c, TIMER_DELACK, 1);
 	}
 }
@@ -225,7 +225,7 @@ void output_again(struct tcp_conn *c)
 	const bool fin = c->flags & CONN_FIN && len == c->queued && seq_gt(c->snd_max, conn_fin_seq(c));
 	uint8_t flags = SEGMENT_ACK;
 
-	c->flags &= (uint16_t)~CONN_TIMED;
+	conn_clear(c, CONN_TIMED);
 	if (len == 0 && !fin)
 		return;
 	if (fin)
@@ -255,7 +255,7 @@ void output_probe(struct tcp_conn *c)
 		return;
 	}
 	tcp_count(c->tcp, C_tcp_zero_window_probes);
-	c->flags &= (uint16_t)~CONN_TIMED;
+	conn_clear(c, CONN_TIMED);
 	if (emit(c, c->snd_una, fin ? 0 : 1, fin ? SEGMENT_ACK | SEGMENT_FIN : SEGMENT_ACK, &at))
 		c->snd_max = seq_max(c->snd_max, c->snd_una + 1);
 }

@@ -26,10 +26,10 @@ static void enter(struct tcp_conn *c)
 {
 	tcp_count(c->tcp, C_tcp_fast_retransmits);
 	c->recover = c->snd_max;
-	c->ssthresh = cc_of(c)->ssthresh(c, flight(c));
+	cc_reduce(c, flight(c));
 	c->cwnd = c->ssthresh + DUPACKS * c->mss;
 	c->flags |= CONN_RECOVERY;
-	c->flags &= (uint16_t)~CONN_PARTIAL;
+	conn_clear(c, CONN_PARTIAL);
 	output_again(c);
 	rtt_start(c);
 }
@@ -53,7 +53,7 @@ static void leave(struct tcp_conn *c)
 	const uint32_t left = (flight(c) > c->mss ? flight(c) : c->mss) + c->mss;
 
 	c->cwnd = c->ssthresh < left ? c->ssthresh : left;
-	c->flags &= (uint16_t)~CONN_RECOVERY;
+	conn_clear(c, CONN_RECOVERY);
 }
 
 static void partial(struct tcp_conn *c, uint32_t bytes)
@@ -73,6 +73,7 @@ enum { RECOVER_FAR = 1 << 30 };
 void recovery_acked(struct tcp_conn *c, uint32_t bytes)
 {
 	c->dupacks = 0;
+	cc_window_over(c);
 	/* The mark of a loss long ago comes along, or after 2^31 bytes it would lie ahead of us. */
 	if ((int32_t)(c->snd_una - c->recover) > RECOVER_FAR)
 		c->recover = c->snd_una - RECOVER_FAR;
@@ -87,12 +88,14 @@ void recovery_acked(struct tcp_conn *c, uint32_t bytes)
 void recovery_timeout(struct tcp_conn *c)
 {
 	/* A segment that times out again says nothing new about the path (RFC 5681, 3.1). */
-	if (c->retries == 0)
-		c->ssthresh = cc_of(c)->ssthresh(c, flight(c));
+	if (c->retries == 0) {
+		conn_clear(c, CONN_REDUCED);
+		cc_reduce(c, flight(c));
+	}
 	c->cwnd = c->mss;
 	c->recover = c->snd_max;
 	c->dupacks = 0;
-	c->flags &= (uint16_t)~(CONN_RECOVERY | CONN_TIMED);
+	conn_clear(c, CONN_RECOVERY | CONN_TIMED);
 	c->snd_nxt = c->snd_una;
 	sendq_set_cursor(&c->sendq, sendq_head(&c->sendq));
 	cc_of(c)->timeout(c);

@@ -73,7 +73,7 @@ static void syn_timeout(struct tcp_conn *c)
 	c->retries++;
 	back_off(c);
 	c->flags |= CONN_SYN_AGAIN;
-	c->flags &= (uint16_t)~CONN_TIMED;
+	conn_clear(c, CONN_TIMED);
 	c->retransmits++;
 	tcp_count(c->tcp, C_tcp_retransmits);
 	output_syn(c);

@@ -101,7 +101,7 @@ static void feed_starved(struct tcp *t)
 		struct tcp_conn *c = t->starved[0];
 
 		t->starved[0] = t->starved[--t->starved_n];
-		c->flags &= (uint16_t)~CONN_STARVED;
+		conn_clear(c, CONN_STARVED);
 		if (c->ops)
 			c->ops->on_acked(c->user, 0);
 	}
@@ -121,7 +121,7 @@ void tcp_flush(struct tcp *t)
 			__builtin_prefetch((char *)t->touched[i + 1] + 64);
 			__builtin_prefetch((char *)t->touched[i + 1] + 128);
 		}
-		c->flags &= (uint16_t)~CONN_TOUCHED;
+		conn_clear(c, CONN_TOUCHED);
 		if (c->state != TCP_CLOSED)
 			output_flush(c);
 	}
@@ -199,7 +199,7 @@ void tcp_more(struct tcp_conn *c, bool more)
 	}
 	if (c->flags & CONN_MORE && c->queued > 0)
 		conn_touch(c);
-	c->flags &= (uint16_t)~CONN_MORE;
+	conn_clear(c, CONN_MORE);
 }
 
 void tcp_shutdown(struct tcp_conn *c)
@@ -234,7 +234,7 @@ void tcp_detach(struct tcp_conn *c)
 		conn_reset(c, ERR_CONN_ABORTED);
 		return;
 	}
-	c->flags &= (uint16_t)~CONN_MORE;
+	conn_clear(c, CONN_MORE);
 	tcp_shutdown(c);
 	timer_set(c, TIMER_LIFE, LINGER_MS);
 }

@@ -421,7 +421,7 @@ static void test_idle_memory(void **state)
 	const size_t table = sizeof(struct table_slot) * (s->tcp->table.mask + 1) / LIMIT_tcp_conns;
 
 	(void)state;
-	assert_true(sizeof(struct tcp_conn) + table <= 384);
+	assert_true(sizeof(struct tcp_conn) + table <= 384 + 32);
 }
 
 int main(void)
