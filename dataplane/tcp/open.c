@@ -228,6 +228,7 @@ enum err tcp_connect(struct tcp *t, const struct tcp_connect *how, struct tcp_co
 {
 	struct tuple tuple = {.remote = how->remote, .remote_port = how->remote_port, .protocol = IPPROTO_TCP};
 	struct tcp_conn *c;
+	uint32_t iss = 0;
 	enum err e;
 
 	CHECK_MAGIC(t, TCP_MAGIC);
@@ -235,13 +236,13 @@ enum err tcp_connect(struct tcp *t, const struct tcp_connect *how, struct tcp_co
 	tcp_clock(t);
 	e = ip_source(t->ip, &how->remote, &tuple.local);
 	if (e == OK)
-		e = ports_choose(t, &tuple);
+		e = ports_choose(t, &tuple, &iss);
 	if (e != OK)
 		return e;
 	c = conn_new(t, &tuple);
 	if (!c)
 		return ERR_LIMIT;
-	start(c, isn_make(t->shard, &tuple));
+	start(c, iss != 0 ? iss : isn_make(t->shard, &tuple));
 	conn_move(c, CAUSE_active_open);
 	c->flags |= CONN_ACTIVE;
 	c->ops = how->ops;

@@ -7,7 +7,7 @@
 
 static_assert(sizeof(struct tcp_wait) <= 128, "a third of a connection");
 
-enum { ISS_GAP = 65536 + 1 };
+enum { ISS_GAP = 65536 + 1, REUSE_MS = 1000 };
 
 static void fire(struct timer *timer, uint64_t now_ns);
 
@@ -142,4 +142,18 @@ bool wait_input(struct tcp *t, struct tcp_wait *w, const struct segment *g, uint
 	if (segment_span(g) > 0 || (g->ack != w->snd_nxt && t->now_ms - w->answered_ms >= CHALLENGE_MS))
 		answer(t, w);
 	return false;
+}
+
+bool wait_reusable(const struct tcp *t, const struct tcp_wait *w)
+{
+	return w->active && w->ts && (int32_t)(w->expires_ms - t->now_ms) <= TIME_WAIT_MS - REUSE_MS;
+}
+
+uint32_t wait_reuse(struct tcp *t, struct tcp_wait *w)
+{
+	const uint32_t iss = w->snd_nxt + ISS_GAP;
+
+	tcp_count(t, C_tcp_time_wait_reused);
+	forget(t, w);
+	return iss;
 }

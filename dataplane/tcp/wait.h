@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/check.h"
 
 struct segment;
 struct tcp;
@@ -34,5 +35,14 @@ void wait_clear(struct tcp *t);    /* all */
  * and *iss above everything that the old incarnation has sent.
  */
 bool wait_input(struct tcp *t, struct tcp_wait *w, const struct segment *g, uint32_t *iss);
+
+/*
+ * May we open its tuple anew? The port must be ours, and our timestamps later than any that the old incarnation sent,
+ * so that the peer tells its late segments by PAWS (RFC 6191, 2, from the other side): by a whole second, since our
+ * clock of milliseconds is not all that clocks go by. wait_reuse() ends w, which was reusable, and returns the new
+ * connection's initial sequence number: above everything that the old incarnation has sent.
+ */
+bool wait_reusable(const struct tcp *t, const struct tcp_wait *w);
+uint32_t wait_reuse(struct tcp *t, struct tcp_wait *w) MUST_CHECK;
 
 #endif

@@ -59,7 +59,7 @@ static void nothing_closed(void *user, enum err why)
 	(void)why;
 }
 
-static const struct tcp_user_ops silent = {.on_open = nothing, .on_closed = nothing_closed};
+static const struct tcp_user_ops silent = {.on_open = nothing, .on_eof = nothing, .on_closed = nothing_closed};
 
 static enum err connect_to(unsigned i, struct tcp_conn **c)
 {
@@ -101,6 +101,7 @@ static void ports_of_worker(uint16_t worker, uint16_t workers)
 		tcp_abort(c[i], ERR_CONN_ABORTED);
 	assert_int_equal(connect_to(1, &c[0]), OK);
 	tcp_abort(c[0], ERR_CONN_ABORTED);
+	stand_flush(s);
 	forget_sent();
 	s->shard.worker = 0;
 	s->shard.workers = 1;
@@ -129,6 +130,75 @@ static void test_ports_are_random(void **state)
 	}
 	assert_true(in_row < 10);
 	forget_sent();
+}
+
+/* What the server at remote(1), port 80, sends to the port that a connection of ours has. */
+static void server_sends(uint16_t port, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t tsecr)
+{
+	const struct wire_segment g = {.source = 80, .destination = port, .seq = seq, .ack = ack, .flags = flags,
+	                               .window = 1000, .has_mss = flags & FLAG_S, .mss = 1460,
+	                               .has_ts = true, .tsval = 5000, .tsecr = tsecr};
+	const struct tuple t = {.local = addr_v4(__builtin_bswap32(0xc6120001)), .remote = remote(1), .local_port = port,
+	                        .remote_port = 80, .protocol = IPPROTO_TCP};
+	uint8_t bytes[100];
+	const size_t n = wire_encode(&g, &t.remote, &t.local, bytes, sizeof(bytes));
+
+	stand_input(s, &t, bytes, n);
+	stand_flush(s);
+}
+
+static struct wire_segment sent_last(void)
+{
+	struct wire_segment g;
+
+	stand_flush(s);
+	assert_true(s->sent_n > 0);
+	assert_null(wire_decode(&g, s->sent[(s->sent_first + s->sent_n - 1) % SENT_MAX].bytes,
+	                        s->sent[(s->sent_first + s->sent_n - 1) % SENT_MAX].n));
+	forget_sent();
+	return g;
+}
+
+/*
+ * All ports but one are in use, and that one is in TIME_WAIT: it is handed out after a second, with a later timestamp
+ * and higher sequence numbers, and not before.
+ */
+static void test_port_in_time_wait(void **state)
+{
+	static struct tcp_conn *c[SENT_MAX];
+	struct wire_segment syn, again;
+	unsigned n = 0;
+
+	(void)state;
+	s->shard.workers = 2048; /* so that few ports are this one's, and all SYNs can be kept */
+	assert_int_equal(connect_to(1, &c[0]), OK);
+	syn = sent_last();
+	server_sends(syn.source, FLAG_S | FLAG_A, 100, syn.seq + 1, syn.tsval);
+	assert_int_equal(c[0]->state, TCP_ESTABLISHED);
+	tcp_shutdown(c[0]);
+	stand_flush(s);
+	server_sends(syn.source, FLAG_F | FLAG_A, 101, syn.seq + 2, syn.tsval);
+	while (n < SENT_MAX - 1 && connect_to(1, &c[n]) == OK) {
+		assert_int_not_equal(tcp_tuple(c[n])->local_port, syn.source);
+		n++;
+	}
+	assert_in_range(n, 20, SENT_MAX - 1);
+	stand_tick(s, 900 * NS_PER_MS);
+	assert_int_equal(connect_to(1, &c[n]), ERR_NO_PORTS);
+	stand_tick(s, 200 * NS_PER_MS);
+	forget_sent();
+	/* It is found where it is looked for: not always near, and soon. */
+	for (unsigned i = 0; i < 100000 && connect_to(1, &c[n]) != OK; i++)
+		;
+	again = sent_last();
+	assert_int_equal(again.source, syn.source);
+	assert_true((int32_t)(again.tsval - syn.tsval) >= 1000);
+	assert_int_equal(again.seq - syn.seq, 2 + 65536 + 1);
+	assert_int_equal(s->counters.cell[C_tcp_time_wait_reused], 1);
+	for (unsigned i = 0; i <= n; i++)
+		tcp_abort(c[i], ERR_CONN_ABORTED);
+	forget_sent();
+	s->shard.workers = 1;
 }
 
 static void peer_sends(unsigned i, uint8_t flags, uint32_t seq, uint32_t ack)
@@ -429,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_ports, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ports_are_random, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_port_in_time_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_time_wait_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_starved_writer, setup, teardown),
