@@ -34,6 +34,8 @@ struct script {
 	uint32_t stack_max;          /* relative: behind the last byte that the stack has sent */
 	uint32_t want_iss;
 	bool want_iss_set;
+	uint32_t floor;              /* absolute: what the tuple's last incarnation has sent, up to here */
+	bool floor_known;
 	uint32_t right_edge;         /* relative: of the window that the stack offers */
 	bool edge_known;
 	uint8_t stack_scale, offered_scale;
@@ -454,6 +456,8 @@ static void await(struct script *p, uint64_t after_ns)
 static void learn(struct script *p, const struct wire_segment *g)
 {
 	if (g->flags & FLAG_S) {
+		if (p->floor_known && (int32_t)(g->seq - p->floor) < 0)
+			fail(p, "the initial sequence number is %u below what the tuple has sent before", p->floor - g->seq);
 		p->stack_iss = g->seq;
 		p->iss_known = true;
 		p->stack_scale = g->has_scale ? g->scale : 0;
@@ -752,6 +756,7 @@ static void reset_flow(struct script *p)
 
 static void word_port(struct script *p)
 {
+	p->floor_known = false;
 	p->tuple.remote_port = (uint16_t)number(p);
 	reset_flow(p);
 }
@@ -760,6 +765,8 @@ static void word_port(struct script *p)
 static void word_again(struct script *p)
 {
 	p->peer_isn = number(p);
+	p->floor = p->stack_iss + (p->stack_max > 1 ? p->stack_max : 0); /* of a SYN alone nothing is left */
+	p->floor_known = p->iss_known;
 	reset_flow(p);
 }
 

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Do the packet scripts see? Each mutant is the stack with one rule broken; the scripts must catch every one.
+
+    mutants.py --cc "COMPILER FLAGS" --link "LINKER FLAGS" --libs "LIBRARIES" --objects "OBJECTS" [NAME...]
+
+`make wire-mutants` calls it (MUTANT=paws for some). A mutant is a text of one file of the stack and what stands there
+instead; the file is compiled (of a header: all files of its folder) and linked before the archive that holds the true
+one. A text that is not there exactly once fails: the table follows the code. Caught means: a script fails, or a check of
+the stack itself stops it; a mutant that no script notices fails with its name, and so does one that does not compile.
+"""
+import argparse
+import concurrent.futures
+import glob
+import os
+import subprocess
+import sys
+
+SECONDS = 60
+FOLDER = "build/mutants"
+
+# name, file below dataplane/, what stands there, what stands there in the mutant
+MUTANTS = [
+    # Input (RFC 9293, 3.10.7; RFC 5961)
+    ("paws_ignored", "tcp/input.c", "	if (seq_ge(g->tsval, c->ts_recent) ||", "	if (true || seq_ge(g->tsval, c->ts_recent) ||"),
+    ("paws_never_ages", "tcp/input.c", "(uint16_t)(t->age - c->ts_recent_age) > PAWS_AGE_MAX", "false"),
+    ("timestamp_not_required", "tcp/input.c", "	if (!g->ts) {\n		drop(t, DROP_tcp_no_timestamp);\n		return false;", "	if (!g->ts) {\n		return true;"),
+    ("timestamp_of_the_future", "tcp/input.c", "g->ts && seq_le(g->seq, c->ack_sent)", "g->ts"),
+    ("window_edge_closed", "tcp/input.c", "	if (seq_gt(g->seq, c->rcv_adv))", "	if (seq_ge(g->seq, c->rcv_adv))"),
+    ("beyond_window_taken", "tcp/input.c", "	if (seq_gt(g->seq, c->rcv_adv))\n		return false;", ""),
+    ("old_segment_unanswered", "tcp/input.c", "DROP_tcp_duplicate : DROP_tcp_sequence);\n	reply_where(c, g);", "DROP_tcp_duplicate : DROP_tcp_sequence);"),
+    ("reset_in_window_obeyed", "tcp/input.c", "	if (g->seq == c->rcv_nxt) {", "	if (seq_ge(g->seq, c->rcv_nxt) && seq_lt(g->seq, c->rcv_adv)) {"),
+    ("reset_ignored", "tcp/input.c", "	if (g->seq == c->rcv_nxt) {\n		tcp_count(t, C_tcp_resets_received);", "	if (false) {"),
+    ("reset_unchallenged", "tcp/input.c", "	if (seq_gt(g->seq, c->rcv_nxt) && seq_lt(g->seq, c->rcv_adv))\n		reply_challenge(c);", ""),
+    ("syn_unchallenged", "tcp/input.c", "	drop(t, DROP_tcp_state);\n	reply_challenge(c);", "	drop(t, DROP_tcp_state);"),
+    ("syn_again_unanswered", "tcp/input.c", "	if (g->seq + 1 == c->rcv_nxt)\n		reply_where(c, g);\n	else", "	if (g->seq + 1 != c->rcv_nxt)"),
+    ("wrong_syn_ack_taken", "tcp/input.c", "	if (acks_our_syn(c, g)) {\n		open_answered(c, g);", "	if (true) {\n		open_answered(c, g);"),
+    ("refusal_without_ack_obeyed", "tcp/input.c", "	if (!acks_our_syn(c, g)) {\n		drop(t, DROP_tcp_ack);\n		return;\n	}", ""),
+    ("stray_unanswered", "tcp/input.c", "	drop(t, DROP_tcp_no_conn);\n	reply_reset(t, g);", "	drop(t, DROP_tcp_no_conn);"),
+    ("bare_segment_taken", "tcp/input.c", "[EVENT_BARE] = bare,                          \\", "[EVENT_BARE] = stream,                          \\"),
+    ("options_unchecked", "tcp/segment.c", "if (end - at < 2 || at[1] < 2 || at[1] > end - at || !option(g, at, at[1]))\n			return false;",
+     "if (end - at < 2 || at[1] < 2 || at[1] > end - at)\n			return true;\n		option(g, at, at[1]);"),
+    ("scale_unbounded", "tcp/segment.c", "g->wscale = at[2] < WSCALE_MAX ? at[2] : WSCALE_MAX;", "g->wscale = at[2] & 7;"),
+    # Answers
+    ("reset_without_ack", "tcp/reply.c", "		r.flags |= SEGMENT_ACK;", ""),
+    ("reset_sequence", "tcp/reply.c", "		r.seq = g->ack;", "		r.seq = 0;"),
+    ("reset_acks_too_little", "tcp/reply.c", "r.ack = g->seq + segment_span(g);", "r.ack = g->seq + g->len;"),
+    ("challenges_unlimited", "tcp/reply.c", "	if (c->tcp->now_ms - c->challenge_ms < CHALLENGE_MS)\n		return false;", ""),
+    # ACK field
+    ("ack_of_the_future_taken", "tcp/ack.c", "	if (seq_gt(g->ack, c->snd_max) || ", "	if (seq_gt(g->ack, c->snd_max))\n		return true;\n	if ("),
+    ("ancient_ack_taken", "tcp/ack.c", " || seq_lt(g->ack, c->snd_una - conn_window_max(c))", ""),
+    ("old_window_taken", "tcp/ack.c", "	if (!advanced && !seq_gt(g->seq, c->snd_wl1) && !(g->seq == c->snd_wl1 && (wnd > before || wnd == 0)))\n		return;", ""),
+    ("fin_ack_ignored", "tcp/ack.c", "	return !fin || fin_acked(c);", "	return true;"),
+    # Receiving
+    ("no_delayed_ack", "tcp/timing.h", "DELACK_MS = 40,", "DELACK_MS = 1,"),
+    ("ack_delayed_too_long", "tcp/timing.h", "DELACK_MS = 40,", "DELACK_MS = 600,"),
+    # Retransmission (RFC 6298)
+    ("no_backoff", "tcp/timing.h", "RTO_MAX_MS = 60000,", "RTO_MAX_MS = 1000,"),
+    ("three_dupacks_is_two", "tcp/timing.h", "DUPACKS = 3,", "DUPACKS = 2,"),
+    ("window_of_four", "tcp/timing.h", "INITIAL_SEGMENTS = 10,", "INITIAL_SEGMENTS = 4,"),
+    ("never_gives_up", "tcp/timing.h", "RETRIES_MAX = 9,", "RETRIES_MAX = 90,"),
+    ("default_mss", "tcp/timing.h", "MSS_DEFAULT_V4 = 536,", "MSS_DEFAULT_V4 = 1460,"),
+    # TIME_WAIT
+    ("time_wait_assassinated", "tcp/wait.c", "	if (g->flags & SEGMENT_RST) {\n		tcp_count(t, DROP_tcp_state);\n		return false;",
+     "	if (g->flags & SEGMENT_RST) {\n		forget(t, w);\n		return false;"),
+    ("time_wait_takes_old_syn", "tcp/wait.c", "	return seq_gt(g->seq, w->rcv_nxt);", "	return true;"),
+    ("time_wait_reopens_low", "tcp/wait.c", "*iss = w->snd_nxt + ISS_GAP;", "*iss = w->snd_nxt - ISS_GAP;"),
+    ("time_wait_short", "tcp/timing.h", "TIME_WAIT_MS = 60000,", "TIME_WAIT_MS = 1000,"),
+    ("time_wait_not_restarted", "tcp/wait.c", "		list_take(t, w); /* the peer has not heard our last ACK: 2 MSL begin again */\n		list_put(t, w);", "		;"),
+    # Sending
+    ("silly_window_used", "tcp/output.c", "	return c->snd_wnd - (c->snd_nxt - c->snd_una) == len && len >= conn_window_max(c) / 2;", "	return true;"),
+    ("window_overrun", "tcp/output.c", "	return wnd > in_flight ? wnd - in_flight : 0;", "	return wnd > in_flight ? wnd - in_flight + 1 : 0;"),
+]
+
+arguments = argparse.ArgumentParser()
+for name in ("cc", "link", "libs", "objects"):
+    arguments.add_argument("--" + name, required=True)
+arguments.add_argument("some", nargs="*")
+given = arguments.parse_args()
+COMPILER, FLAGS = given.cc.split()[:2], given.cc.split()[2:]  # "ccache gcc" and what follows
+scripts = sorted(glob.glob("tests/wire/*/*.wire"))
+
+
+def run(command, seconds=300):
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=seconds,
+                          encoding="utf-8", errors="replace")
+
+
+def text_of(file, old, new):
+    """The mutated file. Headers are mutated in a folder of their own, which is searched first."""
+    with open(os.path.join("dataplane", file), encoding="utf-8") as f:
+        text = f.read()
+    if text.count(old) != 1:
+        raise ValueError(f"its text stands {text.count(old)} times in {file}")
+    return text.replace(old, new)
+
+
+def users_of(header):
+    """Source files of the folder that see a header: all of them."""
+    return sorted(glob.glob(os.path.join("dataplane", os.path.dirname(header), "*.c")))
+
+
+def build(name, file, old, new):
+    folder = os.path.join(FOLDER, name)
+    os.makedirs(os.path.join(folder, os.path.dirname(file)), exist_ok=True)
+    mutated = os.path.join(folder, file)
+    with open(mutated, "w", encoding="utf-8") as f:
+        f.write(text_of(file, old, new))
+    objects = []
+    for source in users_of(file) if file.endswith(".h") else [mutated]:
+        objects.append(os.path.join(folder, os.path.basename(source) + ".o"))
+        done = run([*COMPILER, "-I" + folder, *FLAGS, "-w", "-O1", "-c", source, "-o", objects[-1]])
+        if done.returncode != 0:
+            raise ValueError("it does not compile\n" + done.stdout)
+    program = os.path.join(folder, "wire")
+    done = run([*given.link.split(), "-o", program, *objects, *given.objects.split(), *given.libs.split()])
+    if done.returncode != 0:
+        raise ValueError("it does not link\n" + done.stdout[-3000:])
+    return program
+
+
+def catch(mutant):
+    """Returns whether it was caught, and by what."""
+    try:
+        program = build(*mutant)
+        done = run([program, *scripts], SECONDS)
+    except ValueError as why:
+        return False, str(why)
+    except subprocess.TimeoutExpired:
+        return True, "a script that does not end"
+    by = [line.split()[1].removeprefix("tests/wire/").rstrip(":") for line in done.stdout.split("\n") if line.startswith("FAILED ")]
+    if done.returncode == 0:
+        return False, "no script notices it"
+    return True, " ".join(by[:3]) + (f" and {len(by) - 3} more" if len(by) > 3 else "") if by else "a check of the stack"
+
+
+names = [mutant[0] for mutant in MUTANTS]
+assert len(set(names)) == len(names), "a name stands twice"
+wanted = [mutant for mutant in MUTANTS if not given.some or any(mutant[0].startswith(s) for s in given.some)]
+passed = 0
+with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+    for mutant, (caught, by) in zip(wanted, pool.map(catch, wanted)):
+        passed += caught
+        print(f"{'ok' if caught else 'not ok'} {mutant[0]}: {'caught by ' if caught else ''}{by}", flush=True)
+print(f"{passed} passed, {len(wanted) - passed} failed, 0 skipped")
+sys.exit(passed != len(wanted))
