@@ -16,9 +16,14 @@
 
 #include "base/fault.h"
 #include "tcp/conn.h"
+#include "tcp/ooo.h"
 #include "tcp/segment.h"
 
-enum { SYN_OPTIONS_MAX = 20, IPV4_AND_TCP = 40, IPV6_AND_TCP = 60 };
+enum { OPTIONS_MAX = 40, SACK_HEAD = 4, SACK_BLOCK = 8, IPV4_AND_TCP = 40, IPV6_AND_TCP = 60 };
+
+enum { TWO_NOPS = OPTION_NOP << 8 | OPTION_NOP, SACK_PERMITTED = OPTION_SACK_OK << 8 | 2 };
+
+static_assert((OPTIONS_MAX - SACK_HEAD) / SACK_BLOCK == SACK_BLOCKS_MAX, "what fits into a header");
 
 static uint8_t *put32(uint8_t *at, uint32_t word)
 {
@@ -27,9 +32,10 @@ static uint8_t *put32(uint8_t *at, uint32_t word)
 	return at + sizeof(word);
 }
 
-static uint8_t *timestamps(struct tcp_conn *c, uint8_t *at)
+/* before: two bytes of other options, or NOPs, so that the words of this one are aligned. */
+static uint8_t *timestamps(struct tcp_conn *c, uint8_t *at, uint32_t before)
 {
-	at = put32(at, OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TS << 8 | 10);
+	at = put32(at, before << 16 | OPTION_TS << 8 | 10);
 	at = put32(at, c->tcp->now_ms + c->ts_offset);
 	return put32(at, c->ts_recent);
 }
@@ -44,14 +50,44 @@ uint16_t build_mss(struct tcp *t, struct ip_path *path, const struct tuple *tupl
 	return (uint16_t)(mtu - headers);
 }
 
-/* A SYN offers everything, a SYN,ACK what was offered to it. SACK-permitted will stand here too. */
+/* A SYN offers everything, a SYN,ACK what was offered to it. */
 static uint8_t *syn_options(struct tcp_conn *c, uint8_t *at)
 {
 	at = put32(at, OPTION_MSS << 24 | 4 << 16 | build_mss(c->tcp, &c->path, &c->tuple));
 	if (c->flags & CONN_WS)
 		at = put32(at, OPTION_NOP << 24 | OPTION_WSCALE << 16 | 3 << 8 | c->rcv_wscale);
 	if (c->flags & CONN_TS)
-		at = timestamps(c, at);
+		at = timestamps(c, at, c->flags & CONN_SACK ? SACK_PERMITTED : TWO_NOPS);
+	else if (c->flags & CONN_SACK)
+		at = put32(at, (uint32_t)TWO_NOPS << 16 | SACK_PERMITTED);
+	return at;
+}
+
+/*
+ * What came behind the hole (RFC 2018, 4), newest first; and before that what came although we had it (RFC 2883, 4). As
+ * many blocks as fit: three beside timestamps, four without. Text has precedence: a full segment has no room for any.
+ */
+static uint8_t *sack(const struct build *b, uint8_t *at, uint32_t used)
+{
+	const struct tcp_conn *c = b->conn;
+	const uint32_t room = OPTIONS_MAX - used < c->mss - b->len ? OPTIONS_MAX - used : c->mss - b->len;
+	const unsigned most = room < SACK_HEAD ? 0 : (room - SACK_HEAD) / SACK_BLOCK;
+	struct seq_range blocks[SACK_BLOCKS_MAX];
+	unsigned n = 0;
+
+	if (most == 0)
+		return at;
+	if (!seq_range_empty(b->again))
+		blocks[n++] = b->again;
+	if (c->ooo)
+		n += ooo_newest(c->ooo, blocks + n, most - n);
+	if (n == 0)
+		return at;
+	at = put32(at, (uint32_t)TWO_NOPS << 16 | OPTION_SACK << 8 | (2 + SACK_BLOCK * n));
+	for (unsigned i = 0; i < n; i++) {
+		at = put32(at, blocks[i].left);
+		at = put32(at, blocks[i].right);
+	}
 	return at;
 }
 
@@ -71,7 +107,9 @@ static struct rte_mbuf *header(const struct build *b)
 	if (__builtin_expect(b->flags & SEGMENT_SYN, 0))
 		end = syn_options(c, end);
 	else if (c->flags & CONN_TS)
-		end = timestamps(c, end);
+		end = timestamps(c, end, TWO_NOPS);
+	if (__builtin_expect(c->ooo || !seq_range_empty(b->again), 0) && c->flags & CONN_SACK)
+		end = sack(b, end, (uint32_t)(end - (uint8_t *)(h + 1)));
 	h->src_port = rte_cpu_to_be_16(c->tuple.local_port);
 	h->dst_port = rte_cpu_to_be_16(c->tuple.remote_port);
 	h->sent_seq = rte_cpu_to_be_32(b->seq);

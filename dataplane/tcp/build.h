@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "tcp/sendq.h"
+#include "tcp/seq.h"
 
 struct ip_path;
 struct tcp;
@@ -18,6 +19,7 @@ struct build {
 	uint32_t len;              /* payload bytes, from the position on */
 	uint16_t wnd;
 	uint8_t flags;
+	struct seq_range again;    /* came although we had it (D-SACK); empty: nothing did */
 };
 
 /* Moves *at (null without payload) behind what was sent. False: no memory, nothing was sent. */

@@ -53,7 +53,7 @@ enum conn_flag {
 	CONN_HALF_OPEN = 1 << 3,    /* counted in the SYN backlog */
 	CONN_TS = 1 << 4,           /* timestamps are in use */
 	CONN_WS = 1 << 5,           /* window scaling is in use */
-	CONN_SACK = 1 << 6,         /* the peer permits SACK (not used yet) */
+	CONN_SACK = 1 << 6,         /* SACK is in use */
 	CONN_FIN = 1 << 7,          /* FIN follows the send queue */
 	CONN_MORE = 1 << 8,         /* tcp_more(): a short last segment waits */
 	CONN_TIMED = 1 << 9,        /* rtt_seq is being timed */

@@ -37,8 +37,8 @@ static void take_options(struct tcp_conn *c, const struct segment *g)
 		conn_clear(c, CONN_TS);
 	if (g->wscale == WSCALE_NONE)
 		conn_clear(c, CONN_WS);
-	if (g->sack_ok)
-		c->flags |= CONN_SACK;
+	if (!g->sack_ok)
+		conn_clear(c, CONN_SACK);
 	if (c->flags & CONN_TS) {
 		c->mss = (uint16_t)(c->mss - 12);
 		c->ts_recent = g->tsval;
@@ -61,7 +61,7 @@ static void start(struct tcp_conn *c, uint32_t iss)
 	c->snd_nxt = c->snd_max = iss + 1;
 	c->recover = iss;
 	c->ts_offset = isn_ts_offset(c->tcp->shard, &c->tuple);
-	c->flags |= CONN_TS | CONN_WS | CONN_TIMED;
+	c->flags |= CONN_TS | CONN_WS | CONN_SACK | CONN_TIMED;
 	c->rcv_wscale = RCV_WSCALE;
 	c->rtt_seq = c->snd_max;
 	c->rtt_us = c->tcp->now_us;
@@ -121,6 +121,7 @@ static void answer_by_cookie(struct tcp *t, const struct segment *g)
 		.wnd = SYN_WINDOW,
 		.mss = build_mss(t, &path, g->tuple),
 		.wscale = g->ts && g->wscale != WSCALE_NONE ? RCV_WSCALE : 0,
+		.sack_ok = g->ts && g->sack_ok,
 		.ts = g->ts,
 		.tsval = cookie.tsval,
 		.tsecr = g->tsval,

@@ -64,6 +64,17 @@ static void acked(struct tcp_conn *c)
 	timer_clear(c, TIMER_DELACK);
 }
 
+static bool emit_built(struct tcp_conn *c, struct build *b, struct sendq_at *at)
+{
+	bool sent;
+
+	b->wnd = window_field(c, b->flags & SEGMENT_SYN);
+	sent = build_send(b, at);
+	if (sent)
+		acked(c);
+	return sent;
+}
+
 /* Sends one segment. False: no memory; nothing has changed, the retransmission timer comes back to it. */
 static bool emit(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, struct sendq_at *at)
 {
@@ -73,19 +84,26 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 		.len = len,
 		.flags = flags,
 	};
-	bool sent;
 
-	b.wnd = window_field(c, flags & SEGMENT_SYN);
-	sent = build_send(&b, at);
-	if (sent)
-		acked(c);
-	return sent;
+	return emit_built(c, &b, at);
+}
+
+void output_ack_of(struct tcp_conn *c, struct seq_range again)
+{
+	struct build b = {
+		.conn = c,
+		.seq = c->snd_nxt,
+		.flags = SEGMENT_ACK,
+		.again = again,
+	};
+
+	if (!emit_built(c, &b, NULL))
+		conn_ack_now(c);
 }
 
 void output_ack(struct tcp_conn *c)
 {
-	if (!emit(c, c->snd_nxt, 0, SEGMENT_ACK, NULL))
-		conn_ack_now(c);
+	output_ack_of(c, (struct seq_range){0});
 }
 
 void output_syn(struct tcp_conn *c)

@@ -10,10 +10,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tcp/seq.h"
+
 struct tcp_conn;
 
 void output_flush(struct tcp_conn *c);          /* what may leave now: data, FIN, the pending ACK, SYN */
 void output_ack(struct tcp_conn *c);            /* an ACK without data, at once */
+void output_ack_of(struct tcp_conn *c, struct seq_range again); /* the same, and these bytes came again (RFC 2883) */
 void output_syn(struct tcp_conn *c);            /* SYN, or SYN,ACK in SYN_RECEIVED */
 void output_again(struct tcp_conn *c);          /* retransmits the segment at snd_una */
 void output_probe(struct tcp_conn *c);          /* the persist timer has expired */

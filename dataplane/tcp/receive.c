@@ -26,6 +26,17 @@ struct piece {
 	uint32_t len;
 };
 
+/* These bytes came again; those of one segment become one block (RFC 2883, 4). */
+static void came_again(const struct tcp_conn *c, struct segment *g, struct seq_range bytes)
+{
+	if (!(c->flags & CONN_SACK))
+		return;
+	if (seq_range_empty(g->again))
+		g->again = bytes;
+	else if (g->again.right == bytes.left)
+		g->again.right = bytes.right;
+}
+
 static void drop_piece(struct tcp_conn *c, struct piece *p, enum counter why)
 {
 	tcp_count(c->tcp, why);
@@ -90,9 +101,8 @@ static void nobody(struct tcp_conn *c)
 static bool drain(struct tcp_conn *c)
 {
 	struct rte_mbuf *m;
-	uint32_t freed = 0;
 
-	while (c->ooo && (m = ooo_take(c->ooo, c->rcv_nxt, &freed)) != NULL) {
+	while (c->ooo && (m = ooo_take(c->ooo, c->rcv_nxt)) != NULL) {
 		if (!c->ops) {
 			rte_pktmbuf_free_seg(m);
 			nobody(c);
@@ -101,17 +111,32 @@ static bool drain(struct tcp_conn *c)
 		if (!deliver(c, m, m->data_len))
 			return false;
 	}
-	c->rcv_held -= freed;
 	return true;
 }
 
-static bool in_order(struct tcp_conn *c, struct piece *p)
+/* What came early came first, and stays: the piece is cut to the hole. */
+static void cut_to_hole(struct tcp_conn *c, struct segment *g, struct piece *p)
+{
+	const struct seq_range again = ooo_first_in(c->ooo, (struct seq_range){p->seq, p->seq + p->len});
+
+	if (seq_range_empty(again))
+		return;
+	came_again(c, g, again);
+	if (FAULT(ooo_overlap))
+		return;
+	p->len = again.left - p->seq;
+	p->m->data_len = (uint16_t)p->len;
+}
+
+static bool in_order(struct tcp_conn *c, struct segment *g, struct piece *p)
 {
 	if (!c->ops) {
 		rte_pktmbuf_free_seg(p->m);
 		nobody(c);
 		return false;
 	}
+	if (c->ooo)
+		cut_to_hole(c, g, p);
 	compact(c, p);
 	if (!room_for(c, tcp_cost(p->m))) {
 		drop_piece(c, p, DROP_tcp_no_memory);
@@ -137,9 +162,11 @@ static bool have_ooo(struct tcp_conn *c)
 	return true;
 }
 
-static void early(struct tcp_conn *c, struct piece *p)
+static void early(struct tcp_conn *c, struct segment *g, struct piece *p)
 {
+	struct seq_range again;
 	enum ooo_answer answer;
+	uint32_t cost;
 
 	if (c->rcv_held + tcp_cost(p->m) > LIMIT_tcp_recv_buffer) {
 		tcp_count(c->tcp, C_limit_tcp_recv_buffer);
@@ -154,24 +181,28 @@ static void early(struct tcp_conn *c, struct piece *p)
 	p->m->pkt_len = p->m->data_len;
 	p->m->next = NULL;
 	p->m->nb_segs = 1;
-	answer = ooo_put(c->ooo, p->seq, p->len, p->m);
+	answer = ooo_put(c->ooo, p->seq, p->m, &cost, &again);
+	if (!seq_range_empty(again))
+		came_again(c, g, again);
 	if (answer == OOO_KEPT) {
-		c->rcv_held += tcp_cost(p->m);
+		c->rcv_held += cost;
 		tcp_count(c->tcp, C_tcp_ooo_queued);
 		return;
 	}
 	if (answer == OOO_FULL)
-		tcp_count(c->tcp, C_limit_tcp_ooo_segments);
+		tcp_count(c->tcp, C_limit_tcp_ooo_ranges);
 	drop_piece(c, p, answer == OOO_FULL ? DROP_tcp_ooo_full : DROP_tcp_duplicate);
 }
 
 /* False: the connection is gone; the piece is taken in every case. */
-static bool place(struct tcp_conn *c, struct piece *p)
+static bool place(struct tcp_conn *c, struct segment *g, struct piece *p)
 {
 	const uint32_t end = p->seq + p->len;
 
 	p->m->data_len = (uint16_t)p->len;
 	if (p->len == 0 || seq_le(end, c->rcv_nxt)) {
+		if (p->len > 0)
+			came_again(c, g, (struct seq_range){p->seq, end});
 		rte_pktmbuf_free_seg(p->m);
 		return true;
 	}
@@ -184,11 +215,54 @@ static bool place(struct tcp_conn *c, struct piece *p)
 		p->len -= end - c->rcv_adv;
 		p->m->data_len = (uint16_t)p->len;
 	}
-	if (seq_lt(p->seq, c->rcv_nxt))
+	if (seq_lt(p->seq, c->rcv_nxt)) {
+		came_again(c, g, (struct seq_range){p->seq, c->rcv_nxt});
 		cut_front(p, c->rcv_nxt - p->seq);
+	}
 	if (p->seq == c->rcv_nxt)
-		return in_order(c, p);
-	early(c, p);
+		return in_order(c, g, p);
+	early(c, g, p);
+	return true;
+}
+
+/*
+ * A piece may fill several gaps between ranges that came before it: it is cut behind the first of these, and what
+ * follows gets a buffer of its own. Null: nothing follows, or memory is short, and it comes again.
+ */
+static struct rte_mbuf *split(struct tcp_conn *c, struct piece *p)
+{
+	const struct seq_range next = ooo_behind(c->ooo, p->seq);
+	const uint32_t front = next.right - p->seq;
+	struct rte_mbuf *rest;
+
+	if (seq_range_empty(next) || seq_ge(next.right, p->seq + p->len))
+		return NULL;
+	rest = rte_pktmbuf_alloc(c->tcp->shard->pools.payload);
+	if (!rest) {
+		tcp_count(c->tcp, C_limit_payload_mbufs);
+		return NULL;
+	}
+	memcpy(rte_pktmbuf_append(rest, (uint16_t)(p->len - front)), rte_pktmbuf_mtod_offset(p->m, char *, front),
+	       p->len - front);
+	p->len = front;
+	return rest;
+}
+
+/* False: the connection is gone. */
+static bool place_all(struct tcp_conn *c, struct segment *g, struct piece p)
+{
+	const uint32_t end = p.seq + p.len;
+
+	while (p.m) {
+		struct rte_mbuf *rest = c->ooo ? split(c, &p) : NULL;
+		const uint32_t next = p.seq + p.len;
+
+		if (!place(c, g, &p)) {
+			rte_pktmbuf_free(rest);
+			return false;
+		}
+		p = (struct piece){.m = rest, .seq = next, .len = end - next};
+	}
 	return true;
 }
 
@@ -202,11 +276,10 @@ static bool text(struct tcp_conn *c, struct segment *g)
 	while (m) {
 		struct rte_mbuf *next = m->next;
 		const uint32_t len = m->data_len < left ? m->data_len : left;
-		struct piece p = {.m = m, .seq = seq, .len = len};
 
 		seq += len;
 		left -= len;
-		if (!place(c, &p)) {
+		if (!place_all(c, g, (struct piece){.m = m, .seq = seq - len, .len = len})) {
 			rte_pktmbuf_free(next);
 			return false;
 		}
@@ -305,10 +378,9 @@ void receive_step(struct tcp_conn *c, struct segment *g)
 		return;
 	if (c->ooo && ooo_empty(c->ooo))
 		ooo_free(&c->tcp->ooos, &c->ooo);
-	/* A hole, or something beyond the window: the peer must hear of it now, and once for each. */
-	if (c->rcv_nxt == before) {
-		output_ack(c);
-		return;
-	}
-	schedule_ack(c, before);
+	/* A hole, something beyond the window, or again: the peer must hear of it now, and once for each. */
+	if (c->rcv_nxt == before || !seq_range_empty(g->again))
+		output_ack_of(c, g->again);
+	else
+		schedule_ack(c, before);
 }

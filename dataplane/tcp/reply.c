@@ -7,7 +7,7 @@
 #include "tcp/output.h"
 #include "tcp/segment.h"
 
-enum { OPTION_WORDS_MAX = 5 };
+enum { OPTION_WORDS_MAX = 6 };
 
 /* Returns how many words they are. */
 static unsigned put_options(const struct reply *r, uint32_t words[static OPTION_WORDS_MAX])
@@ -18,6 +18,8 @@ static unsigned put_options(const struct reply *r, uint32_t words[static OPTION_
 		words[n++] = OPTION_MSS << 24 | 4 << 16 | r->mss;
 	if (r->wscale)
 		words[n++] = OPTION_NOP << 24 | OPTION_WSCALE << 16 | 3 << 8 | r->wscale;
+	if (r->sack_ok)
+		words[n++] = OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_SACK_OK << 8 | 2;
 	if (r->ts) {
 		words[n++] = OPTION_NOP << 24 | OPTION_NOP << 16 | OPTION_TS << 8 | 10;
 		words[n++] = r->tsval;
@@ -98,7 +100,11 @@ static bool quiet_for(struct tcp_conn *c)
 
 void reply_where(struct tcp_conn *c, const struct segment *g)
 {
-	if (segment_span(g) > 0 && !(g->flags & SEGMENT_SYN))
+	const bool again = g->len > 0 && seq_le(g->seq + g->len, c->rcv_nxt);
+
+	if (again && c->flags & CONN_SACK && conn_synchronised(c))
+		output_ack_of(c, (struct seq_range){g->seq, g->seq + g->len});
+	else if (segment_span(g) > 0 && !(g->flags & SEGMENT_SYN))
 		conn_ack_now(c);
 	else if (quiet_for(c))
 		conn_ack_now(c);

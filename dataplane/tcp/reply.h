@@ -2,6 +2,7 @@
 #ifndef TCP_REPLY_H
 #define TCP_REPLY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct segment;
@@ -17,7 +18,8 @@ void reply_reset_conn(struct tcp_conn *c);
 
 /*
  * A segment was not acceptable: the peer is told where we stand. At once when it carries something (it repeats what we
- * have: our ACK was lost), else limited, so that two ends that disagree do not talk for ever.
+ * have: our ACK was lost, or it was sent without need, which D-SACK tells), else limited, so that two ends that
+ * disagree do not talk for ever.
  */
 void reply_where(struct tcp_conn *c, const struct segment *g);
 
@@ -32,7 +34,8 @@ struct reply {
 	uint16_t mss;      /* 0: no such option */
 	uint8_t wscale;    /* 0: no such option */
 	uint8_t flags;
-	uint8_t ts;
+	bool ts;
+	bool sack_ok;
 };
 void reply_send(struct tcp *t, const struct reply *r);
 

@@ -112,6 +112,7 @@ bool segment_parse(struct segment *g, const struct ip_datagram *d, enum counter 
 	g->mss = 0;
 	g->wscale = WSCALE_NONE;
 	g->sacks = 0;
+	g->again = (struct seq_range){0};
 	g->tsval = g->tsecr = 0;
 	if (header > HEADER_MIN && !only_timestamps(g, at, header - HEADER_MIN) &&
 	    !options(g, at, (const uint8_t *)h + header))

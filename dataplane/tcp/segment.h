@@ -10,7 +10,7 @@
  *   |                     options, padded to 32 bits                |
  *
  * Urgent data is ordinary data here (RFC 6093). Options: MSS (RFC 6691), window scale and timestamps (RFC 7323),
- * SACK-permitted and SACK (RFC 2018; parsed, not used yet); others are skipped.
+ * SACK-permitted and SACK (RFC 2018); others are skipped.
  */
 #ifndef TCP_SEGMENT_H
 #define TCP_SEGMENT_H
@@ -21,6 +21,7 @@
 
 #include "base/counters.h"
 #include "ip/ip.h"
+#include "tcp/seq.h"
 
 enum tcp_event {
 #define EVENT(name, help) EVENT_##name,
@@ -53,6 +54,7 @@ struct segment {
 	struct {
 		uint32_t left, right;
 	} sack[SACK_BLOCKS_MAX];
+	struct seq_range again;    /* what of its text we had already, as far as it was looked at */
 };
 
 /* Length in sequence space: SYN and FIN count. */

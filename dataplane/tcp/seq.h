@@ -27,6 +27,16 @@ static inline bool seq_ge(uint32_t a, uint32_t b)
 	return (int32_t)(a - b) >= 0;
 }
 
+/* From left on, right not among them. Empty: left is right. */
+struct seq_range {
+	uint32_t left, right;
+};
+
+static inline bool seq_range_empty(struct seq_range r)
+{
+	return r.left == r.right;
+}
+
 static inline uint32_t seq_max(uint32_t a, uint32_t b)
 {
 	return seq_gt(a, b) ? a : b;

@@ -10,7 +10,8 @@
  * the user gives the credit back by tcp_credit().
  *
  * RFC 6298 (RTO), 5681 and 6582 (NewReno), 7323 (window scale, timestamps, PAWS), 1122 (delayed ACK, keepalive,
- * persist), 6528 (initial sequence numbers), 6691 (MSS), 4987 (SYN cookies).
+ * persist), 6528 (initial sequence numbers), 6691 (MSS), 4987 (SYN cookies), 2018 and 2883 (what came out of order, or
+ * again, is told).
  */
 #ifndef TCP_TCP_H
 #define TCP_TCP_H

@@ -259,12 +259,18 @@ static void check_conn(const struct tcp_conn *c)
 	MUST(seq_le(c->rcv_nxt, c->rcv_adv) || !conn_synchronised(c));
 	if (c->ooo) {
 		MUST(!ooo_empty(c->ooo));
-		for (uint32_t i = 0; i < c->ooo->n; i++) {
-			const struct ooo_piece *p = &c->ooo->piece[c->ooo->first + i];
+		for (uint32_t i = 0, edge = c->rcv_nxt; i < c->ooo->n; i++) {
+			const struct ooo_range *r = &c->ooo->range[c->ooo->order[i]];
+			uint32_t bytes = 0;
 
-			MUST(p->len > 0 && p->m->data_len == p->len && seq_gt(p->seq, c->rcv_nxt));
-			MUST(i == 0 || seq_ge(p->seq, p[-1].seq + p[-1].len));
-			held += tcp_cost(p->m);
+			MUST(seq_gt(r->bytes.left, edge));
+			edge = r->bytes.right;
+			for (const struct rte_mbuf *m = r->first; m; m = m->next) {
+				bytes += m->data_len;
+				held += tcp_cost(m);
+				MUST(m->next || m == r->last);
+			}
+			MUST(bytes > 0 && bytes == r->bytes.right - r->bytes.left);
 		}
 	}
 	if (c->ops)

@@ -91,6 +91,7 @@ static struct wire_segment syn_ack(struct wire_segment syn)
 	assert_true(g.has_mss);
 	assert_int_equal(g.has_ts, syn.has_ts);
 	assert_int_equal(g.has_scale, syn.has_ts && syn.has_scale);
+	assert_int_equal(g.sack_ok, syn.has_ts && syn.sack_ok);
 	return g;
 }
 
