@@ -92,7 +92,7 @@ void output_ack_of(struct tcp_conn *c, struct seq_range again)
 {
 	struct build b = {
 		.conn = c,
-		.seq = c->snd_nxt,
+		.seq = c->snd_max,
 		.flags = SEGMENT_ACK,
 		.again = again,
 	};
@@ -226,7 +226,7 @@ void output_flush(struct tcp_conn *c)
 	if (c->queued > 0 || c->flags & CONN_FIN)
 		data(c);
 	if (c->flags & CONN_ACK_NOW)
-		emit(c, c->snd_nxt, 0, SEGMENT_ACK, NULL);
+		output_ack(c);
 	/* No memory for the ACK: soon again. */
 	if (c->flags & CONN_ACK_NOW) {
 		conn_clear(c, CONN_ACK_NOW);
