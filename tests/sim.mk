@@ -1,9 +1,11 @@
-#: make sim            the simulator, SEEDS=N seeds (default 200), swaps, short memory (make sim-asan: under ASan+UBSan)
+#: make sim            the simulator, SEEDS=N seeds (default 200; of TCP alone five times as many), swaps, short memory
+#: make sim-asan       the same under ASan+UBSan
 #: make sim-http       clients and upstreams that need not behave, SEEDS=N seeds (default 200; FLAVOUR=asan)
 #: make sim-faults     every planted fault must be found within 1,000 seeds
 SEEDS ?= 200
 FIRST ?= 1
 HTTP_SEEDS ?= 60
+STREAMS_SEEDS ?= $(shell echo $$((5 * $(SEEDS))))
 planted := $(shell sed -n 's/^PLANTED.\([a-z_]*\),.*/\1/p' dataplane/base/faults.def)
 planted_http := $(shell sed -n 's/^PLANTED_HTTP.\([a-z_]*\),.*/\1/p' dataplane/base/faults.def)
 sim_src := $(wildcard tests/sim/*.c)
@@ -17,14 +19,16 @@ sim-asan:
 	@tests/tally sim-asan "build/asan/sim --first $(FIRST) --seeds $(SEEDS)" "build/asan/sim --scenario swaps" \
 		"build/asan/sim --scenario squeeze --first $(FIRST) --seeds 3" \
 		"build/asan/sim --scenario denial --first $(FIRST) --seeds $(SEEDS)" \
-		"build/asan/sim --scenario http --first $(FIRST) --seeds $(SEEDS)"
+		"build/asan/sim --scenario http --first $(FIRST) --seeds $(SEEDS)" \
+		"build/asan/sim --scenario streams --first $(FIRST) --seeds $(SEEDS)"
 sim-program: $(B)/sim
 sim: $(B)/sim
 	@tests/tally sim "$(B)/sim --first $(FIRST) --seeds $(SEEDS)" "$(B)/sim --scenario swaps" \
 		"$(B)/sim --scenario ejection --first $(FIRST) --seeds 20" \
 		"$(B)/sim --scenario squeeze --first $(FIRST) --seeds 10" \
 		"$(B)/sim --scenario denial --first $(FIRST) --seeds $(SEEDS)" \
-		"$(B)/sim --scenario http --first $(FIRST) --seeds $(HTTP_SEEDS)"
+		"$(B)/sim --scenario http --first $(FIRST) --seeds $(HTTP_SEEDS)" \
+		"$(B)/sim --scenario streams --first $(FIRST) --seeds $(STREAMS_SEEDS)"
 sim-http: $(B)/sim
 	@tests/tally sim-http "$(B)/sim --scenario http --first $(FIRST) --seeds $(SEEDS)"
 sim-faults:

@@ -226,7 +226,7 @@ void output_flush(struct tcp_conn *c)
 	if (c->queued > 0 || c->flags & CONN_FIN)
 		data(c);
 	if (c->flags & CONN_ACK_NOW)
-		output_ack(c);
+		emit(c, c->snd_max, 0, SEGMENT_ACK, NULL);
 	/* No memory for the ACK: soon again. */
 	if (c->flags & CONN_ACK_NOW) {
 		conn_clear(c, CONN_ACK_NOW);

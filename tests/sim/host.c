@@ -22,6 +22,8 @@ static void run(struct actor *a)
 	struct rte_mbuf *m[PORT_BURST];
 	uint16_t n;
 
+	if (h->vanished)
+		return;
 	h->shard.now_ns = a->sim->now_ns;
 	h->shard.wall_us = a->sim->now_ns / NS_PER_US;
 	h->shard.table = h->table;

@@ -8,6 +8,8 @@
 #include "tcp/tcp.h"
 #include "tests/sim/link.h"
 
+struct streams;
+
 enum { HOST_CLOSED_PORT = 9 }; /* nobody listens there */
 
 struct host {
@@ -23,6 +25,8 @@ struct host {
 	void (*on_accept)(void *up, struct tcp_conn *c); /* null: accepts nothing */
 	void (*on_round)(void *up);                      /* what the applications do each round; may be null */
 	void *up;
+	struct streams *streams;                         /* the scenario of that name */
+	bool vanished;                                   /* it never runs again; its peers are not told */
 	uint32_t pool_full[4];
 };
 

@@ -75,6 +75,20 @@ static bool corrupt(struct link *l, uint8_t *data, uint32_t bytes)
 	return true;
 }
 
+/* Nobody is told, as when a switch in between loses power. */
+static bool down(struct link *l)
+{
+	const uint64_t now_ns = l->actor.sim->now_ns;
+
+	if (!l->faults.flap_ns)
+		return false;
+	while (now_ns >= l->up_ns) {
+		l->down_ns = l->up_ns + 1 + up_to(l, 2 * l->faults.flap_every_ns);
+		l->up_ns = l->down_ns + 1 + up_to(l, l->faults.flap_ns);
+	}
+	return now_ns >= l->down_ns;
+}
+
 static void transmit(struct link_port *p, struct rte_mbuf *m)
 {
 	struct link *l = p->link;
@@ -97,7 +111,7 @@ static void transmit(struct link_port *p, struct rte_mbuf *m)
 	p->sent++;
 	if (l->tap)
 		l->tap(l->tap_arg, data, bytes);
-	if (chance(l, l->faults.lose)) {
+	if (down(l) || chance(l, l->faults.lose)) {
 		link_print(s, p->port.name, "lost", data, bytes);
 		l->lost++;
 		return;

@@ -19,6 +19,7 @@ struct link_faults {
 	uint32_t lose, duplicate, reorder, corrupt;
 	uint64_t delay_ns, jitter_ns, reorder_ns;
 	uint64_t hold_ns;                      /* transmitted mbufs are held up to this long */
+	uint64_t flap_every_ns, flap_ns;       /* the link is down now and then, for so long at most; 0: never */
 };
 
 struct link_port {
@@ -41,6 +42,7 @@ struct link {
 	struct frame *spare;
 	struct held *held;                     /* by time */
 	struct held *held_spare;
+	uint64_t down_ns, up_ns;               /* the next time, or this one, that it is down, and up again */
 	uint64_t lost, duplicated, reordered, corrupted;
 	/* A tap for tests: sees every frame that is sent. */
 	void (*tap)(void *arg, const uint8_t *bytes, uint32_t n);

@@ -1,5 +1,5 @@
 /*
- * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|ejection|swaps|squeeze|denial|http]
+ * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|ejection|swaps|squeeze|denial|http|streams]
  *     [--trace] [--fault NAME]
  *
  * traffic: clients and servers under faults drawn from the seed (each up to 5 %), 1 to 4 workers.
@@ -7,6 +7,7 @@
  * swaps: 10,000 generation swaps while 1,000 exchanges are suspended.
  * squeeze: small pools and clients that stop reading: load is shed in order, what has begun ends well.
  * http: clients and upstreams that need not behave, by every route (hostile.c).
+ * streams: TCP alone, and applications that do as they like (streams.c).
  * denial: the n-th allocation of the gateway fails (n: the seed): nothing leaks, and whoever comes later is served.
  *
  * A failure prints what went wrong and the command that replays it. With --fault (in a build with planted faults) the
@@ -25,6 +26,7 @@
 #include "base/fault.h"
 #include "tests/sim/hostile.h"
 #include "tests/sim/memory.h"
+#include "tests/sim/streams.h"
 #include "tests/sim/world.h"
 
 static bool clients_done(struct world *w)
@@ -167,7 +169,7 @@ struct scenario {
 
 static const struct scenario scenarios[] = {
 	{"traffic", traffic}, {"ejection", ejection}, {"swaps", swaps}, {"squeeze", scenario_squeeze},
-	{"denial", scenario_denial}, {"http", scenario_http},
+	{"denial", scenario_denial}, {"http", scenario_http}, {"streams", scenario_streams},
 };
 
 struct command {
@@ -186,6 +188,7 @@ static bool run_seed(const struct command *c, uint64_t seed)
 
 	s.trace = c->trace;
 	sim_init(&s, seed);
+	w.gateway = NULL;
 	c->scenario->run(&s, &w);
 	if (s.failed) {
 		if (!c->fault)
@@ -200,7 +203,8 @@ static bool run_seed(const struct command *c, uint64_t seed)
 	if (c->trace)
 		printf("seed %" PRIu64 ": %" PRIu64 " requests, %" PRIu64 " events, %.3f s\n", seed, w.clients.requests_done, s.events,
 		       (double)s.now_ns / 1e9);
-	world_fini(&w);
+	if (w.gateway)
+		world_fini(&w);
 	return true;
 }
 
