@@ -47,13 +47,25 @@ enum packet_kind {
 	PACKET_REPORT,   /* no packet: a struct health_report for the owner of an endpoint */
 };
 
+/* A fragment that waits for the rest of its datagram (ip/reassembly.c). */
+struct packet_fragment {
+	struct rte_mbuf *next; /* the one behind it that was received, by place in the datagram */
+	uint16_t from, to;     /* its place: bytes of what was fragmented */
+	uint16_t at;           /* where these begin in the frame */
+	uint16_t more;         /* not the last one */
+};
+
 /* Lives in the private area of rx, header and payload mbufs. */
 struct packet_meta {
-	struct addr next_hop; /* PACKET_RESOLVE: whom to resolve */
+	union {
+		struct addr next_hop;            /* PACKET_RESOLVE: whom to resolve */
+		struct packet_fragment fragment; /* PACKET_INPUT */
+	};
 	uint8_t kind;         /* enum packet_kind */
 	uint8_t iface;        /* logical interface it came in by or goes out by */
 	uint8_t hops;         /* hand-overs so far: at most 1 */
-	uint8_t spare[5];
+	uint8_t whole;        /* put together from fragments, each of which had its own hand-over */
+	uint8_t spare[4];
 	uint64_t rx_ns;       /* when its burst was taken */
 };
 

@@ -1,7 +1,8 @@
 /*
  * ICMP and ICMPv6 (RFC 792, RFC 4443): which message it is; echo is answered here, by whichever worker it reached.
  *
- * An echo reply is the request itself, sent back: its mbuf is ours alone and nobody above has seen it.
+ * An echo reply is the request itself, sent back: its mbuf is ours alone and nobody above has seen it. All of it goes
+ * back (RFC 1122, 3.2.2.6), in fragments if it came in fragments.
  */
 #include "ip/checksum.h"
 #include "ip/layer.h"
@@ -24,7 +25,6 @@ enum {
 static void answer_echo(struct ip *ip, struct arrival *a, uint8_t reply_type)
 {
 	struct rte_mbuf *m = a->d.m;
-	struct ip_path path = {0};
 	uint8_t *h;
 
 	arrival_strip(a);
@@ -33,13 +33,25 @@ static void answer_echo(struct ip *ip, struct arrival *a, uint8_t reply_type)
 	h = rte_pktmbuf_mtod(m, uint8_t *);
 	h[0] = reply_type;
 	h[1] = 0;
-	if (ip_output(ip, &path, &a->d.tuple, m, HOP_LIMIT, a->d.traffic_class) == OK)
+	if (ip_output_split(ip, &a->d.tuple, m, a->d.traffic_class) == OK)
 		count(ip->shard->counters, C_ip_echo_replies);
 }
 
 static bool checksum_right(const struct arrival *a, uint64_t pseudo)
 {
 	return checksum_fold(checksum_add_mbuf(pseudo, a->d.m, a->l4, a->d.l4_bytes)) == 0xffff;
+}
+
+/* False: it has been dropped. */
+static bool well_formed(struct ip *ip, const struct arrival *a, uint64_t pseudo)
+{
+	if (!mbuf_holds(a->d.m, a->l4, ICMP_HEADER_BYTES) || a->d.l4_bytes < ICMP_HEADER_BYTES)
+		ip_drop(ip, a->d.m, DROP_icmp_malformed);
+	else if (!checksum_right(a, pseudo))
+		ip_drop(ip, a->d.m, DROP_icmp_checksum);
+	else
+		return true;
+	return false;
 }
 
 static const uint8_t *header(const struct arrival *a)
@@ -49,11 +61,8 @@ static const uint8_t *header(const struct arrival *a)
 
 void icmp4_arrive(struct ip *ip, struct arrival *a)
 {
-	if (!mbuf_holds(a->d.m, a->l4, ICMP_HEADER_BYTES) || a->d.l4_bytes < ICMP_HEADER_BYTES ||
-	    !checksum_right(a, 0)) {
-		ip_drop(ip, a->d.m, DROP_icmp_malformed);
+	if (!well_formed(ip, a, 0))
 		return;
-	}
 	switch (header(a)[0]) {
 	case ICMP4_ECHO:
 		answer_echo(ip, a, ICMP4_ECHO_REPLY);
@@ -73,11 +82,8 @@ void icmp6_arrive(struct ip *ip, struct arrival *a)
 	const bool multicast = a->d.tuple.local.b[0] == 0xff;
 	uint8_t type;
 
-	if (!mbuf_holds(a->d.m, a->l4, ICMP_HEADER_BYTES) || a->d.l4_bytes < ICMP_HEADER_BYTES ||
-	    !checksum_right(a, checksum_pseudo(&a->d.tuple, a->d.l4_bytes))) {
-		ip_drop(ip, a->d.m, DROP_icmp_malformed);
+	if (!well_formed(ip, a, checksum_pseudo(&a->d.tuple, a->d.l4_bytes)))
 		return;
-	}
 	type = header(a)[0];
 	if (type == ICMP6_NEIGHBOUR_SOLICITATION || type == ICMP6_NEIGHBOUR_ADVERTISEMENT)
 		nd_arrive(ip, a, type);

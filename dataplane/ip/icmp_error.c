@@ -177,7 +177,9 @@ void icmp_error_send(struct ip *ip, const struct ip_datagram *d, const struct ic
 	memset(h, 0, HEADER_BYTES);
 	h[0] = (char)c->type;
 	h[1] = (char)c->code;
-	if (!v4)
+	if (v4)
+		h[4] = (char)c->pointer;
+	else
 		memcpy(h + 4, &pointer, sizeof(pointer));
 	rte_pktmbuf_append(m, (uint16_t)quote(h + HEADER_BYTES, v4 ? QUOTE4_BYTES : QUOTE6_BYTES, d->m, c->l3));
 	if (ip_output(ip, &path, &t, m, HOP_LIMIT, 0) == OK)

@@ -71,6 +71,7 @@ struct ip *ip_new(struct shard *s, struct ip_link *link, struct port_tx *tx, uin
 	ip->ip4_id = (uint16_t)rng_u64(&s->rng);
 	for (uint8_t i = 0; i < ports_n; i++)
 		open_iface(ip, i);
+	reassembly_init(ip);
 	/* The same in all shards of a process, so it does not matter who writes it last. */
 	memcpy(&link->addresses.key, s->secret, sizeof(link->addresses.key));
 	memcpy(&link->neighs.key, s->secret + 8, sizeof(link->neighs.key));
@@ -86,6 +87,7 @@ void ip_free(struct ip *ip)
 		address_fini(ip);
 		neigh_fini(ip);
 	}
+	reassembly_fini(ip);
 	ip->magic = 0;
 	free(ip->room);
 }
@@ -110,7 +112,7 @@ void ip_input(struct ip *ip, struct rte_mbuf *m, uint8_t iface)
 
 	CHECK_SLOW(ip->magic == IP_MAGIC && iface < ip->ports_n);
 	meta->iface = iface;
-	meta->hops = 0;
+	meta->hops = meta->whole = 0;
 	eth_input(ip, m);
 }
 

@@ -9,7 +9,8 @@
  *         (worker 0), which holds ARP and ND, queues it, resolves, and publishes the answer to all.
  *
  * Both families from the start: RFC 791, 826, 5227 (address conflict detection), 792, 1122; RFC 8200, 4861, 4862,
- * 4443. Fragments are dropped (a later layer of this folder reassembles).
+ * 4443. Fragments are put together by the worker that (source, destination, identification, protocol) names; the
+ * whole datagram then goes to its owner like any other.
  */
 #ifndef IP_IP_H
 #define IP_IP_H

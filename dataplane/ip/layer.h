@@ -3,7 +3,9 @@
  *
  *   eth.c > arp.c                      > address.c, nud.c      (link owner)
  *         > ip4.c, ip6.c > transport.c > TCP above; udp.c; icmp.c, icmp_error.c; nd.c (link owner)
+ *              ^  reassembly.c           takes fragments and gives whole datagrams back
  *   output.c < everyone                > nud.c when the neighbour is not known
+ *   split.c  < icmp.c                  answers that are too large for one frame
  */
 #ifndef IP_LAYER_H
 #define IP_LAYER_H
@@ -18,6 +20,7 @@
 #include "ip/ip.h"
 #include "ip/neigh.h"
 #include "ip/rate.h"
+#include "ip/reassembly.h"
 #include "ip/route.h"
 #include "ip/wire.h"
 
@@ -59,6 +62,7 @@ struct ip {
 	struct ip_up up;
 	struct rate icmp_errors;
 	struct routes routes;
+	struct reassembly reassembly;
 };
 
 /* A datagram that passed the checks of its IP header. d.tuple has the addresses; m still starts at Ethernet. */
@@ -66,6 +70,7 @@ struct arrival {
 	struct ip_datagram d;
 	uint16_t l4;             /* offset of the transport header in m */
 	uint8_t hop_limit;
+	bool fragment;           /* it came in fragments, or had a fragment header */
 };
 
 static inline void ip_drop(struct ip *ip, struct rte_mbuf *m, enum counter why)
@@ -85,8 +90,25 @@ static inline bool mbuf_holds(const struct rte_mbuf *m, uint32_t at, uint32_t by
 	return at + bytes <= m->data_len;
 }
 
+/* Whether its port has brought it to its owner: ports know no owner of fragments. */
+static inline bool arrival_steered(const struct ip *ip, const struct arrival *a)
+{
+	return ip->iface[a->d.iface].steered && likely_(packet_meta(a->d.m)->whole == 0);
+}
+
 /* Whether this worker must give the frame away because another one owns the tuple; true: it has been given. */
 bool ip_steer(struct ip *ip, struct rte_mbuf *m, uint16_t worker);
+
+enum { TCP_BYTES_MIN = 20, TCP_DATA_OFFSET_AT = 12 };
+
+/* Whether the whole header of a transport lies in the first segment at `at` (of one that we do not know: its ports). */
+static inline bool transport_whole(const struct rte_mbuf *m, uint32_t at, uint32_t protocol)
+{
+	if (protocol != IPPROTO_TCP)
+		return mbuf_holds(m, at, 8);
+	return mbuf_holds(m, at, TCP_BYTES_MIN) &&
+	       mbuf_holds(m, at, (uint32_t)(*rte_pktmbuf_mtod_offset(m, uint8_t *, at + TCP_DATA_OFFSET_AT) >> 4) * 4);
+}
 
 /* ---- input ---- */
 void eth_input(struct ip *ip, struct rte_mbuf *m);
@@ -116,6 +138,12 @@ struct icmp_complaint {
 void icmp_error_send(struct ip *ip, const struct ip_datagram *d, const struct icmp_complaint *c);
 
 /* ---- output ---- */
+
+/* Like ip_output(), but what is too large for the path goes in fragments. For what nobody sends again: echo replies. */
+enum err ip_output_split(struct ip *ip, const struct tuple *t, struct rte_mbuf *m, uint8_t traffic_class);
+
+/* Sends a finished IP packet on the way that ip_output() would take. Takes m. */
+enum err ip_output_finished(struct ip *ip, struct ip_path *path, const struct tuple *t, struct rte_mbuf *m);
 
 /* Puts an Ethernet header before an IP or ARP packet and gives it to the port. */
 static inline void eth_output(struct ip *ip, struct rte_mbuf *m, uint8_t iface, uint64_t mac_word, rte_be16_t type)

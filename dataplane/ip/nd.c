@@ -227,6 +227,10 @@ void nd_arrive(struct ip *ip, struct arrival *a, uint8_t type)
 {
 	struct heard x;
 
+	if (a->fragment) {
+		ip_drop(ip, a->d.m, DROP_nd_fragment); /* RFC 6980, 5 */
+		return;
+	}
 	if (a->hop_limit != ND_HOP_LIMIT) {
 		ip_drop(ip, a->d.m, DROP_nd_hop_limit);
 		return;

@@ -7,8 +7,8 @@
  * queue on that port) is the long way: the IP packet is finished and passed to the link owner, which resolves and
  * sends it.
  *
- * Datagrams are atomic in the sense of RFC 6864: DF is set and nothing is ever fragmented, so the identification
- * may be anything; it counts, which makes captures easier to read.
+ * Datagrams are atomic in the sense of RFC 6864: DF is set and nothing is fragmented (but for echo replies, in
+ * split.c), so the identification may be anything; it counts, which makes captures easier to read.
  */
 #include "ip/checksum.h"
 #include "ip/layer.h"
@@ -211,5 +211,23 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 	}
 	neigh_use(&ip->link->neighs, path->neigh);
 	eth_output(ip, m, path->iface, mac_word, v4 ? RTE_BE16(RTE_ETHER_TYPE_IPV4) : RTE_BE16(RTE_ETHER_TYPE_IPV6));
+	return OK;
+}
+
+enum err ip_output_finished(struct ip *ip, struct ip_path *path, const struct tuple *t, struct rte_mbuf *m)
+{
+	uint64_t mac_word;
+	struct addr hop;
+	const enum err e = refresh(ip, path, t, &hop, &mac_word);
+
+	if (e != OK)
+		return refuse(ip, m, e);
+	count(ip->shard->counters, C_ip_sent);
+	if (mac_word == 0 || !ip->iface[path->iface].usable) {
+		resolve(ip, m, path->iface, &hop);
+		return OK;
+	}
+	neigh_use(&ip->link->neighs, path->neigh);
+	eth_output(ip, m, path->iface, mac_word, ip_ether_type(m));
 	return OK;
 }

@@ -12,6 +12,8 @@ enum {
 	NEIGH_UNUSED_MS = 600000,      /* a stale entry that nobody uses is forgotten */
 	NEIGH_SWEEP_MS = 1000,         /* how often the marks "used" are gathered */
 
+	REASSEMBLY_MS = 60000,         /* from the first fragment on (RFC 8200, 4.5) */
+
 	/*
 	 * Our own addresses (RFC 5227, RFC 4862). The standards' waits (1 to 2 s of random delay, three probes 1 to
 	 * 2 s apart, 2 s more) would keep a new VIP silent for up to 9 s. A gateway's addresses are given by its

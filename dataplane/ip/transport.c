@@ -22,7 +22,7 @@ void tcp_arrive(struct ip *ip, struct arrival *a)
 	}
 	a->d.tuple.local_port = rte_be_to_cpu_16(h->dst_port);
 	a->d.tuple.remote_port = rte_be_to_cpu_16(h->src_port);
-	if (!ip->iface[a->d.iface].steered && ip_steer(ip, m, tuple_owner(&a->d.tuple, ip->shard->workers)))
+	if (!arrival_steered(ip, a) && ip_steer(ip, m, tuple_owner(&a->d.tuple, ip->shard->workers)))
 		return;
 	a->d.checksum_ok = verified(m);
 	arrival_strip(a);

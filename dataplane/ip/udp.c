@@ -40,12 +40,12 @@ void udp_arrive(struct ip *ip, struct arrival *a)
 		ip_drop(ip, a->d.m, DROP_udp_malformed);
 		return;
 	}
-	if (ip->up.on_udp != NULL && !ip->iface[a->d.iface].steered &&
+	if (ip->up.on_udp != NULL && !arrival_steered(ip, a) &&
 	    ip_steer(ip, a->d.m, tuple_owner(&a->d.tuple, ip->shard->workers)))
 		return;
 	arrival_strip(a);
 	if (!checksum_right(&a->d)) {
-		ip_drop(ip, a->d.m, DROP_udp_malformed);
+		ip_drop(ip, a->d.m, DROP_udp_checksum);
 		return;
 	}
 	if (ip->up.on_udp == NULL) {

@@ -3,15 +3,19 @@
  * passes and generations change in between.
  *
  * The input is a list of records: one byte of what to do, then its arguments.
- *   0x00-0x3f  a frame: 16 bits of length (little-endian), one byte of segment size (0: one segment), the bytes.
+ *   0x00-0x1f  a frame: 16 bits of length (little-endian), one byte of segment size (0: one segment), the bytes.
  *              Bit 0: port; bit 1: worker; bit 2: checksums are put right before it is given (or no input would get
  *              far); bit 3: the port says that checksums are good
+ *   0x20-0x3f  the same, but its datagram is given as fragments, and the byte says how: bits 0-3 their size (8 bytes
+ *              times one more), bit 4 from the last to the first, bit 5 the second twice, bit 6 the second overlaps the
+ *              third, bit 7 the last is left out
  *   0x40-0x7f  time passes: one byte, times 16 ms
  *   0x80-0xbf  another generation: one byte of which addresses are in it
  *   0xc0-0xff  a segment is sent to the address in the next four bytes (bit 0: to an IPv6 address of that end)
  *
  * What must hold: every frame is given memory of exactly its own size (asan sees one byte too far), what is sent has
- * lengths and checksums that fit, a packet is handed over at most once, and at the end every mbuf is back.
+ * lengths and checksums that fit, a packet is handed over at most once (and once more when it has become whole), and at
+ * the end every mbuf is back.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -105,13 +109,16 @@ static void seal(uint8_t *f, size_t n)
 		return;
 	if (get16(f + 12) == 0x0800) {
 		const size_t total = get16(h + 2);
+		const size_t header = (size_t)(h[0] & 15) * 4;
 
-		set16(h + 10, 0);
-		set16(h + 10, ~sum16(0, h, 20) & 0xffff);
-		if (total < 20 || total > n - 14)
+		if (header < 20 || header > n - 14)
 			return;
-		l4 = h + 20;
-		l4_n = total - 20;
+		set16(h + 10, 0);
+		set16(h + 10, ~sum16(0, h, header) & 0xffff);
+		if (total < header || total > n - 14 || (get16(h + 6) & 0x3fff) != 0)
+			return;
+		l4 = h + header;
+		l4_n = total - header;
 		protocol = h[9];
 	} else if (get16(f + 12) == 0x86dd && n >= 54) {
 		l4_n = get16(h + 4);
@@ -150,10 +157,17 @@ static void check_frame(const uint8_t *f, size_t n)
 	case 0x0800:
 		MUST(n >= 34 && h[0] == 0x45 && get16(h + 2) == n - 14 && sum16(0, h, 20) == 0xffff);
 		MUST((f[0] & 1) == 0 && h[16] < 224);
-		MUST(l4_sum(h, h + 20, n - 34, h[9]) == 0xffff);
+		if ((get16(h + 6) & 0x3fff) != 0)
+			MUST(h[9] == 1 && n > 34 && ((get16(h + 6) & 0x2000) == 0 || (n - 34) % 8 == 0));
+		else
+			MUST(l4_sum(h, h + 20, n - 34, h[9]) == 0xffff);
 		return;
 	case 0x86dd:
 		MUST(n >= 54 && h[0] >> 4 == 6 && get16(h + 4) == n - 54);
+		if (h[6] == 44) {
+			MUST(n > 62 && h[40] == 58 && ((h[43] & 1) == 0 || (n - 62) % 8 == 0));
+			return;
+		}
 		MUST(l4_sum(h, h + 40, n - 54, h[6]) == 0xffff);
 		return;
 	default:
@@ -216,11 +230,13 @@ static void settle(void)
 {
 	for (unsigned i = 0; i < net.handed_n; i++) {
 		const unsigned before = net.handed_n;
+		const bool was_whole = packet_meta(net.handed[i])->whole;
 
 		ip_take_over(net.ip[net.handed_to[i]], net.handed[i]);
 		/* What it causes may be handed over (a reply to resolve), the packet itself not again. */
 		for (unsigned j = before; j < net.handed_n; j++)
-			MUST(net.handed[j] != net.handed[i] || packet_meta(net.handed[j])->kind == PACKET_RESOLVE);
+			MUST(net.handed[j] != net.handed[i] || packet_meta(net.handed[j])->kind == PACKET_RESOLVE ||
+			     (packet_meta(net.handed[j])->whole && !was_whole));
 	}
 	net.handed_n = 0;
 	for (int w = 0; w < WORKERS; w++) {
@@ -315,18 +331,14 @@ static struct rte_mbuf *exact(int w, const uint8_t *bytes, uint16_t n)
 	return m;
 }
 
-static void frame(uint8_t op, uint8_t segment, const uint8_t *bytes, uint16_t n)
+static void give(uint8_t op, uint8_t segment, const uint8_t *bytes, uint16_t n)
 {
 	const int w = op >> 1 & 1;
 	struct rte_mbuf *head = NULL, *last = NULL;
-	uint8_t *copy = malloc(n);
 
-	memcpy(copy, bytes, n);
-	if (op & 4)
-		seal(copy, n);
 	for (uint16_t at = 0; at < n; ) {
 		const uint16_t here = segment != 0 && segment < n - at ? segment : (uint16_t)(n - at);
-		struct rte_mbuf *m = exact(w, copy + at, here);
+		struct rte_mbuf *m = exact(w, bytes + at, here);
 
 		if (head == NULL) {
 			head = m;
@@ -340,10 +352,74 @@ static void frame(uint8_t op, uint8_t segment, const uint8_t *bytes, uint16_t n)
 		if (head->nb_segs == 60)
 			segment = 0;
 	}
-	free(copy);
 	if (op & 8)
 		head->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	ip_input(net.ip[w], head, op & 1);
+}
+
+/* One fragment of a frame's datagram, [from, from + bytes) of what is behind its fixed header of `header` bytes. */
+static void piece(uint8_t op, const uint8_t *whole, size_t header, size_t from, size_t bytes, bool more)
+{
+	static uint8_t f[9100];
+	uint8_t *h = f + 14;
+	const size_t add = header == 54 ? 8 : 0;
+
+	memcpy(f, whole, header);
+	memcpy(f + header + add, whole + header + from, bytes);
+	if (header == 54) {
+		set16(h + 4, (unsigned)(bytes + 8));
+		f[54] = h[6];
+		h[6] = 44;
+		f[55] = 0;
+		set16(f + 56, (unsigned)from | more);
+		memcpy(f + 58, h + 36, 4);
+	} else {
+		set16(h + 2, (unsigned)(header - 14 + bytes));
+		set16(h + 6, (unsigned)(from / 8) | (more ? 0x2000 : 0));
+		set16(h + 10, 0);
+		set16(h + 10, ~sum16(0, h, header - 14) & 0xffff);
+	}
+	give(op, 0, f, (uint16_t)(header + add + bytes));
+}
+
+static void pieces(uint8_t op, uint8_t how, const uint8_t *bytes, uint16_t n)
+{
+	const size_t each = 8 * ((size_t)(how & 15) + 1);
+	const size_t header = n > 14 && get16(bytes + 12) == 0x0800 ? 14 + (size_t)(bytes[14] & 15) * 4 : 54;
+	size_t count;
+
+	if (n <= header || header < 34) {
+		give(op, 0, bytes, n);
+		return;
+	}
+	count = (n - header + each - 1) / each;
+	for (size_t i = 0; i < count && i < 80; i++) {
+		const size_t k = how & 16 ? count - 1 - i : i, from = k * each;
+		const bool more = k + 1 < count;
+		size_t here = more ? each : n - header - from;
+
+		if ((how & 128) && !more)
+			continue;
+		if ((how & 64) && k == 1 && more && from + here + 8 <= (size_t)n - header)
+			here += 8;
+		for (int twice = 0; twice <= ((how & 32) && k == 1); twice++)
+			piece(op, bytes, header, from, here, more);
+		settle();
+	}
+}
+
+static void frame(uint8_t op, uint8_t how, const uint8_t *bytes, uint16_t n)
+{
+	uint8_t *copy = malloc(n);
+
+	memcpy(copy, bytes, n);
+	if (op & 4)
+		seal(copy, n);
+	if (op & 0x20)
+		pieces(op, how, copy, n);
+	else
+		give(op, how, copy, n);
+	free(copy);
 }
 
 static void send_to(uint8_t op, const uint8_t *to)

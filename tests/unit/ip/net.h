@@ -419,8 +419,11 @@ HERE void flush(void)
 /* Delivers what waits in the hand-over rings, and what that causes. */
 HERE void settle(void)
 {
-	for (unsigned i = 0; i < net.handed_n; i++)
-		ip_take_over(net.ip[net.handed[i].to], net.handed[i].m);
+	for (unsigned i = 0; i < net.handed_n; i++) {
+		const struct handed h = net.handed[i];
+
+		ip_take_over(net.ip[h.to], h.m);
+	}
 	net.handed_n = 0;
 	flush();
 }

@@ -108,22 +108,22 @@ static const struct refusal {
 	{"IPv4 header cut off", TCP4, 33, {{0}}, 0, DROP_ip4_header},
 	{"version 5", TCP4, 0, {{14, 0x55}}, 0, DROP_ip4_header},
 	{"header of 16 bytes", TCP4, 0, {{14, 0x44}}, 0, DROP_ip4_header},
-	{"IPv4 options", TCP4, 0, {{14, 0x46}}, 0, DROP_ip4_options},
+	{"header over the segment", TCP4, 0, {{14, 0x4f}}, 0, DROP_ip4_header},
 	{"header checksum", TCP4, 0, {{24, 0x55}}, 0, DROP_ip4_checksum},
 	{"total length over the frame", TCP4, 0, {{17, 46}}, 0, DROP_ip4_length},
 	{"total length 65535", TCP4, 0, {{16, 255}, {17, 255}}, 0, DROP_ip4_length},
 	{"total length below the header", TCP4, 0, {{17, 19}}, 0, DROP_ip4_length},
 	{"frame cut", TCP4, 58, {{0}}, 0, DROP_ip4_length},
-	{"first fragment", TCP4, 0, {{20, 0x20}}, AGAIN, DROP_ip_fragment},
-	{"last fragment", TCP4, 0, {{20, 0}, {21, 1}}, AGAIN, DROP_ip_fragment},
 	{"TTL 0", TCP4, 0, {{22, 0}}, AGAIN, DROP_ip_ttl},
 	{"from 0.0.0.0", TCP4, 0, {{26, 0}, {27, 0}, {28, 0}, {29, 0}}, AGAIN, DROP_ip4_martian},
 	{"from 127.0.0.1", TCP4, 0, {{26, 127}}, AGAIN, DROP_ip4_martian},
+	{"from 169.254, which is no link of ours (RFC 3927, 2.7)", TCP4, 0, {{26, 169}, {27, 254}}, AGAIN, DROP_ip_link_local},
+	{"from 240.0.0.0/4 (RFC 1112, 4)", TCP4, 0, {{26, 240}}, AGAIN, DROP_ip4_martian},
 	{"from multicast", TCP4, 0, {{26, 224}}, AGAIN, DROP_ip4_martian},
 	{"from 255.255.255.255", TCP4, 0, {{26, 255}, {27, 255}, {28, 255}, {29, 255}}, AGAIN, DROP_ip4_martian},
 	{"from the subnet broadcast", TCP4, 0, {{29, 255}}, AGAIN, DROP_ip4_martian},
-	{"LAND", TCP4, 0, {{29, 10}}, AGAIN, DROP_ip4_martian},
-	{"from another of our addresses", TCP4, 0, {{28, 1}, {29, 1}}, AGAIN, DROP_ip4_martian},
+	{"LAND", TCP4, 0, {{29, 10}}, AGAIN, DROP_ip_land},
+	{"from another of our addresses", TCP4, 0, {{28, 1}, {29, 1}}, AGAIN, DROP_ip_land},
 	{"to 127.0.0.1", TCP4, 0, {{30, 127}}, AGAIN, DROP_ip4_martian},
 	{"to 0.0.0.0", TCP4, 0, {{30, 0}}, AGAIN, DROP_ip4_martian},
 	{"to multicast", TCP4, 0, {{30, 239}}, AGAIN, DROP_ip_not_ours},
@@ -137,27 +137,28 @@ static const struct refusal {
 	{"IPv6 frame cut", TCP6, 78, {{0}}, 0, DROP_ip6_length},
 	{"hop limit 0", TCP6, 0, {{21, 0}}, 0, DROP_ip_ttl},
 	{"IPv6 from multicast", TCP6, 0, {{22, 0xff}}, 0, DROP_ip6_martian},
-	{"IPv6 LAND", TCP6, 0, {{37, 0x10}}, 0, DROP_ip6_martian},
+	{"IPv6 LAND", TCP6, 0, {{37, 0x10}}, 0, DROP_ip_land},
 	{"IPv6 to another host", TCP6, 0, {{53, 0x77}}, 0, DROP_ip_not_ours},
 	{"IPv6 to all nodes", TCP6, 0, {{38, 0xff}, {39, 2}}, 0, DROP_ip_not_ours},
+	{"to a group of scope 0 (RFC 4291, 2.7)", TCP6, 0, {{38, 0xff}, {39, 0}}, 0, DROP_ip6_martian},
+	{"to a group of this host (RFC 4291, 2.7)", TCP6, 0, {{38, 0xff}, {39, 1}}, 0, DROP_ip6_martian},
 	{"no next header", TCP6, 0, {{20, 59}}, 0, DROP_ip_protocol},
 	{"unknown next header", TCP6, 0, {{20, 132}}, 0, DROP_ip_protocol},
 
 	{"extension header over the end", EXT6, 0, {{55, 200}}, 0, DROP_ip6_extension},
 	{"hop-by-hop second", EXT6, 0, {{54, 0}}, 0, DROP_ip6_extension},
-	{"option to discard", EXT6, 0, {{56, 0x41}}, 0, DROP_ip6_extension},
-	{"option to discard and report", EXT6, 0, {{56, 0x81}}, 0, DROP_ip6_extension},
+	{"option to discard", EXT6, 0, {{56, 0x41}}, 0, DROP_ip6_option},
+	{"option to discard and report", EXT6, 0, {{56, 0x81}}, 0, DROP_ip6_option},
 	{"option over its header", EXT6, 0, {{57, 5}}, 0, DROP_ip6_extension},
-	{"routing header with segments left", EXT6, 0, {{20, 43}, {57, 1}}, 0, DROP_ip6_extension},
-	{"IPv6 fragment", EXT6, 0, {{20, 44}, {57, 1}}, 0, DROP_ip_fragment},
-	{"IPv6 fragment with an offset", EXT6, 0, {{20, 44}, {56, 1}, {57, 0}}, 0, DROP_ip_fragment},
+	{"routing header of type 0 with segments left (RFC 5095, 3)", EXT6, 0, {{20, 43}, {56, 0}, {57, 1}}, 0, DROP_ip6_routing},
+	{"routing header of type 4 with segments left (RFC 8200, 4.4)", EXT6, 0, {{20, 43}, {56, 4}, {57, 1}}, 0, DROP_ip6_routing},
 
 	{"ICMP short", ECHO4, 41, {{17, 27}}, SHORT | AGAIN, DROP_icmp_malformed},
-	{"ICMP checksum", ECHO4, 0, {{45, 'x'}}, 0, DROP_icmp_malformed},
+	{"ICMP checksum", ECHO4, 0, {{45, 'x'}}, 0, DROP_icmp_checksum},
 	{"ICMP redirect", ECHO4, 0, {{34, 5}}, AGAIN, DROP_icmp_type},
 	{"ICMP source quench", ECHO4, 0, {{34, 4}}, AGAIN, DROP_icmp_type},
 	{"ICMP echo reply", ECHO4, 0, {{34, 0}}, AGAIN, DROP_icmp_type},
-	{"ICMPv6 checksum", ECHO6, 0, {{65, 'x'}}, 0, DROP_icmp_malformed},
+	{"ICMPv6 checksum", ECHO6, 0, {{65, 'x'}}, 0, DROP_icmp_checksum},
 	{"router advertisement", ECHO6, 0, {{54, 134}}, AGAIN, DROP_icmp_type},
 	{"ICMPv6 redirect", ECHO6, 0, {{54, 137}}, AGAIN, DROP_icmp_type},
 	{"ICMPv6 short", ECHO6, 61, {{0}}, SHORT | AGAIN, DROP_icmp_malformed},
@@ -178,8 +179,8 @@ static const struct refusal {
 	{"UDP length over the datagram", UDP4, 0, {{39, 17}}, 0, DROP_udp_malformed},
 	{"UDP length below the header", UDP4, 0, {{38, 0}, {39, 7}}, 0, DROP_udp_malformed},
 	{"UDP header cut off", UDP4, 41, {{0}}, SHORT | AGAIN, DROP_udp_malformed},
-	{"UDP checksum", UDP4, 0, {{45, 'x'}}, 0, DROP_udp_malformed},
-	{"UDP over IPv6 without checksum", UDP6, 0, {{60, 0}, {61, 0}}, 0, DROP_udp_malformed},
+	{"UDP checksum", UDP4, 0, {{45, 'x'}}, 0, DROP_udp_checksum},
+	{"UDP over IPv6 without checksum", UDP6, 0, {{60, 0}, {61, 0}}, 0, DROP_udp_checksum},
 	{"UDP port", UDP4, 0, {{0}}, 0, DROP_udp_no_port},
 	{"UDP port over IPv6", UDP6, 0, {{0}}, 0, DROP_udp_no_port},
 	{"TCP header cut off", TCP4, 53, {{0}}, SHORT | AGAIN, DROP_tcp_malformed},
@@ -291,6 +292,89 @@ static void test_accepted(void **state)
 			assert_int_equal(net.up.tuple.protocol, TCP);
 			assert_false(net.up.checksum_ok);
 		}
+		net_close();
+	}
+}
+
+/* Options of IPv4 (RFC 1122, 3.2.1.8): what is not understood is skipped, source routes are refused (RFC 7126, 4.3). */
+static void test_options4(void **state)
+{
+	static const struct {
+		const char *name;
+		uint8_t options[8];
+		enum counter why;        /* 0: it is taken */
+		int told;                /* the pointer of the parameter problem (RFC 1122, 3.2.2.5); 0: none */
+	} cases[] = {
+		{"RFC 791, 3.1: no operation", {1, 1, 1, 1, 1, 1, 1, 1}, 0, 0},
+		{"RFC 791, 3.1: the end, and anything behind it", {0, 131, 77, 0, 0, 0, 0, 9}, 0, 0},
+		{"RFC 791, 3.1: record route", {7, 7, 4, 0, 0, 0, 0, 0}, 0, 0},
+		{"RFC 2113, 2.1: router alert", {148, 4, 0, 0, 0, 0, 0, 0}, 0, 0},
+		{"RFC 1122, 3.2.1.8: unknown", {99, 8, 1, 2, 3, 4, 5, 6}, 0, 0},
+		{"RFC 7126, 4.3: loose source route", {131, 7, 4, 1, 2, 3, 4, 0}, DROP_ip4_source_route, 0},
+		{"RFC 7126, 4.4: strict source route", {1, 137, 7, 4, 1, 2, 3, 4}, DROP_ip4_source_route, 0},
+		{"RFC 1122, 3.2.1.8: no length", {1, 1, 1, 1, 1, 1, 1, 99}, DROP_ip4_options, 27},
+		{"RFC 1122, 3.2.1.8: length 0", {99, 0, 0, 0, 0, 0, 0, 0}, DROP_ip4_options, 20},
+		{"RFC 1122, 3.2.1.8: length 1", {1, 99, 1, 0, 0, 0, 0, 0}, DROP_ip4_options, 21},
+		{"RFC 1122, 3.2.1.8: over the header", {99, 9, 1, 2, 3, 4, 5, 6}, DROP_ip4_options, 20},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct bytes f = {.n = 0};
+
+		print_message("%s\n", cases[i].name);
+		net_quiet(1);
+		meet();
+		eth(&f, PORT0_MAC, CLIENT_MAC, 0x0800);
+		ip4(&f, "198.18.0.2", "198.18.0.10", TCP);
+		f.b[14] = 0x47;
+		put(&f, cases[i].options, 8);
+		tcp(&f, 40000, 80, "hello");
+		seal4(&f);
+		receive(0, &f);
+		assert_int_equal(net.tcp_n, cases[i].why == 0);
+		assert_int_equal(other_drops(cases[i].why != 0 ? cases[i].why : COUNTERS), 0);
+		assert_int_equal(net.sent_n, cases[i].told != 0);
+		if (cases[i].why != 0)
+			assert_int_equal(counted(cases[i].why), 1);
+		else
+			assert_memory_equal(net.up_bytes.b + 20, "hello", 5);
+		if (cases[i].told != 0) {
+			assert_string_equal(hex(only_sent(), 34, 2), "0c00");
+			assert_int_equal(net.sent[0].f.b[38], cases[i].told);
+			check_sealed(only_sent());
+		}
+		net_close();
+	}
+}
+
+/* A link-local address is of one link (RFC 4007, 6): from another it is refused, in either place. */
+static void test_link_local(void **state)
+{
+	static const struct {
+		const char *name, *from, *to;
+		uint8_t port;
+		bool taken;
+	} cases[] = {
+		{"from a neighbour", "fe80::2", "2001:2::10", 0, true},
+		{"between neighbours", "fe80::2", "fe80::ff:fe00:1", 0, true},
+		{"from the other link", "fe80::2", "2001:2::10", 1, false},
+		{"to an address of the other link", "2001:2:0:1::11", "fe80::ff:fe00:1", 1, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct bytes f;
+
+		print_message("%s\n", cases[i].name);
+		net_quiet(1);
+		eth(&f, cases[i].port ? PORT1_MAC : PORT0_MAC, CLIENT_MAC, 0x86dd);
+		ip6(&f, cases[i].from, cases[i].to, TCP, 64);
+		tcp(&f, 40000, 80, "hello");
+		seal6(&f);
+		receive(cases[i].port, &f);
+		assert_int_equal(net.tcp_n, cases[i].taken);
+		assert_int_equal(counted(DROP_ip_link_local), !cases[i].taken);
 		net_close();
 	}
 }
@@ -508,6 +592,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_accepted),
+		cmocka_unit_test(test_options4),
+		cmocka_unit_test(test_link_local),
 		cmocka_unit_test(test_low_addresses),
 		cmocka_unit_test(test_offload),
 		cmocka_unit_test(test_priority_tag),
