@@ -3,6 +3,12 @@
 # Every target runs inside the Debian 13 build root (platform/root): outside of it, this file only enters it and
 # calls itself there. The root is made once per package list and shared by all clones of a machine.
 
+# What a newcomer needs first, then what proves, then what measures.
+help_first := platform/lab/host.mk tests/test.mk Makefile
+help_last := tests/bench.mk
+show_help = @sed -n 's/^\#: //p' $(help_first) $(sort $(filter-out $(help_first) $(help_last), \
+              $(wildcard platform/*/*.mk tests/*.mk))) $(help_last)
+
 ifeq ($(wildcard /etc/sluice-root),)
 
 goals := $(or $(MAKECMDGOALS),all)
@@ -15,7 +21,7 @@ enter-root:
 	@platform/root/enter $(MAKE) --no-print-directory $(MAKEOVERRIDES) $(filter-out $(host_goals),$(goals))
 include platform/lab/host.mk
 help:
-	@sed -n 's/^#: //p' Makefile platform/*/*.mk tests/*.mk
+	$(show_help)
 
 else
 
@@ -80,6 +86,7 @@ programs := $(foreach p,$(if $(wildcard dataplane/main.c),sluice-dataplane) \
               $(if $(wildcard mgmt-api/ctl/main.c),sluicectl),$(B)/bin/$(p))
 .PHONY: all
 all: $(programs)
+	@:
 
 # Kinds are data (control/schema/*.schema), made into constant tables.
 $(B)/gen/kinds.c: control/schema/schema.py $(wildcard control/schema/*.schema)
@@ -123,11 +130,12 @@ include $(wildcard tests/*.mk platform/*/*.mk)
 #: make clean          remove what was built in this clone (the root stays)
 .PHONY: clean
 clean:
+	@! ls build/lab/*.pid >/dev/null 2>&1 || { echo "error: the lab is up: make stop first" >&2; exit 1; }
 	rm -rf build
 
 #: make help           this list
 .PHONY: help
 help:
-	@sed -n 's/^#: //p' Makefile platform/*/*.mk tests/*.mk
+	$(show_help)
 
 endif

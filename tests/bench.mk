@@ -26,3 +26,10 @@ $(B)/bench-route: $(call obj,tests/bench/route/lookup.c tests/bench/routes.c) $(
 .PHONY: bench-route
 bench-route: $(B)/bench-route
 	@$(B)/bench-route
+
+#: make bench-tcp      cycles per segment of the TCP layer alone, in and out
+$(B)/bench-tcp: $(call obj,tests/wire/bench/segments.c tests/wire/codec.c tests/wire/ip_double.c) $(B)/libdataplane.a
+	$(call link,$^,$(libs_dataplane))
+.PHONY: bench-tcp
+bench-tcp: $(B)/bench-tcp
+	@$(B)/bench-tcp

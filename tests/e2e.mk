@@ -5,7 +5,7 @@ e2e: all
 	@$(MAKE) FLAVOUR=asan all
 	@$(MAKE) FLAVOUR=faults all
 	@for f in release asan; do $(MAKE) FLAVOUR=$$f UNIT=proxy/test_smuggling unit-programs || exit 1; done
-	@tests/tally e2e --together 2 tests/e2e/programs.py "env FLAVOUR=asan tests/e2e/programs.py" \
+	@tests/tally e2e --together 2 tests/e2e/programs.py "env FLAVOUR=asan tests/e2e/programs.py" tests/e2e/lab.py \
 		tests/e2e/management.py "env FLAVOUR=asan tests/e2e/management.py" \
 		tests/e2e/http.py "env FLAVOUR=asan WORKERS=2 tests/e2e/http.py" "env WORKERS=4 tests/e2e/http.py" \
 		tests/e2e/http1.py "env FLAVOUR=asan tests/e2e/http1.py" tests/e2e/machine.py tests/e2e/names.py \

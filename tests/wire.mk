@@ -13,10 +13,3 @@ wire:
 wire-mutants: $(B)/wire
 	@tests/wire/mutants.py --cc "$(CC) $(CFLAGS_ALL)" --link "$(CC) $(LDFLAGS_ALL)" --libs "$(libs_dataplane)" \
 		--objects "$(call obj,$(wildcard tests/wire/*.c)) $(B)/libdataplane.a" $(MUTANT)
-
-#: make bench-tcp      cycles per segment of the TCP layer alone, in and out
-$(B)/bench-tcp: $(call obj,tests/wire/bench/segments.c tests/wire/codec.c tests/wire/ip_double.c) $(B)/libdataplane.a
-	$(call link,$^,$(libs_dataplane))
-.PHONY: bench-tcp
-bench-tcp: $(B)/bench-tcp
-	@$(B)/bench-tcp
