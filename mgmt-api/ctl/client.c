@@ -4,14 +4,16 @@
 #include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { CONNECT_MS = 2000, PAUSE_MS = 200, PATIENCE_MS = 1000, REPLY_BYTES_MAX = 256 << 20 };
+enum { CONNECT_MS = 2000, PAUSE_MS = 200, PATIENCE_MS = 1000, NOBODY_MS = 2000, REPLY_BYTES_MAX = 256 << 20 };
 
 struct client {
 	CURL *curl;
@@ -42,7 +44,7 @@ static bool token_read(struct client *c, const char *path)
 	ssize_t n;
 
 	if (file == NULL) {
-		fprintf(stderr, "sluicectl: %s: %s\n", path, strerror(errno));
+		fprintf(stderr, "error: %s: %s\n", path, strerror(errno));
 		return false;
 	}
 	n = getline(&c->token, &space, file);
@@ -50,7 +52,7 @@ static bool token_read(struct client *c, const char *path)
 	while (n > 0 && isspace((unsigned char)c->token[n - 1]))
 		c->token[--n] = '\0';
 	if (n <= 0) {
-		fprintf(stderr, "sluicectl: %s holds no token\n", path);
+		fprintf(stderr, "error: %s holds no token\n", path);
 		return false;
 	}
 	return true;
@@ -64,7 +66,7 @@ struct client *client_new(const struct client_options *o)
 		return NULL;
 	c->options = o;
 	if (snprintf(c->socket_path, sizeof(c->socket_path), "%s/api.sock", o->run) >= (int)sizeof(c->socket_path)) {
-		fprintf(stderr, "sluicectl: %s: too long for a socket's path\n", o->run);
+		fprintf(stderr, "error: %s: too long for a socket's path\n", o->run);
 		free(c);
 		return NULL;
 	}
@@ -75,7 +77,7 @@ struct client *client_new(const struct client_options *o)
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	c->curl = curl_easy_init();
 	if (c->curl == NULL) {
-		fprintf(stderr, "sluicectl: out of memory\n");
+		fprintf(stderr, "error: out of memory\n");
 		free(c->token);
 		free(c);
 		return NULL;
@@ -155,6 +157,31 @@ static struct curl_slist *headers(const struct client *c, const struct client_re
 	return list;
 }
 
+/* Why nobody answers at the socket: libcurl would speak of a host and a port, which there are none of. */
+static const char *connect_error(const struct client *c)
+{
+	long number = 0;
+
+	if (access(c->socket_path, F_OK) != 0)
+		return strerror(errno);
+	curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &number);
+	return strerror(number == 0 ? ECONNREFUSED : (int)number);
+}
+
+/* No socket of the box is there: nothing is being replaced, nothing has been started. */
+static bool nothing_runs(const struct client *c)
+{
+	static const char *const names[] = {"api.sock", "control.sock", "dataplane.sock"};
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", c->options->run, names[i]);
+		if (access(path, F_OK) == 0)
+			return false;
+	}
+	return c->options->server == NULL;
+}
+
 static bool send_once(struct client *c, const struct client_request *q, struct client_reply *reply, long timeout_ms)
 {
 	const struct client_options *o = c->options;
@@ -192,7 +219,11 @@ static bool send_once(struct client *c, const struct client_request *q, struct c
 			reply->body = strdup("");
 		return reply->body != NULL;
 	}
-	snprintf(reply->error, sizeof(reply->error), "%.200s", why[0] != '\0' ? why : curl_easy_strerror(result));
+	if (result == CURLE_COULDNT_CONNECT && o->server == NULL)
+		snprintf(reply->error, sizeof(reply->error), "%s: is sluice-api running?", connect_error(c));
+	else
+		snprintf(reply->error, sizeof(reply->error), "%.200s",
+			 why[0] != '\0' ? why : curl_easy_strerror(result));
 	return result != CURLE_PEER_FAILED_VERIFICATION && result != CURLE_SSL_CACERT_BADFILE &&
 	       result != CURLE_URL_MALFORMAT && result != CURLE_UNSUPPORTED_PROTOCOL;
 }
@@ -228,9 +259,11 @@ bool client_send(struct client *c, const struct client_request *q, struct client
 		again = send_once(c, q, reply, (long)(deadline_ms - now_ms() > 100 ? deadline_ms - now_ms() : 100));
 		if (!again || !worth_repeating(reply->code) || q->once || now_ms() + PAUSE_MS >= deadline_ms)
 			break;
+		if (!c->options->timeout_given && now_ms() - start_ms >= NOBODY_MS && nothing_runs(c))
+			break;
 		reason(reply, why);
 		if (!told && !q->quiet && now_ms() - start_ms >= PATIENCE_MS) {
-			fprintf(stderr, "sluicectl: waiting for the API: %s\n", why);
+			fprintf(stderr, "waiting for the API: %s\n", why);
 			told = true;
 		}
 		client_reply_fini(reply);
@@ -239,7 +272,7 @@ bool client_send(struct client *c, const struct client_request *q, struct client
 	if (reply->code != 0)
 		return true;
 	if (!q->quiet)
-		fprintf(stderr, "sluicectl: no answer from %s: %s\n",
+		fprintf(stderr, "error: no answer from %s: %s\n",
 			c->options->server == NULL ? c->socket_path : c->options->server, reply->error);
 	return false;
 }

@@ -3,7 +3,8 @@
  * of sluicectl that knows libcurl.
  *
  * An API or a control process that is being replaced is an ordinary thing: what can be asked again (everything but
- * creating by name) is asked again until the deadline, and a person is told what is being waited for.
+ * creating by name) is asked again until the deadline, and a person is told what is being waited for. Where none of
+ * the box's programs has a socket nothing is being replaced: unless a timeout was given, that ends after two seconds.
  */
 #ifndef MGMT_API_CTL_CLIENT_H
 #define MGMT_API_CTL_CLIENT_H
@@ -21,6 +22,7 @@ struct client_options {
 	const char *token_file;         /* null: none */
 	const char *ca_file;            /* null: the system's */
 	unsigned timeout_s;             /* of a request with all its repetitions */
+	bool timeout_given;             /* by the person: waited for also where nothing runs */
 };
 
 struct client_request {

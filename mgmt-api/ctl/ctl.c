@@ -8,8 +8,11 @@ const struct kind *ctl_kind(const char *word)
 {
 	const struct kind *kind = kind_by_word(word);
 
-	if (kind == NULL)
-		fprintf(stderr, "error: the server doesn't have a resource type \"%s\"\n", word);
+	if (kind == NULL && strchr(word, '/') != NULL)
+		fprintf(stderr, "error: \"%s\": kind and name are two words\n", word);
+	else if (kind == NULL)
+		fprintf(stderr, "error: the server doesn't have a resource type \"%s\" (sluicectl --help lists them)\n",
+			word);
 	return kind;
 }
 
@@ -66,11 +69,11 @@ int ctl_refused(const struct client_reply *r)
 
 	ctl_warnings(r);
 	if (message[0] == '\0')
-		fprintf(stderr, "Error from server: HTTP %ld: %.200s\n", r->code, r->body);
+		fprintf(stderr, "error: from server: HTTP %ld: %.200s\n", r->code, r->body);
 	else if (reason[0] == '\0')
-		fprintf(stderr, "Error from server: %s\n", message);
+		fprintf(stderr, "error: from server: %s\n", message);
 	else
-		fprintf(stderr, "Error from server (%s): %s\n", reason, message);
+		fprintf(stderr, "error: from server (%s): %s\n", reason, message);
 	yyjson_doc_free(doc);
 	return r->code == 503 || r->code == 504 ? CTL_NO_ANSWER : CTL_FAILED;
 }

@@ -21,6 +21,7 @@ static bool url_read(const char *text, struct url *u)
 {
 	static const char scheme[] = "http://";
 	const char *at = text + sizeof(scheme) - 1, *slash, *colon;
+	char *end = NULL;
 	size_t n;
 
 	if (strncmp(text, scheme, sizeof(scheme) - 1) != 0)
@@ -33,8 +34,8 @@ static bool url_read(const char *text, struct url *u)
 	u->path = at[n] == '/' ? at + n : "/";
 	slash = strchr(u->host, ']');
 	colon = strrchr(slash != NULL ? slash : u->host, ':');
-	u->port = colon != NULL ? strtol(colon + 1, NULL, 10) : 80;
-	return u->port > 0 && u->port < 65536;
+	u->port = colon != NULL ? strtol(colon + 1, &end, 10) : 80;
+	return u->port > 0 && u->port < 65536 && (colon == NULL || *end == '\0');
 }
 
 /* Null: one of the headers is none. */

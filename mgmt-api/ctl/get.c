@@ -221,6 +221,8 @@ int get_run(const struct command *self, const struct options *o)
 		return usage_error(self, "a kind, and at most one name, must be given");
 	if (named && o->all_namespaces)
 		return usage_error(self, "a resource cannot be retrieved by name across all namespaces");
+	if (named && o->selector != NULL)
+		return usage_error(self, "a name and a selector exclude each other");
 	client = client_new(&o->client);
 	if (client == NULL)
 		return CTL_USAGE;

@@ -54,16 +54,29 @@ static const struct {
 	{"wide", OUTPUT_WIDE}, {"yaml", OUTPUT_YAML}, {"json", OUTPUT_JSON}, {"name", OUTPUT_NAME},
 };
 
+static void kind_help(const struct kind *kind, FILE *out)
+{
+	char words[64];
+	size_t n = (size_t)snprintf(words, sizeof(words), "%s", kind->singular);
+
+	for (const char *const *s = kind->short_names; *s != NULL && n < sizeof(words); s++)
+		n += (size_t)snprintf(words + n, sizeof(words) - n, ", %s", *s);
+	fprintf(out, "  %-30s %s%s%s\n", words, kind->group, kind->group[0] == '\0' ? "" : "/", kind->stored_version);
+}
+
 static void help(FILE *out)
 {
 	fputs("usage: sluicectl COMMAND [OPTION]...\n\ncommands:\n", out);
 	for (const struct command *c = commands; c->name != NULL; c++)
 		fprintf(out, "  %-10s %-30s %s\n", c->name, c->arguments, c->summary);
+	fputs("\nkinds (plurals and GROUP-qualified names are understood, too):\n", out);
+	for (const struct kind *const *k = kinds; *k != NULL; k++)
+		kind_help(*k, out);
 	fputs("\noptions of commands:\n"
 	      "  -f, --filename FILE|DIR|-   manifests: a file, *.yaml, *.yml, *.json of a directory, standard input\n"
 	      "  -n, --namespace NS          namespace (default: default)\n"
 	      "  -A, --all-namespaces        of all namespaces\n"
-	      "  -o, --output FORMAT         yaml, json, wide or name (flows and the like: json)\n"
+	      "  -o, --output FORMAT         yaml, json, wide or name (flows and the like: json, wide; explain: json)\n"
 	      "  -l, --selector SELECTOR     by labels: a=b,c!=d,e in (f,g)\n"
 	      "      --dry-run               check everything, store nothing\n"
 	      "      --ignore-not-found      what is not there is no error\n"
@@ -74,7 +87,7 @@ static void help(FILE *out)
 	      "      --server URL            https://ADDRESS:PORT instead of the box's own socket\n"
 	      "      --token-file FILE       bearer token for --server\n"
 	      "      --ca-file FILE          certificate authority for --server (the box's is STATE/api/ca.crt)\n"
-	      "      --timeout SECONDS       for an answer, and until ready (default 30)\n"
+	      "      --timeout SECONDS       for an answer, and until ready (default 30; 2 where nothing runs)\n"
 	      "\nexit codes: 0 done; 1 refused, failed or not found; 2 wrong usage; 3 a file cannot be read or is not\n"
 	      "valid YAML; 4 no answer within the timeout\n",
 	      out);
@@ -88,8 +101,8 @@ int usage_error(const struct command *self, const char *format, ...)
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
-	fprintf(stderr, "\nusage: sluicectl %s %s [OPTION]... (sluicectl --help tells more)\n", self->name,
-		self->arguments);
+	fprintf(stderr, "\nusage: sluicectl %s%s%s [OPTION]... (sluicectl --help tells more)\n", self->name,
+		self->arguments[0] == '\0' ? "" : " ", self->arguments);
 	return CTL_USAGE;
 }
 
@@ -117,6 +130,7 @@ static bool timeout_set(struct options *o, const char *word)
 		return false;
 	}
 	o->client.timeout_s = (unsigned)seconds;
+	o->client.timeout_given = true;
 	return true;
 }
 
@@ -216,10 +230,13 @@ static int run(int argc, char **argv)
 {
 	struct options o = {.client = {.run = "/run/sluice", .timeout_s = 30}};
 	const struct command *command;
-	char given[64];
+	char given[64], prefix[] = "error";
 
-	if (!options_read(&o, argc, argv, given))
+	argv[0] = prefix; /* what getopt_long() puts before its messages */
+	if (!options_read(&o, argc, argv, given)) {
+		fputs("usage: sluicectl COMMAND [OPTION]... (sluicectl --help tells more)\n", stderr);
 		return CTL_USAGE;
+	}
 	if (optind == argc) {
 		help(stderr);
 		return CTL_USAGE;

@@ -160,6 +160,6 @@ int wait_ready_run(const struct command *self, const struct options *o)
 	client_free(client);
 	if (v == READY)
 		return CTL_DONE;
-	fprintf(stderr, "sluicectl: not ready: %s\n", why);
+	fprintf(stderr, "error: not ready: %s\n", why);
 	return v == NEVER ? CTL_FAILED : CTL_NO_ANSWER;
 }

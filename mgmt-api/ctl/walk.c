@@ -57,7 +57,7 @@ char *dataplane_ask(const struct options *o, const char *request, size_t *n)
 	if (snprintf(path, sizeof(path), "%s/dataplane.sock", o->client.run) < (int)sizeof(path))
 		fd = frame_connect(path, timeout_ms);
 	if (fd < 0) {
-		fprintf(stderr, "sluicectl: %s: %s: is the data plane running?\n", path, strerror(errno));
+		fprintf(stderr, "error: %s: %s: is the data plane running?\n", path, strerror(errno));
 		return NULL;
 	}
 	e = frame_send(fd, request, strlen(request), -1, timeout_ms);
@@ -66,7 +66,7 @@ char *dataplane_ask(const struct options *o, const char *request, size_t *n)
 	close(fd);
 	if (e == OK)
 		return reply;
-	fprintf(stderr, "sluicectl: the data plane does not answer: %s\n", err_text(e));
+	fprintf(stderr, "error: the data plane does not answer: %s\n", err_text(e));
 	return NULL;
 }
 
@@ -182,7 +182,7 @@ int walk_run_command(const struct command *self, const struct options *o)
 		print(o, self->name, doc_get(root, "items"));
 	}
 	if (doc_str(root, "incomplete")[0] != '\0') {
-		fprintf(stderr, "sluicectl: incomplete: %s\n", doc_str(root, "incomplete"));
+		fprintf(stderr, "error: incomplete: %s\n", doc_str(root, "incomplete"));
 		code = CTL_NO_ANSWER;
 	}
 	yyjson_doc_free(doc);

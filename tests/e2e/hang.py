@@ -76,7 +76,7 @@ def walks_name_it(lab):
     run = lab.ctl("flows", check=False)
     expect(time.monotonic() - start < 1, "flows waited")
     expect_equal(run.returncode, 4, "exit code of flows")
-    expect_equal(run.stderr, f"sluicectl: incomplete: worker {HUNG} hangs\n", "error of flows")
+    expect_equal(run.stderr, f"error: incomplete: worker {HUNG} hangs\n", "error of flows")
     expect(run.stdout.startswith("LOCAL "), run.stdout)
     expect_equal({f["worker"] for f in flows(lab)} - {0}, set(), "workers of the flows")
     lab.ctl("neigh")  # the link owner answers

@@ -284,7 +284,16 @@ def words_for_kinds(box):
         box.ctl("get", word, "-A")
     run = box.ctl("get", "httproutes.apps", check=False)
     expect_equal((run.returncode, run.stderr),
-                 (1, 'error: the server doesn\'t have a resource type "httproutes.apps"\n'), "wrong group")
+                 (1, 'error: the server doesn\'t have a resource type "httproutes.apps" (sluicectl --help lists them)\n'),
+                 "wrong group")
+    run = box.ctl("get", "httproute/many", check=False)
+    expect_equal((run.returncode, run.stderr), (1, 'error: "httproute/many": kind and name are two words\n'), "with /")
+    listed = box.ctl("--help").stdout
+    for word in ("httproute", "gateway, gtw", "service, svc", "machine", "backend, be"):
+        expect(f"\n  {word} " in listed, f"{word} is not in --help: {listed}")
+    run = box.ctl("get", "httproute", "many", "-l", "a=b", check=False)
+    expect_equal(run.returncode, 2, run.stderr)
+    expect("exclude each other" in run.stderr, run.stderr)
     box.apply(route("many"))
     out = box.ctl("get", "gc,httproutes").stdout
     for name in ("gatewayclass.gateway.networking.k8s.io/sluice", "httproute.gateway.networking.k8s.io/many"):
@@ -374,7 +383,7 @@ def dry_run(box):
 def errors_in_kubernetes_words(box):
     run = box.ctl("get", "httproute", "nope", check=False)
     expect_equal((run.returncode, run.stderr), (
-        1, 'Error from server (NotFound): httproutes.gateway.networking.k8s.io "nope" not found\n'), "get")
+        1, 'error: from server (NotFound): httproutes.gateway.networking.k8s.io "nope" not found\n'), "get")
     run = box.ctl("delete", "httproute", "nope", check=False)
     expect_equal(run.returncode, 1, "delete")
     expect("(NotFound)" in run.stderr, run.stderr)
@@ -584,8 +593,28 @@ def the_api_without_control(box):
     box.kill("api")
     run = box.ctl("get", "httproutes", "--timeout", "1", check=False)
     expect_equal(run.returncode, 4, run.stderr)
-    expect("api.sock" in run.stderr, run.stderr)
+    expect_equal(run.stderr, f"error: no answer from {box.run}/api.sock: Connection refused: is sluice-api running?\n",
+                 "no API")
     box.start_api()
+
+
+@case
+def nothing_runs(_):
+    """Nobody to wait for: said after two seconds, by each command that asks; a timeout that was given is kept."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for arguments in (["get", "gtw"], ["apply", "-f", "-"], ["delete", "gtw", "x"], ["version"]):
+            start = time.monotonic()
+            run = subprocess.run([os.path.join(BIN, "sluicectl"), "--run", scratch, *arguments], input=route("x"),
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+            took, why = time.monotonic() - start, "No such file or directory: is sluice-api running?"
+            expect_equal(run.returncode, 4, f"{arguments}: {run.stderr}")
+            expect_equal(run.stderr.splitlines()[-1], f"error: no answer from {scratch}/api.sock: {why}", f"{arguments}")
+            expect(took < 5, f"{arguments}: {took:.1f} s")
+        start = time.monotonic()
+        run = subprocess.run([os.path.join(BIN, "sluicectl"), "--run", scratch, "--timeout", "4", "get", "gtw"],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+        expect(time.monotonic() - start > 3, f"a timeout that was given: {run.stderr}")
+        expect(run.stderr.startswith("waiting for the API: No such file"), run.stderr)
 
 
 @clean_case
@@ -701,7 +730,7 @@ def walks(box):
         expect_equal(box.ctl("flows", "-o", "yaml", check=False).returncode, 2, "yaml")
         data_plane.beside = {"incomplete": "worker 1 hangs"}
         run = box.ctl("neigh", check=False)
-        expect_equal((run.returncode, run.stderr), (4, "sluicectl: incomplete: worker 1 hangs\n"), "incomplete")
+        expect_equal((run.returncode, run.stderr), (4, "error: incomplete: worker 1 hangs\n"), "incomplete")
         expect("198.18.0.2" in run.stdout, run.stdout)
 
 
