@@ -88,6 +88,17 @@ void h1_server_watch(struct h1_conn *c)
 
 /* ---- requests ---- */
 
+/* A connection's first request has a window of its own: who opens one in order to be slow is found at its end. */
+static void window_of(struct h1_conn *c)
+{
+	if (!c->asleep && c->streams > 1)
+		return;
+	if (c->asleep)
+		h1_due(c, H1_WINDOW_MS);
+	c->asleep = false;
+	window_begin(c);
+}
+
 static void begin(struct h1_conn *c, struct http_stream *s)
 {
 	const struct http_message *m = &s->message;
@@ -96,11 +107,7 @@ static void begin(struct h1_conn *c, struct http_stream *s)
 	c->stream = s;
 	c->heads_n++;
 	c->streams++;
-	if (c->asleep) {
-		c->asleep = false;
-		window_begin(c);
-		h1_due(c, H1_WINDOW_MS);
-	}
+	window_of(c);
 	c->keep_alive = m->keep_alive;
 	c->tx = TX_HEAD;
 	c->rx = m->body == HTTP_BODY_CHUNKED ? RX_CHUNKED : RX_LENGTH;
@@ -191,10 +198,12 @@ void h1_server_refuse(struct h1_conn *c, enum err why)
 		h1_cut(c, why);
 		return;
 	}
-	if (c->stream)
+	if (c->stream) {
+		c->stream->refused = status;
 		h1_stream_close(c, why);
-	else
+	} else {
 		c->http->up.on_bad_request(c->http->up.up, c->tls, why, status);
+	}
 	if (c->state != H1_OPEN || c->broken)
 		return;
 	c->keep_alive = false;

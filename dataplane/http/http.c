@@ -137,6 +137,12 @@ void http_drain(struct http *h)
 	http_leave(h);
 }
 
+uint16_t http_stream_refused(const struct http_stream *s)
+{
+	CHECK_MAGIC(s, HTTP_STREAM_MAGIC);
+	return s->refused;
+}
+
 void http_set_stream_user(struct http_stream *s, const struct http_stream_ops *ops, void *user)
 {
 	CHECK_MAGIC(s, HTTP_STREAM_MAGIC);

@@ -149,8 +149,8 @@ static void fail(struct exchange *x, const struct reason *why)
 
 	if (x->state == EXCHANGE_RESPONDING || x->state == EXCHANGE_ENDING) {
 		exchange_flag(x, why->flags);
-		x->details = "upstream_reset_after_response_started";
-		cut(x, ERR_UPSTREAM_CLOSED);
+		x->details = reason_details(why, true);
+		cut(x, ERR_CONN_ABORTED);
 	} else {
 		reply(x, &r, why->flags);
 	}
@@ -202,6 +202,8 @@ static void on_down_head(void *user, struct http_message *m)
 	if (e != OK)
 		answer = e == ERR_HTTP_HEADERS_TOO_LARGE ? &reason_large_head
 		         : e == ERR_HTTP_SYNTAX ? &reason_underscore : &reason_no_memory;
+	else if (m->authority.len == 0)
+		answer = &reason_no_host;
 	else
 		answer = tunnel_admit(m) ? request_route(x) : &reason_upgrade;
 	if (answer != NULL)
@@ -259,19 +261,29 @@ static void on_down_sent(void *user, uint32_t bytes)
 	body_acked(&x->to_down, bytes);
 }
 
+/* The client has left, or its request broke the rules: then the layer below answers, if nobody has yet. */
+static void blame_client(struct exchange *x, enum err why)
+{
+	const uint16_t refused = http_stream_refused(x->down);
+	const struct reason *r = reason_of_client(why, false, refused != 0);
+
+	if (refused == 0 && x->flags[0] != '\0')
+		return;
+	if (refused != 0)
+		x->status = refused;
+	exchange_flag(x, r->flags);
+	x->details = reason_details(r, true);
+}
+
 static void on_down_closed(void *user, enum err why)
 {
 	struct exchange *x = user;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	if (why != OK && x->flags[0] == '\0') {
-		const bool broken = why == ERR_HTTP_SYNTAX || why == ERR_HTTP_FRAMING;
-
-		exchange_flag(x, broken ? "DPE" : "DC");
-		x->details = broken ? "http1.codec_error" : "downstream_remote_disconnect";
-	}
+	if (why != OK)
+		blame_client(x, why);
 	x->to_up.from = NULL;
-	exchange_finish(x, why == OK);
+	exchange_finish(x, why == OK || http_stream_refused(x->down) != 0);
 	x->down = NULL;
 	if (x->up != NULL && x->response_whole && x->to_up.end_sent) {
 		/* Both of the upstream's messages are whole: on_up_closed() follows and the connection lives. */
@@ -554,7 +566,7 @@ void proxy_on_stream(struct proxy *p, struct http_stream *s)
 
 	if (x == NULL) {
 		count(p->shard->counters, shed ? C_shed_requests : C_limit_exchanges);
-		proxy_refuse(s);
+		proxy_refuse(p, s);
 		return;
 	}
 	x->magic = EXCHANGE_MAGIC;

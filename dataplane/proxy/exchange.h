@@ -170,23 +170,28 @@ void try_release(struct exchange *x);                           /* gives back th
 
 /* reply.c */
 const struct reason *reason_of(enum err why, bool connected);
+/* Why a client's request ended. Status and body are the HTTP layer's, if it was told anything at all (`refused`). */
+const struct reason *reason_of_client(enum err why, bool head, bool refused);
+const char *reason_details(const struct reason *why, bool responding);
 extern const struct reason reason_large_head, reason_timeout, reason_idle_whole, reason_idle_request;
-extern const struct reason reason_underscore, reason_bad_path, reason_long_path, reason_normal_form;
-extern const struct reason reason_no_memory, reason_protocol, reason_upgrade;
+extern const struct reason reason_no_host, reason_underscore, reason_bad_path, reason_long_path, reason_normal_form;
+extern const struct reason reason_no_memory, reason_overload, reason_protocol, reason_upgrade;
 extern const struct reason reason_no_route, reason_no_backend, reason_no_endpoints, reason_no_endpoints_at_all;
 /* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;
 const char *proxy_date(struct proxy *p);
 
 /* refuse.c: answers 503 without an exchange: none is left. */
-void proxy_refuse(struct http_stream *s);
+void proxy_refuse(struct proxy *p, struct http_stream *s);
 
 /* exchange.c: by which filters find the exchange again. */
 struct filter_ticket proxy_ticket(struct exchange *x);
 
 /* log.c */
 void exchange_log(struct exchange *x);
-void bad_request_log(struct proxy *p, struct tls_conn *c, uint16_t status);
+/* A request without an exchange; m: null when its head was not whole or not sound. */
+void refused_log(struct proxy *p, const struct tls_conn *c, const struct http_message *m, uint16_t status,
+                 const struct reason *why);
 
 static inline void exchange_progress(struct exchange *x)
 {

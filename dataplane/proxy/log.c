@@ -55,6 +55,17 @@ static struct text value_of(const struct http_message *m, enum http_field_id id)
 	return f != NULL ? f->value : (struct text){0};
 }
 
+/* What a request's head says; m: null when it says nothing. */
+static void take_head(struct text texts[TEXTS], const struct http_message *m)
+{
+	if (m == NULL)
+		return;
+	texts[0] = m->method_text;
+	texts[1] = m->path;
+	texts[2] = m->authority;
+	texts[3] = value_of(m, HTTP_FIELD_USER_AGENT);
+}
+
 void exchange_log(struct exchange *x)
 {
 	const struct http_message *m = x->request;
@@ -62,12 +73,9 @@ void exchange_log(struct exchange *x)
 	                              [7] = {.at = x->details, .len = (uint32_t)strlen(x->details)}};
 	struct access_record *r;
 
-	if (m != NULL) {
-		texts[0] = m->method_text;
+	take_head(texts, m);
+	if (m != NULL)
 		texts[1] = x->path;
-		texts[2] = m->authority;
-		texts[3] = value_of(m, HTTP_FIELD_USER_AGENT);
-	}
 	r = reserve(x->proxy, texts);
 	if (r == NULL)
 		return;
@@ -87,14 +95,18 @@ void exchange_log(struct exchange *x)
 	write_texts(x->proxy, r, texts);
 }
 
-void bad_request_log(struct proxy *p, struct tls_conn *c, uint16_t status)
+void refused_log(struct proxy *p, const struct tls_conn *c, const struct http_message *m, uint16_t status,
+                 const struct reason *why)
 {
-	static const struct text none[TEXTS];
-	struct access_record *r = reserve(p, none);
+	struct text texts[TEXTS] = {[7] = {.at = why->details, .len = (uint32_t)strlen(why->details)}};
+	struct access_record *r;
 
+	take_head(texts, m);
+	r = reserve(p, texts);
 	if (r == NULL)
 		return;
 	*r = (struct access_record){.start_wall_us = p->shard->wall_us, .upstream_us = UINT32_MAX, .status = status,
-	                            .version = 11, .flags = "DPE", .client = *tcp_tuple(tls_tcp(c))};
-	write_texts(p, r, none);
+	                            .version = m != NULL ? m->version : 11, .client = *tcp_tuple(tls_tcp(c))};
+	memcpy(r->flags, why->flags, sizeof(r->flags));
+	write_texts(p, r, texts);
 }

@@ -48,8 +48,7 @@ void proxy_free(struct proxy *p)
 
 void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, uint16_t status)
 {
-	(void)why;
-	bad_request_log(p, c, status);
+	refused_log(p, c, NULL, status, reason_of_client(why, true, true));
 }
 
 uint32_t proxy_exchanges(const struct proxy *p)

@@ -1,23 +1,33 @@
-/* No exchange is left: the request is answered 503 without one, and its body thrown away. */
+/*
+ * No exchange is left, or memory is short: a request is answered 503 without one, its body thrown away, and a line left
+ * in the log. The few bytes that this takes are in the stream's arena.
+ */
 #include "proxy/exchange.h"
+
+struct refusal {
+	struct proxy *proxy;
+	struct http_stream *stream;
+};
 
 static void on_head(void *user, struct http_message *m)
 {
-	struct http_stream *s = user;
+	const struct refusal *f = user;
 	struct http_message r;
 
-	(void)m;
+	refused_log(f->proxy, http_stream_conn(f->stream), m, 503, &reason_overload);
 	http_message_init(&r);
 	r.status = 503;
 	r.body = HTTP_BODY_LENGTH;
-	if (http_send_head(s, &r, true) != OK)
-		http_reset(s, ERR_LIMIT);
+	if (http_send_head(f->stream, &r, true) != OK)
+		http_reset(f->stream, ERR_LIMIT);
 }
 
 static void on_body(void *user, struct slice s, uint32_t credit)
 {
+	const struct refusal *f = user;
+
 	slice_free(&s);
-	http_credit(user, credit);
+	http_credit(f->stream, credit);
 }
 
 static void on_end(void *user, struct http_message *trailers)
@@ -48,7 +58,15 @@ static const struct http_stream_ops ops = {
 	.on_sent = on_sent, .on_closed = on_closed,
 };
 
-void proxy_refuse(struct http_stream *s)
+void proxy_refuse(struct proxy *p, struct http_stream *s)
 {
-	http_set_stream_user(s, &ops, s);
+	struct refusal *f = arena_get(http_stream_arena(s), sizeof(*f));
+
+	if (f == NULL) {
+		refused_log(p, http_stream_conn(s), NULL, 0, &reason_overload);
+		http_reset(s, ERR_NO_MEMORY);
+		return;
+	}
+	*f = (struct refusal){.proxy = p, .stream = s};
+	http_set_stream_user(s, &ops, f);
 }

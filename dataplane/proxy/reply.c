@@ -9,9 +9,11 @@
 #include "proxy/exchange.h"
 
 #define BEFORE_HEADERS "upstream connect error or disconnect/reset before headers. reset reason: "
-#define RESET(why) "upstream_reset_before_response_started{" why "}"
+#define RESET_BEFORE "upstream_reset_before_response_started"
+#define RESET(why) RESET_BEFORE "{" why "}"
 
 const struct reason reason_large_head = {431, "DPE", "", "request_headers_too_large"};
+const struct reason reason_no_host = {400, "", "", "missing_host_header"};
 const struct reason reason_underscore = {400, "DPE", "", "http1.unexpected_underscore"};
 const struct reason reason_bad_path = {400, "", "", "path_normalization_failed"};
 const struct reason reason_long_path = {414, "", "", "path_normalization_failed"};
@@ -21,6 +23,7 @@ const struct reason reason_timeout = {504, "UT", "upstream request timeout", "up
 const struct reason reason_idle_whole = {504, "SI", "stream timeout", "stream_idle_timeout"};
 const struct reason reason_idle_request = {408, "SI", "stream timeout", "stream_idle_timeout"};
 const struct reason reason_no_memory = {503, "", "", "no_memory"};
+const struct reason reason_overload = {503, "OM", "", "overload"};
 const struct reason reason_no_route = {404, "NR", "", "route_not_found"};
 const struct reason reason_no_backend = {500, "", "", "direct_response"};
 const struct reason reason_no_endpoints = {503, "UH", "no healthy upstream", "no_healthy_upstream"};
@@ -73,6 +76,42 @@ const struct reason *reason_of(enum err why, bool connected)
 		return &unreachable;
 	default:
 		return &refused;
+	}
+}
+
+/* What is wrong with the upstream's answer has another name once it has begun; all else is told as it is. */
+const char *reason_details(const struct reason *why, bool responding)
+{
+	if (why->details == NULL)
+		return "";
+	if (responding && strncmp(why->details, RESET_BEFORE, strlen(RESET_BEFORE)) == 0)
+		return "upstream_reset_after_response_started";
+	return why->details;
+}
+
+const struct reason *reason_of_client(enum err why, bool head, bool refused)
+{
+	static const struct reason syntax = {400, "DPE", "", "http1.codec_error"};
+	static const struct reason slow_head = {408, "", "", "request_header_timeout"};
+	static const struct reason slow_body = {408, "", "", "request_overall_timeout"};
+	static const struct reason left = {0, "DC", "", "downstream_remote_disconnect"};
+	static const struct reason cut_off = {0, "DC", "", "downstream_local_disconnect"};
+
+	switch (why) {
+	case ERR_HTTP_TIMEOUT:
+		return !refused ? &cut_off : head ? &slow_head : &slow_body;
+	case ERR_HTTP_HEADERS_TOO_LARGE:
+		return &reason_large_head;
+	case ERR_NO_MEMORY:
+	case ERR_LIMIT:
+	case ERR_CONN_ABORTED:
+	case ERR_SHUTDOWN:
+		return refused ? &reason_overload : &cut_off;
+	case ERR_HTTP_SYNTAX:
+	case ERR_HTTP_FRAMING:
+		return &syntax;
+	default:
+		return refused ? &syntax : &left;
 	}
 }
 

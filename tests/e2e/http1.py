@@ -34,6 +34,12 @@ metadata: {name: nginx, namespace: default}
 spec:
   endpoints: [{ip: {address: 198.18.1.11, port: 8080}}]
 ---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {name: echo, namespace: default}
+spec:
+  endpoints: [{ip: {address: 198.18.1.12, port: 9000}}]
+---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: http1, namespace: default}
@@ -42,6 +48,8 @@ spec:
   rules:
   - matches: [{path: {type: PathPrefix, value: /socket}}]
     backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: socket, port: 9001}]
+  - matches: [{path: {type: PathPrefix, value: /echo}}]
+    backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: echo, port: 9000}]
   - backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: nginx, port: 8080}]
 """
 ADDRESS = "198.18.0.20"
@@ -57,9 +65,15 @@ class Environment(Lab):
         super().__enter__()
         self.spawn("sluice-backend", "python3", "-P", os.path.join(HERE, "websocket_backend.py"), "198.18.1.11", "9001",
                    stderr=subprocess.DEVNULL)
+        self.spawn("sluice-backend", "python3", "-P", os.path.join(HERE, "echo_backend.py"), "echo", "198.18.1.12", "9000")
         self.apply(MANIFEST)
         retry(10, lambda: self.status(f"http://{ADDRESS}/") == 200, "the nginx route")
         retry(10, lambda: self.status(f"http://{ADDRESS}/socket") == 426, "the WebSocket route")
+        retry(10, lambda: self.status(f"http://{ADDRESS}/echo") == 200, "the echo route")
+        # What lasts a minute begins here: a byte of a body every two seconds.
+        self.slow_body = self.spawn("sluice-client", "sh", "-c", "(for i in $(seq 60); do printf x; sleep 2; done) | "
+                                    "curl -sS -i -H Expect: -A slow-body/1 -T . -m 120 -w '\\n%{time_total}' "
+                                    f"http://{ADDRESS}/echo", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         return self
 
 
@@ -103,6 +117,15 @@ def other_upgrades(lab):
 
 
 @case
+def http_1_0(lab):
+    seen = json.loads(re.search("x-seen: (.*)", lab.curl("-i", "--http1.0", f"http://{ADDRESS}/echo")).group(1))
+    expect(["host", ADDRESS] in seen["headers"], seen)
+    # Nobody has said which host is meant.
+    answer = lab.curl("-i", "--http1.0", "-H", "Host:", f"http://{ADDRESS}/echo")
+    expect(answer.startswith("HTTP/1.1 400 ") and "x-seen" not in answer and "connection: close" in answer, answer)
+
+
+@case
 def smuggling_corpus(lab):
     step = int(os.environ.get("VARIANTS", "1"))
     program = os.path.join("build", lab.flavour, "unit/proxy/test_smuggling")
@@ -121,6 +144,23 @@ def smuggling_corpus(lab):
         bad = [line for line in f if re.search(r'" 400 ', line)]
     expect(not bad, f"nginx called a request bad: {bad[:3]}")
     return f"{counts['variants']} of {len(lines)} variants, {counts['gateway']} refusals, nginx saw {seen} requests"
+
+
+@case
+def a_slow_body_is_ended(lab):
+    out, _ = lab.slow_body.communicate(timeout=120)
+    expect(out.startswith("HTTP/1.1 408 "), out)
+    answer, seconds = out.rsplit("\n", 1)
+    expect(answer.endswith("\n\nrequest timeout"), out)
+    expect(59 < float(seconds) < 65, f"after {seconds} s: a minute is what the rate is measured over")
+    expect_equal(lab.stats()["limit_http_body_rate"], 1, "limit_http_body_rate")
+
+    def line():
+        with open(os.path.join(LAB, "access.log"), encoding="utf-8") as f:
+            return next((text for text in f if "slow-body/1" in text), None)
+    logged = retry(5, line, "the access log line")
+    expect(re.search(r'"PUT /echo HTTP/1.1" 408 - 3\d 0 6\d{4} - ', logged), logged)
+    return f"after {seconds} s"
 
 
 @case

@@ -75,7 +75,7 @@ def slow_heads(lab):
 
 @case
 def slow_bodies(lab):
-    # nginx answers before the body is there, which ends the connections; the rate is proven by test_checklist.c.
+    # nginx answers before the body is there, which ends the connections; the rate is proven by http1.py.
     return under(lab, "-B", "-i", "10", "-s", "8192")
 
 

@@ -46,7 +46,7 @@ struct http_stream {
 	/* Sent to the peer. */
 	bool head_sent, end_sent, interim_sent, want_writable, trailers_sent;
 	uint8_t body_sent_kind;
-	uint16_t status;
+	uint16_t status, refused;       /* refused: what the layer itself answers in this double's place */
 	uint64_t sent, acked, length;
 	uint32_t room;
 	char head[2048];                /* the last head, as text */
@@ -176,6 +176,14 @@ static inline struct http_stream *double_stream_new(bool server)
 	return s;
 }
 
+static inline bool double_alive(const struct http_stream *s)
+{
+	for (unsigned i = 0; i < DOUBLES_MAX; i++)
+		if (dbl.streams[i] == s)
+			return true;
+	return false;
+}
+
 static inline void double_stream_free(struct http_stream *s)
 {
 	DOUBLE_REMOVE(dbl.streams, s);
@@ -252,6 +260,12 @@ bool http_stream_request_begun(const struct http_stream *s)
 {
 	CHECK_MAGIC(s, DOUBLE_STREAM);
 	return s->head_sent;
+}
+
+uint16_t http_stream_refused(const struct http_stream *s)
+{
+	CHECK_MAGIC(s, DOUBLE_STREAM);
+	return s->refused;
 }
 
 void http_set_stream_user(struct http_stream *s, const struct http_stream_ops *ops, void *user)
@@ -429,14 +443,11 @@ static inline void double_give_pieces(struct http_stream *s, uint16_t n, unsigne
 	for (unsigned i = 0; i < pieces; i++) {
 		const struct slice piece = double_slice(s, n, &packet);
 		const uint32_t credit = i == 0 ? tcp_cost(packet) : 0;
-		bool alive = false;
 
 		s->owed += credit;
 		s->given += n;
 		s->ops->on_body(s->user, piece, credit);
-		for (unsigned k = 0; k < DOUBLES_MAX; k++)
-			alive |= dbl.streams[k] == s;
-		if (!alive)
+		if (!double_alive(s))
 			break;
 	}
 	if (packet != NULL)
@@ -485,7 +496,6 @@ static inline struct http_stream *double_request(const char *method, const char 
 {
 	struct http_stream *s = double_stream_new(true);
 	struct http_message *m = &s->message;
-	bool alive = false;
 
 	s->tuple = (struct tuple){.local = addr_v4(__builtin_bswap32(0xc612000a)), .local_port = 80,
 	                          .remote = addr_v4(__builtin_bswap32(0xc6120002)), .remote_port = 40000};
@@ -498,11 +508,11 @@ static inline struct http_stream *double_request(const char *method, const char 
 	double_fields(s, fields);
 	s->head_given = true;
 	dbl.on_stream(s);
+	if (!double_alive(s))
+		return s;
 	CHECK(s->ops != NULL);
 	s->ops->on_head(s->user, m);
-	for (unsigned k = 0; k < DOUBLES_MAX; k++)
-		alive |= dbl.streams[k] == s;
-	if (alive && body == HTTP_BODY_NONE)
+	if (double_alive(s) && body == HTTP_BODY_NONE)
 		double_give_end(s);
 	return s;
 }
@@ -541,7 +551,6 @@ static inline void double_respond(struct http_stream *s, uint16_t status, enum h
                                   const char *fields)
 {
 	struct http_message *m = &s->message;
-	bool alive = false;
 
 	CHECK_MAGIC(s, DOUBLE_STREAM);
 	http_message_init(m);
@@ -551,9 +560,7 @@ static inline void double_respond(struct http_stream *s, uint16_t status, enum h
 	double_fields(s, fields);
 	s->head_given = status >= 200;
 	s->ops->on_head(s->user, m);
-	for (unsigned k = 0; k < DOUBLES_MAX; k++)
-		alive |= dbl.streams[k] == s;
-	if (alive && status >= 200 && (body == HTTP_BODY_NONE || (body == HTTP_BODY_LENGTH && length == 0)))
+	if (double_alive(s) && status >= 200 && (body == HTTP_BODY_NONE || (body == HTTP_BODY_LENGTH && length == 0)))
 		double_give_end(s);
 }
 

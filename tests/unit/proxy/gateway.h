@@ -14,6 +14,7 @@
 #include <ctype.h>
 
 #include "proxy/proxy.h"
+#include "tests/support/logged.h"
 #include "tests/support/table_fixture.h"
 #include "tests/unit/http/pipe.h"
 #include "upstream/health.h"
@@ -24,6 +25,7 @@ static struct {
 	struct upstream *upstream;
 	struct health *health;
 	struct table *table;
+	struct logring *log;
 	unsigned refused;              /* heads that http refused */
 	uint16_t refused_status;
 } gateway;
@@ -57,6 +59,7 @@ static inline void gateway_open(const struct fixture *f)
 	rig.shard.workers = 1;
 	rig.shard.wall_us = UINT64_C(784111777000000);
 	rig.shard.table = gateway.table = fixture_table(f, &bytes);
+	rig.shard.access_log = gateway.log = logring_new(1 << 20);
 	gateway.health = health_new(1);
 	gateway.upstream = upstream_new(&rig.shard, rig.http, &(struct upstream_up){.health = gateway.health});
 	gateway.proxy = proxy_new(&rig.shard, gateway.upstream);
@@ -68,6 +71,7 @@ static inline void gateway_close(void)
 	proxy_free(gateway.proxy);
 	upstream_free(gateway.upstream);
 	health_free(gateway.health);
+	logring_free(gateway.log);
 	tls_free(rig.tls);
 	for (unsigned i = 0; i < LENGTH(rig.conns); i++)
 		free(rig.conns[i]);
@@ -101,6 +105,14 @@ static inline struct tcp_conn *gateway_client(void)
 	                          .remote = addr_v4(__builtin_bswap32(0xc6120002)), .remote_port = 40000};
 	http_serve(rig.http, c);
 	return c;
+}
+
+/* The newest line of the log (logged_line()); "" if there is none. */
+static inline const char *gateway_logged(void)
+{
+	const struct access_record *r = logged_newest(gateway.log);
+
+	return r != NULL ? logged_line(r) : "";
 }
 
 static inline uint64_t counted(enum counter c)

@@ -7,9 +7,9 @@
 
 #include "tests/unit/test.h"
 
-#include "proxy/access.h"
 #include "proxy/proxy.h"
 #include "tests/support/http_double.h"
+#include "tests/support/logged.h"
 #include "tests/support/table_fixture.h"
 #include "upstream/health.h"
 #include "upstream/upstream.h"
@@ -88,17 +88,10 @@ static inline struct http_stream *rig_up(unsigned nth)
 /* The newest record of the log. */
 static inline const struct access_record *rig_logged(void)
 {
-	static struct { struct access_record r; char texts[4096]; } copy;
-	const void *record;
-	size_t n = 0, records = 0;
+	const struct access_record *r = logged_newest(rig.log);
 
-	for (; (record = logring_peek(rig.log, &n)) != NULL; records++) {
-		assert_in_range(n, sizeof(struct access_record), sizeof(copy));
-		memcpy(&copy, record, n);
-		logring_release(rig.log);
-	}
-	assert_true(records > 0);
-	return &copy.r;
+	assert_non_null(r);
+	return r;
 }
 
 static inline void assert_has(const char *head, const char *line)

@@ -324,15 +324,6 @@ static uint64_t counted(enum counter c)
 	return rig_counted(c);
 }
 
-static bool alive(const struct http_stream *s)
-{
-	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
-		if (dbl.streams[i] == s)
-			return true;
-	}
-	return false;
-}
-
 static struct http_stream *post_to(const char *path)
 {
 	return double_request("POST", "a.example", path, HTTP_BODY_CHUNKED, 0, "X: y");
@@ -535,13 +526,13 @@ static void test_replies(void **state)
 		up = up_stream();
 		double_give_body(down, 100);
 		double_give_end(down);
-		if (up != NULL && alive(up)) {
+		if (up != NULL && double_alive(up)) {
 			double_respond(up, 200, HTTP_BODY_CHUNKED, 0, "");
-			if (alive(up))
+			if (double_alive(up))
 				double_give_body(up, 100);
 		}
 		expect_trace(cases[i].trace);
-		assert_int_equal(alive(down), !cases[i].cut);
+		assert_int_equal(double_alive(down), !cases[i].cut);
 		if (!cases[i].cut) {
 			assert_int_equal(down->status, 418);
 			assert_string_equal(down->text, "short and stout");

@@ -93,7 +93,9 @@ static const struct line_case lines[] = {
 	LINE(42, "Host with user information", "GET /a HTTP/1.1\r\nHost: u@a\r\n\r\n", BAD, 0),
 	LINE(42, "Host with a space", "GET /a HTTP/1.1\r\nHost: a b\r\n\r\n", BAD, 0),
 	LINE(42, "asterisk", "GET * HTTP/1.1\r\n" HOST "\r\n", BAD, 0),
-	LINE(42, "1.0 without Host", "GET /a HTTP/1.0\r\n\r\n", "200 x", 1),
+	LINE(42, "1.0 without Host", "GET /a HTTP/1.0\r\n\r\n", BAD, 0),
+	LINE(42, "1.0, the host in the target", "GET http://a.example/a HTTP/1.0\r\n\r\n", "200 x", 1),
+	LINE(42, "1.0 with Host", "GET /a HTTP/1.0\r\n" HOST "\r\n", "200 x", 1),
 
 	LINE(43, "CONNECT", "CONNECT a.example:443 HTTP/1.1\r\n" HOST "\r\nGET /x HTTP/1.1\r\n" HOST "\r\n", "501 x", 0),
 
@@ -670,6 +672,7 @@ static void test_line_47_header(void **state)
 	assert_in_range(s, LIMIT_http_header_s - 1, LIMIT_http_header_s + 1);
 	assert_string_equal(answers(c), "408 x");
 	assert_non_null(strstr(c->out, "request header timeout"));
+	assert_string_equal(gateway_logged(), "408 - request_header_timeout - -");
 	assert_int_equal(counted(C_limit_http_header_s), 1);
 	gateway_end();
 }
@@ -716,7 +719,8 @@ static void test_line_47_body(void **state)
 			fail_msg("line 47, %s: after %u s %s", cases[i].name, s, answers(c));
 		if (cases[i].cut) {
 			assert_string_equal(answers(c), "408 x");
-			assert_in_range(s, 60, 122); /* the first whole window */
+			assert_in_range(s, 60, 62); /* a connection's first request: from its head on */
+			assert_string_equal(gateway_logged(), "408 - request_overall_timeout POST /a");
 			assert_true(up->closed || up->shut);
 		}
 		rig.counters.cell[C_limit_http_body_rate] = 0;

@@ -8,6 +8,7 @@
 #include "proxy/access.h"
 #include "proxy/proxy.h"
 #include "tests/support/http_double.h"
+#include "tests/support/logged.h"
 #include "tests/support/table_fixture.h"
 #include "upstream/health.h"
 #include "upstream/upstream.h"
@@ -98,7 +99,7 @@ static int teardown(void **state)
 	CHECK(proxy_exchanges(proxy) == 0);
 	CHECK(dbl.counters.cell[C_exchanges_opened] == dbl.counters.cell[C_exchanges_closed]);
 	CHECK(dbl.counters.cell[C_access_logged] + dbl.counters.cell[C_access_lost] ==
-	      dbl.counters.cell[C_exchanges_closed]);
+	      dbl.counters.cell[C_exchanges_closed] + dbl.counters.cell[C_shed_requests]);
 	proxy_free(proxy);
 	upstream_free(u);
 	health_free(health);
@@ -119,28 +120,11 @@ static uint64_t counted(enum counter c)
 /* The newest record of the log, its texts after each other. */
 static const struct access_record *logged(char texts[static 512])
 {
-	static struct { struct access_record r; char texts[4096]; } copy;
-	const void *record;
-	size_t bytes = 0, n = 0;
+	const struct access_record *r = logged_newest(ring);
 
-	while ((record = logring_peek(ring, &n)) != NULL) {
-		assert_in_range(n, sizeof(struct access_record), sizeof(copy));
-		memcpy(&copy, record, n);
-		bytes = n;
-		logring_release(ring);
-	}
-	assert_true(bytes > 0);
-	snprintf(texts, 512, "%.*s", (int)(bytes - sizeof(copy.r)), copy.r.texts);
-	return &copy.r;
-}
-
-static bool alive(const struct http_stream *s)
-{
-	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
-		if (dbl.streams[i] == s)
-			return true;
-	}
-	return false;
+	assert_non_null(r);
+	snprintf(texts, 512, "%s", r->texts);
+	return r;
 }
 
 static struct http_stream *get(const char *path)
@@ -739,7 +723,7 @@ static void test_upstream_breaks_off(void **state)
 	double_give_body(up, 5000);
 	double_close(up, ERR_CONN_RESET);
 	/* The client sees it: its stream was cut. */
-	assert_false(alive(down));
+	assert_false(double_alive(down));
 	double_settle();
 	assert_int_equal(counted(C_exchanges_cut), 1);
 	assert_string_equal(logged(texts)->flags, "UC");
@@ -813,7 +797,7 @@ static void test_retried_once_only(void **state)
 	down = get("/");
 	double_respond(up_stream(), 200, HTTP_BODY_LENGTH, 10, "");
 	double_close(up_stream(), ERR_CONN_RESET);
-	assert_false(alive(down));
+	assert_false(double_alive(down));
 	double_settle();
 	assert_int_equal(counted(C_upstream_retries), 1);
 }
@@ -856,7 +840,7 @@ static void test_timeout_while_connecting_and_responding(void **state)
 	up = up_stream();
 	double_respond(up, 200, HTTP_BODY_LENGTH, 10, "");
 	double_advance(1010 * NS_PER_MS);
-	assert_false(alive(down));
+	assert_false(double_alive(down));
 	double_settle();
 	/* A whole response that the client takes slowly is not cut. */
 	down = get("/timed");
@@ -906,7 +890,7 @@ static void test_idle(void **state)
 	up = up_stream();
 	for (int i = 0; i < 305; i++)
 		double_advance(NS_PER_S);
-	assert_false(alive(up));
+	assert_false(double_alive(up));
 	assert_int_equal(down->status, 408);
 	double_settle();
 	/* A rule may give the response longer. */
@@ -943,7 +927,7 @@ static void test_send_fails(void **state)
 	double_settle();
 	dbl.send_head_error = ERR_NO_MEMORY;
 	down = get("/broken");
-	assert_false(alive(down));
+	assert_false(double_alive(down));
 	double_settle();
 	assert_int_equal(double_streams(), 0);
 }
@@ -959,7 +943,10 @@ static void test_no_arena(void **state)
 		n++;
 	down = get("/");
 	/* Not even the reply's fields fit: cut, nothing leaks. */
-	assert_false(alive(down));
+	assert_false(double_alive(down));
+	dbl.shard.shed = SHED_REQUESTS;
+	assert_false(double_alive(get("/")));
+	dbl.shard.shed = 0;
 	while (n > 0)
 		pool_put(&dbl.shard.chunks, taken[--n]);
 	double_settle();
@@ -971,6 +958,7 @@ static void test_no_arena(void **state)
 static void test_shed(void **state)
 {
 	struct http_stream *before = get("/"), *up = up_stream(), *down;
+	char texts[512];
 
 	(void)state;
 	dbl.shard.shed = SHED_SYNS;
@@ -984,6 +972,7 @@ static void test_shed(void **state)
 	double_give_body(down, 1000);
 	assert_int_equal(down->owed, 0);
 	assert_int_equal(counted(C_shed_requests), 1);
+	assert_string_equal(logged_line(logged(texts)), "503 OM overload POST /");
 	assert_int_equal(counted(C_limit_exchanges), 0);
 	assert_int_equal(proxy_exchanges(proxy), 1);
 	double_close(down, ERR_CONN_RESET);

@@ -68,17 +68,6 @@ static void wait_for_answer(const struct http_stream *down)
 		double_advance(NS_PER_S);
 }
 
-/* Details are the last text of the record. */
-static const char *details_of(const struct access_record *r)
-{
-	static char text[128];
-	const char *at = r->texts + r->method_len + r->path_len + r->authority_len + r->user_agent_len +
-	                 r->request_id_len + r->forwarded_for_len + r->rule_len;
-
-	snprintf(text, sizeof(text), "%.*s", r->details_len, at);
-	return text;
-}
-
 static void test_catalogue(void **state)
 {
 	(void)state;
@@ -116,8 +105,8 @@ static void test_catalogue(void **state)
 		double_settle();
 		r = rig_logged();
 		if (r->status != cases[i].status || strcmp(r->flags, cases[i].flags) != 0 ||
-		    strcmp(details_of(r), cases[i].details) != 0)
-			fail_msg("%s: logged %u %s %s", cases[i].name, r->status, r->flags, details_of(r));
+		    strcmp(logged_details(r), cases[i].details) != 0)
+			fail_msg("%s: logged %u %s %s", cases[i].name, r->status, r->flags, logged_details(r));
 		assert_int_equal(rig_counted(C_local_replies), 1);
 		rig_fini();
 	}
@@ -136,7 +125,7 @@ static void test_no_reply(void **state)
 	r = rig_logged();
 	assert_int_equal(r->status, 0);
 	assert_string_equal(r->flags, "DC");
-	assert_string_equal(details_of(r), "downstream_remote_disconnect");
+	assert_string_equal(logged_details(r), "downstream_remote_disconnect");
 	rig_fini();
 	rig_init(&lab);
 	down = double_request("GET", "a.example", "/slow", HTTP_BODY_NONE, 0, "");
@@ -147,7 +136,7 @@ static void test_no_reply(void **state)
 	r = rig_logged();
 	assert_int_equal(r->status, 200);
 	assert_string_equal(r->flags, "UC");
-	assert_string_equal(details_of(r), "upstream_reset_after_response_started");
+	assert_string_equal(logged_details(r), "upstream_reset_after_response_started");
 	double_settle();
 	rig_fini();
 }
