@@ -27,6 +27,9 @@
  * that is over, filter_resume() is a no-op that is counted (handles_dead). So a filter whose exchange may die while
  * a job runs needs nothing but its ticket; what must be given back is given back in done().
  *
+ * The head of a 101 (Upgrade) passes the filters as any other; the bytes of the tunnel behind it do not, and waits with
+ * the request's end are over with it.
+ *
  * A filter that must see the body before the head may go on sets `gathers`: while its head is suspended, the body
  * comes to it and piles up behind it, and when its hook for the end returns CONTINUE the head goes on.
  *

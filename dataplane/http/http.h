@@ -181,7 +181,7 @@ bool http_client_reused(const struct http_client *c);            /* has carried 
 bool http_stream_response_begun(const struct http_stream *s);
 bool http_stream_request_begun(const struct http_stream *s);
 
-/* While on_closed() runs: the status with which the layer itself answers, since no response had begun; 0: it does not. */
+/* While on_closed() runs: what the layer itself answers, when no response had begun; 0: it does not. */
 uint16_t http_stream_refused(const struct http_stream *s);
 void http_set_stream_user(struct http_stream *s, const struct http_stream_ops *ops, void *user);
 struct arena *http_stream_arena(struct http_stream *s);          /* freed with the stream */

@@ -383,8 +383,11 @@ static enum chain_step wait_with_head(struct chain *c, enum way way)
 
 enum chain_step chain_head(struct chain *c, enum way way, struct http_message *m)
 {
-	if (way == WAY_OUT && !c->begun[way])
+	if (way == WAY_OUT && !c->begun[way]) {
 		c->fx.response = m;
+		/* What follows a 101 is no body of a response. */
+		c->bodies[way] = c->bodies[way] && m->status != 101;
+	}
 	c->begun[way] = true;
 	for (; c->passed[way] < c->n; c->passed[way]++) {
 		struct stage *s = stage_at(c, way, c->passed[way]);

@@ -306,8 +306,9 @@ static void check_ending(struct exchange *x)
 
 static bool bodiless(const struct exchange *x, const struct http_message *m)
 {
-	return (m->body == HTTP_BODY_NONE && m->status != 101) ||
-	       (m->body == HTTP_BODY_LENGTH && m->content_length == 0) ||
+	if (m->status == 101)
+		return false;
+	return m->body == HTTP_BODY_NONE || (m->body == HTTP_BODY_LENGTH && m->content_length == 0) ||
 	       x->method == HTTP_HEAD || m->status == 204 || m->status == 304;
 }
 

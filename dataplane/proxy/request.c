@@ -17,8 +17,8 @@
  * so say what the gateway's own fields say. So it is in trailers, since some servers read those as header fields; when
  * the response is under way already, the exchange is cut.
  *
- * A request without a host is refused (400), as by Envoy: HTTP/1.0 allows it, but which host should be matched, and told to
- * the upstream, nobody has said. HTTP/1.0 itself is taken (Envoy Gateway's default is to refuse it).
+ * A request without a host is refused (400), as by Envoy: HTTP/1.0 allows it, but which host should be matched, and
+ * told to the upstream, nobody has said. HTTP/1.0 itself is taken (Envoy Gateway's default is to refuse it).
  *
  * The path is brought into its normal form (route/uri.h) before anything looks at it.
  *

@@ -230,12 +230,16 @@ enum err tunnel_begin(struct exchange *x, const struct http_message *m)
 
 	if (x->request->upgrade.len == 0 || !text_equal_nocase(m->upgrade, x->request->upgrade))
 		return ERR_UPSTREAM_PROTOCOL;
+	if (x->up == NULL) /* it has left while a filter held the 101 */
+		return ERR_UPSTREAM_CLOSED;
 	if (keep_texts(x))
 		e = http_send_head(x->down, m, false);
 	if (e != OK)
 		return e;
 	times_end(x);
 	count(p->shard->counters, C_tunnels_opened);
+	if (x->chain != NULL)
+		chain_drop(x->chain, WAY_IN);
 	body_drop(&x->to_up);
 	body_init(&x->to_up, p->shard, &p->blocks, x->down, x->up);
 	http_set_stream_user(x->down, &down_ops, x);
