@@ -64,15 +64,16 @@ LDFLAGS_ALL := $(ldflavour_$(FLAVOUR)) -fuse-ld=lld $(LDFLAGS)
 
 # DPDK is linked statically, only the parts we use (drivers are constructors: they need --whole-archive).
 dpdk_parts := log kvargs telemetry eal ring rcu mempool mempool_ring mbuf net meter ethdev hash pci bus_pci bus_vdev \
-              cmdline timer gso security cryptodev \
+              cmdline timer gso security cryptodev pcapng \
               net_af_packet net_memif net_ring net_virtio \
               net_e1000 net_igc net_ixgbe net_i40e common_iavf net_iavf net_ice net_vmxnet3
-dpdk_libs := -Wl,--whole-archive $(foreach p,$(dpdk_parts),-l:librte_$(p).a) -Wl,--no-whole-archive
+# Of BPF only what a filter needs: all of it would want libelf, for programs from files.
+dpdk_libs := -Wl,--whole-archive $(foreach p,$(dpdk_parts),-l:librte_$(p).a) -Wl,--no-whole-archive -l:librte_bpf.a
 # RE2 is the one C++ library (dataplane/route/regex.cc). Its hooks are in the archive only.
 libs_re2 := -Wl,--as-needed $(patsubst -lre2,-l:libre2.a,$(shell pkg-config --libs re2)) -lstdc++ -Wl,--no-as-needed
 libs_dataplane := -l:libllhttp.a -lxxhash -lyyjson $(libs_re2) $(dpdk_libs) -lnuma -lm -lpthread -ldl
 libs_control   := $(libs_re2) -llmdb -lyyjson -lxxhash -lcrypto -lcares -lpthread
-libs_mgmt      := -lmicrohttpd -lyaml -lyyjson -lssl -lcrypto -lcurl -llmdb -lxxhash -lpthread
+libs_mgmt      := -lpcap -lmicrohttpd -lyaml -lyyjson -lssl -lcrypto -lcurl -llmdb -lxxhash -lpthread
 
 # Each street is an archive of everything but the programs' mains, so that tests and the simulator link the very
 # same objects as the programs.

@@ -12,6 +12,7 @@ e2e: all
 		tests/e2e/http_route.py tests/e2e/route_match.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py" \
 		tests/e2e/http_route_status.py "env FLAVOUR=asan tests/e2e/http_route_status.py" \
 		tests/e2e/filter_tables.py "env FLAVOUR=asan tests/e2e/filter_tables.py" \
+		tests/e2e/capture.py "env FLAVOUR=asan tests/e2e/capture.py" \
 		tests/e2e/tries.py "env FLAVOUR=asan tests/e2e/tries.py" "env FLAVOUR=asan tests/e2e/hostile.py" \
 		--alone tests/e2e/hang.py tests/e2e/logs.py tests/e2e/slow.py \
 		tests/e2e/wrk.py "env FLAVOUR=asan WRK_SECONDS=2 tests/e2e/wrk.py" \

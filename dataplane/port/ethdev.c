@@ -25,6 +25,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "port/tap.h"
 
 enum {
 	INDIRECTIONS = 128,  /* of tuple_owner() */
@@ -54,11 +55,20 @@ static uint16_t least(uint16_t a, uint16_t b)
 
 static uint16_t rx_burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
-	return rte_eth_rx_burst(p->id, queue, m, n);
+	const struct port_tap *tap = atomic_load_explicit(&p->taps[queue], memory_order_acquire);
+	const uint16_t got = rte_eth_rx_burst(p->id, queue, m, n);
+
+	if (unlikely(tap && got))
+		tap_see(tap, queue, m, got, true);
+	return got;
 }
 
 static uint16_t tx_burst(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
+	const struct port_tap *tap = atomic_load_explicit(&p->taps[queue], memory_order_acquire);
+
+	if (unlikely(tap))
+		tap_see(tap, queue, m, n, false);
 	return rte_eth_tx_burst(p->id, queue, m, n);
 }
 

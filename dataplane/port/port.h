@@ -9,10 +9,13 @@
 
 #include <rte_ether.h>
 #include <rte_mbuf.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/limits.h"
 
+struct port_tap;
 struct shard;
 
 enum { PORT_BURST = 32 };
@@ -44,6 +47,8 @@ struct port {
 	int (*rx_fd)(struct port *p, uint16_t queue);
 	/* Frames that the port itself dropped before anybody saw them; may be null. Housekeeping only. */
 	uint64_t (*missed)(struct port *p);
+	/* One per queue: who sees the frames that pass (port/tap.h), or null. Ports that are no devices have none. */
+	_Atomic(const struct port_tap *) taps[LIMIT_workers];
 };
 
 /* The transmit side of one worker on one port: gathers frames, sends bursts, counts what the port refused. */

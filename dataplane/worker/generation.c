@@ -80,6 +80,16 @@ void gateway_reclaim(struct gateway *g)
 	}
 }
 
+uint64_t gateway_grace(struct gateway *g)
+{
+	return rte_rcu_qsbr_start(g->rounds);
+}
+
+bool gateway_grace_over(struct gateway *g, uint64_t token)
+{
+	return rte_rcu_qsbr_check(g->rounds, token, false) == 1;
+}
+
 unsigned gateway_generations(const struct gateway *g)
 {
 	unsigned n = 0;

@@ -31,6 +31,7 @@
 #include "base/frame.h"
 #include "base/shard.h"
 #include "worker/block.h"
+#include "worker/capture.h"
 #include "worker/desk.h"
 #include "worker/explain.h"
 #include "worker/profile.h"
@@ -73,6 +74,7 @@ struct house {
 	struct gateway *gateway;         /* null while waiting */
 	struct counters *counters;
 	struct scribe *scribe;
+	struct capture *capture;
 	const struct table *unsaved;     /* newest that is not in the state directory yet */
 	int64_t save_again_ms;           /* the last try to save it failed; 0: it did not */
 	bool restart;
@@ -279,6 +281,8 @@ static bool answer(void *arg, struct desk_question *q)
 		answer_generation(h, q->reply, q->root);
 	else if (!h->gateway)
 		desk_refuse(q, "no generation yet");
+	else if (strcmp(op, "capture") == 0)
+		capture_answer(h->capture, q);
 	else if (strcmp(op, "explain") == 0)
 		explain_answer(gateway_table(h->gateway), gateway_health(h->gateway), q);
 	else
@@ -346,6 +350,9 @@ static enum err make_gateway(struct house *h)
 	h->gateway = gateway_new(&g);
 	if (!h->gateway)
 		return fail(h, "no memory for the gateway");
+	h->capture = capture_new(h->gateway, &h->machine, h->counters);
+	if (!h->capture)
+		return fail(h, "no memory");
 	h->requests = (struct requests){.gateway = h->gateway, .machine = &h->machine, .counters = h->counters,
 	                                .hung = h->hung};
 	return OK;
@@ -479,6 +486,7 @@ static void turn(struct house *h)
 {
 	attend(h, TURN_MS);
 	gateway_reclaim(h->gateway);
+	capture_turn(h->capture);
 	save(h);
 	watch(h);
 }
@@ -524,6 +532,7 @@ static void end(struct house *h)
 	save_now(h);
 	if (!all_ended)
 		return;
+	capture_free(h->capture);
 	gateway_free(h->gateway);
 	threads_free(h->threads);
 	machine_stop(&h->machine);

@@ -54,6 +54,9 @@ const struct health *gateway_health(const struct gateway *g);       /* of endpoi
 enum err gateway_publish(struct gateway *g, const struct table *t, void (*on_free)(void *arg, const struct table *t),
                          void *arg) MUST_CHECK;                     /* LIMIT: too many alive; INVALID: a regex */
 void gateway_reclaim(struct gateway *g);                            /* housekeeping: frees what no round uses */
+/* A grace period: it is over when no worker uses what it could see before it began. Housekeeping's thread only. */
+uint64_t gateway_grace(struct gateway *g);
+bool gateway_grace_over(struct gateway *g, uint64_t token);
 unsigned gateway_generations(const struct gateway *g);              /* alive */
 void gateway_kick(struct gateway *g, uint16_t worker);
 const struct table *gateway_table(const struct gateway *g);         /* or null; publisher's thread only */

@@ -28,6 +28,10 @@ struct options {
 	bool dry_run;
 	bool ignore_not_found;
 	bool no_headers;
+	const char *port;               /* null: not given; so the next three */
+	const char *count;
+	const char *snap;
+	const char *write;
 	const char *const *arguments;   /* after the command's name */
 	size_t arguments_n;
 };
@@ -45,12 +49,15 @@ int get_run(const struct command *self, const struct options *o);
 int delete_run(const struct command *self, const struct options *o);
 int walk_run_command(const struct command *self, const struct options *o);
 int wait_ready_run(const struct command *self, const struct options *o);
+int capture_run(const struct command *self, const struct options *o);
 int explain_run(const struct command *self, const struct options *o);
 int version_run(const struct command *self, const struct options *o);
 int usage_error(const struct command *self, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Asks the data plane of this box, over its own socket: its answer, to be freed; null after an error message. */
 char *dataplane_ask(const struct options *o, const char *request, size_t *n);
+/* The same, and a descriptor goes with the request (-1: none). */
+char *dataplane_ask_with(const struct options *o, const char *request, int pass_fd, size_t *n);
 /* The kind that a word means ("httproute", "gtw", "Gateway.gateway.networking.k8s.io"); null after an error message. */
 const struct kind *ctl_kind(const char *word);
 /* "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes/shop"; namespace and name may be null. */

@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{"drops", "", "dropped packets by reason", "oN", walk_run_command},
 	{"stats", "", "counters of the data plane", "oN", walk_run_command},
 	{"workers", "", "workers of the data plane", "oN", walk_run_command},
+	{"capture", "[FILTER...]", "frames of the ports, as pcapng, by a filter as tcpdump's", "pcsw", capture_run},
 	{"explain", "METHOD URL", "what the data plane would do with a request, and why", "oH", explain_run},
 	{"version", "", "versions of this program and of the server", "", version_run},
 	{NULL, NULL, NULL, NULL, NULL},
@@ -36,6 +37,10 @@ static const struct option long_options[] = {
 	{"header", required_argument, NULL, 'H'},
 	{"ignore-not-found", no_argument, NULL, 'i'},
 	{"dry-run", optional_argument, NULL, 'd'},
+	{"port", required_argument, NULL, 'p'},
+	{"count", required_argument, NULL, 'c'},
+	{"snap", required_argument, NULL, 's'},
+	{"write", required_argument, NULL, 'w'},
 	{"run", required_argument, NULL, 'R'},
 	{"server", required_argument, NULL, 'S'},
 	{"token-file", required_argument, NULL, 'T'},
@@ -82,6 +87,10 @@ static void help(FILE *out)
 	      "      --ignore-not-found      what is not there is no error\n"
 	      "      --no-headers            no line of column names\n"
 	      "  -H, --header 'NAME: VALUE'  a header field of the request that is explained\n"
+	      "  -p, --port NAME             capture: of this port only\n"
+	      "  -c, --count FRAMES          capture: ends after so many\n"
+	      "  -s, --snap BYTES            capture: of each frame at most so many\n"
+	      "  -w, --write FILE            capture: into a file instead of standard output\n"
 	      "\ngeneral options:\n"
 	      "      --run DIR               sockets of the box (default /run/sluice)\n"
 	      "      --server URL            https://ADDRESS:PORT instead of the box's own socket\n"
@@ -171,6 +180,18 @@ static bool option_set(struct options *o, int letter)
 	case 'd':
 		o->dry_run = optarg == NULL || strcmp(optarg, "none") != 0;
 		return true;
+	case 'p':
+		o->port = optarg;
+		return true;
+	case 'c':
+		o->count = optarg;
+		return true;
+	case 's':
+		o->snap = optarg;
+		return true;
+	case 'w':
+		o->write = optarg;
+		return true;
 	case 'R':
 		o->client.run = optarg;
 		return true;
@@ -196,7 +217,7 @@ static bool options_read(struct options *o, int argc, char **argv, char given[st
 	size_t n = 0;
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "f:n:Ao:l:H:h", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "f:n:Ao:l:H:p:c:s:w:h", long_options, NULL)) != -1) {
 		if (letter == 'h') {
 			help(stdout);
 			exit(CTL_DONE);

@@ -49,6 +49,11 @@ static const struct view *view_find(const char *op)
 
 char *dataplane_ask(const struct options *o, const char *request, size_t *n)
 {
+	return dataplane_ask_with(o, request, -1, n);
+}
+
+char *dataplane_ask_with(const struct options *o, const char *request, int pass_fd, size_t *n)
+{
 	unsigned timeout_ms = o->client.timeout_s * 1000;
 	char path[108], *reply;
 	int fd = -1, passed;
@@ -60,7 +65,7 @@ char *dataplane_ask(const struct options *o, const char *request, size_t *n)
 		fprintf(stderr, "error: %s: %s: is the data plane running?\n", path, strerror(errno));
 		return NULL;
 	}
-	e = frame_send(fd, request, strlen(request), -1, timeout_ms);
+	e = frame_send(fd, request, strlen(request), pass_fd, timeout_ms);
 	if (e == OK)
 		e = frame_recv(fd, FRAME_BYTES_MAX, &reply, n, &passed, timeout_ms);
 	close(fd);
