@@ -17,7 +17,7 @@
 
 #include "base/addr.h"
 
-enum { TABLE_FORMAT = 4, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
+enum { TABLE_FORMAT = 5, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
 #define TABLE_MAGIC UINT64_C(0x454c424143554c53) /* "SLUCABLE" */
 enum { TABLE_BYTES_MAX = 1 << 30 }; /* the largest block that is built, and that the data plane takes */
 
@@ -76,6 +76,14 @@ struct table_ip_route {
 	uint8_t spare[6];
 };
 
+/* ---- how TCP sends (tcp/tcp.h), on new connections ---- */
+
+struct table_sending {
+	uint8_t control;             /* enum tcp_control (tcp/controls.def) */
+	uint8_t pacing;
+	uint8_t ecn;                 /* a listener agrees when it is asked; a cluster asks */
+};
+
 /* ---- listeners: (address, port) > listener by Host > virtual host > rules ---- */
 
 enum table_protocol { TABLE_HTTP = 1, TABLE_HTTPS = 2 };
@@ -84,7 +92,8 @@ struct table_bind {          /* one (address, port) pair that accepts connection
 	struct addr addr;
 	uint16_t port;
 	uint8_t protocol;            /* enum table_protocol */
-	uint8_t spare[5];
+	struct table_sending sending;
+	uint8_t spare[2];
 	/* Which listener a Host belongs to. Key: host text ("a.example" or "*.example"); "" is the catch-all. */
 	struct table_hash hosts;     /* values: indices into listeners */
 	uint32_t catch_all;          /* index of the listener without hostname, or TABLE_NONE */
@@ -233,8 +242,8 @@ struct table_cluster {
 	struct table_text name;      /* "service/default/shop/80": routes that refer to the same port share a cluster */
 	struct table_list endpoints; /* struct table_endpoint; empty: 503 */
 	uint32_t connect_timeout_ms;
-	uint16_t balancer;           /* enum balancer_kind (balance/balancers.def) */
-	uint16_t spare;
+	uint8_t balancer;            /* enum balancer_kind (balance/balancers.def) */
+	struct table_sending sending;
 	uint32_t conns_max;          /* connections to all of its endpoints, at least 1: beyond it, requests wait */
 	uint32_t pending_max;        /* requests that wait: beyond it, 503 overflow */
 	struct table_outlier outlier;

@@ -1,6 +1,7 @@
 /*
  * The ACK field: what of ours has arrived, and how much more the peer will take.
  */
+#include "tcp/cc.h"
 #include "tcp/input.h"
 #include "tcp/recovery.h"
 #include "tcp/reply.h"
@@ -45,8 +46,19 @@ static bool duplicate(const struct tcp_conn *c, const struct segment *g)
 	       segment_window(c, g) == c->snd_wnd;
 }
 
+/* In slow start each ACK is a sample for HyStart++: one per round trip says too little. */
+static void sample_slow_start(struct tcp_conn *c, const struct segment *g)
+{
+	const uint32_t ms = c->tcp->now_ms + c->ts_offset - g->tsecr;
+
+	if (c->flags & CONN_TS && ms <= RTO_MAX_MS)
+		cc_rtt(c, ms * 1000);
+}
+
 static void sample(struct tcp_conn *c, const struct segment *g)
 {
+	if (c->cwnd < c->ssthresh)
+		sample_slow_start(c, g);
 	if (c->flags & CONN_TIMED && seq_ge(g->ack, c->rtt_seq)) {
 		conn_clear(c, CONN_TIMED);
 		rtt_sample(c, c->tcp->now_us - c->rtt_us);
@@ -94,6 +106,7 @@ static bool advance(struct tcp_conn *c, const struct segment *g)
 	sample(c, g);
 	window(c, g, true);
 	recovery_acked(c, bytes);
+	cc_window_over(c);
 	if (c->snd_una == c->snd_max)
 		timer_clear(c, TIMER_REXMIT);
 	else if (!recovering || !(c->flags & CONN_RECOVERY))

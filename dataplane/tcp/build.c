@@ -211,6 +211,6 @@ bool build_send(const struct build *b, struct sendq_at *at)
 	}
 	tcp_count(t, C_tcp_segments_out);
 	/* What the IP layer refuses (no route for a moment, no neighbour) is lost as on a wire, and counted there. */
-	(void)ip_output(t->ip, &c->path, &c->tuple, m, TTL, 0);
+	(void)ip_output(t->ip, &c->path, &c->tuple, m, TTL, b->traffic_class);
 	return true;
 }

@@ -19,6 +19,7 @@ struct build {
 	uint32_t len;              /* payload bytes, from the position on */
 	uint16_t wnd;
 	uint8_t flags;
+	uint8_t traffic_class;
 	struct seq_range again;    /* came although we had it (D-SACK); empty: nothing did */
 };
 

@@ -4,8 +4,8 @@
 #include "tcp/controls.def"
 #undef CONTROL
 
-const struct tcp_cc *const cc_list[CCS] = {
-#define CONTROL(name) [CC_##name] = &name##_control,
+const struct tcp_cc *const cc_list[TCP_CONTROLS] = {
+#define CONTROL(name) [TCP_CONTROL_##name] = &name##_control,
 #include "tcp/controls.def"
 #undef CONTROL
 };
@@ -19,9 +19,8 @@ static uint32_t initial_window(const struct tcp_conn *c)
 	return ten < cap ? ten : cap;
 }
 
-void cc_start(struct tcp_conn *c, enum cc which)
+void cc_start(struct tcp_conn *c)
 {
-	c->cc = (uint8_t)which;
 	/* RFC 5681, 3.1: a lost SYN means one segment. */
 	c->cwnd = c->flags & CONN_SYN_AGAIN ? c->mss : initial_window(c);
 	c->ssthresh = SSTHRESH_INITIAL;
@@ -34,12 +33,12 @@ void cc_reduce(struct tcp_conn *c, uint32_t flight)
 		return;
 	c->ssthresh = cc_of(c)->ssthresh(c, flight);
 	c->reduced_end = c->snd_max;
-	c->flags |= CONN_REDUCED;
+	c->flags |= c->flags & CONN_ECN ? CONN_REDUCED | CONN_CWR : CONN_REDUCED;
 }
 
 void cc_undo(struct tcp_conn *c)
 {
-	conn_clear(c, CONN_REDUCED);
+	conn_clear(c, CONN_REDUCED | CONN_CWR);
 	cc_of(c)->undo(c);
 }
 

@@ -24,24 +24,20 @@ struct tcp_cc {
 	void (*rtt)(struct tcp_conn *c, uint32_t us);                  /* a sample; null: it does not look at them */
 };
 
-enum { SSTHRESH_INITIAL = INT32_MAX };   /* the first slow start goes on until something is lost */
-
-enum cc {
-#define CONTROL(name) CC_##name,
-#include "tcp/controls.def"
-#undef CONTROL
-	CCS
+enum {
+	SSTHRESH_INITIAL = INT32_MAX,              /* the first slow start goes on until something is lost */
+	CWND_MAX = 2 * LIMIT_tcp_send_buffer,      /* more than can ever be in flight is of no use */
 };
 
-extern const struct tcp_cc *const cc_list[CCS];
+extern const struct tcp_cc *const cc_list[TCP_CONTROLS];
 
 static inline const struct tcp_cc *cc_of(const struct tcp_conn *c)
 {
 	return cc_list[c->cc];
 }
 
-/* The initial window and the first state of the algorithm; mss is known. */
-void cc_start(struct tcp_conn *c, enum cc which);
+/* The initial window and the first state of the algorithm; c->cc and mss are known. */
+void cc_start(struct tcp_conn *c);
 
 /*
  * Something is lost, or marked: ssthresh falls, but only once for what is in flight now, whatever else says that the

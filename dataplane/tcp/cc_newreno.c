@@ -18,7 +18,7 @@ static void acked(struct tcp_conn *c, uint32_t bytes)
 {
 	uint32_t *bytes_acked = &c->cc_words[WORD_BYTES_ACKED];
 
-	if (!(c->flags & CONN_CWND_LIMITED) || c->cwnd >= 2u * LIMIT_tcp_send_buffer)
+	if (!(c->flags & CONN_CWND_LIMITED) || c->cwnd >= CWND_MAX)
 		return;
 	if (c->cwnd < c->ssthresh) {
 		const bool again = seq_le(c->snd_una, c->recover);

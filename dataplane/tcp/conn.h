@@ -64,12 +64,16 @@ enum conn_flag {
 	CONN_DETACHED = 1 << 14,    /* tcp_detach() */
 	CONN_STARVED = 1 << 15,     /* tcp_send() was refused for want of chunks, nothing in flight will call back */
 	CONN_REDUCED = 1 << 16,     /* cwnd has fallen for this window already (cc_reduce()) */
+	CONN_PACED = 1 << 17,       /* what cwnd lets out is spread over the round trip (pace.h) */
+	CONN_ECN = 1 << 18,         /* our SYN asks for ECN; behind the handshake: both ends speak it (ecn.h) */
+	CONN_ECE = 1 << 19,         /* a marked segment came: every ACK says so until CWR comes */
+	CONN_CWR = 1 << 20,         /* cwnd has fallen: the next new data says so */
 };
 
-/* The logical timers, in the order in which they are served. */
-enum conn_timer { TIMER_LIFE, TIMER_REXMIT, TIMER_DELACK, TIMER_KEEP, CONN_TIMERS };
+/* The logical timers, in the order in which they are served; and one whose deadline is pace.c's to say. */
+enum conn_timer { TIMER_LIFE, TIMER_REXMIT, TIMER_DELACK, TIMER_KEEP, CONN_TIMERS, TIMER_PACE = CONN_TIMERS };
 
-enum { CONN_MAGIC = 0x7c9c0a11, CONN_CC_WORDS = 10 };
+enum { CONN_MAGIC = 0x7c9c0a11, CONN_CC_WORDS = 9 };
 
 struct ooo;
 struct segment;
@@ -136,9 +140,10 @@ struct tcp_conn {
 	uint64_t bytes_out;
 
 	/* Congestion control. */
-	uint8_t cc;                          /* index into cc_list */
+	uint8_t cc;                          /* enum tcp_control */
 	uint8_t spare[3];
 	uint32_t cc_words[CONN_CC_WORDS];    /* of the algorithm */
+	uint32_t pace_us;                    /* up to when what was sent has used the rate (pace.h) */
 
 	uint32_t spare_words[7];
 };
@@ -253,6 +258,7 @@ static inline void tcp_count(struct tcp *t, enum counter id)
 
 /* Logical timers (timer.c). Setting and clearing them seldom touches the wheel. */
 void timer_set(struct tcp_conn *c, enum conn_timer which, uint32_t in_ms);
+void timer_pace(struct tcp_conn *c, uint32_t in_us);
 static inline void timer_clear(struct tcp_conn *c, enum conn_timer which)
 {
 	c->timers &= (uint8_t)~(1u << which);

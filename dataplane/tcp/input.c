@@ -10,6 +10,7 @@
  */
 #include "tcp/input.h"
 
+#include "tcp/ecn.h"
 #include "tcp/output.h"
 #include "tcp/reply.h"
 #include "tcp/wait.h"
@@ -83,6 +84,8 @@ static void stream(struct tcp *t, struct tcp_conn *c, struct segment *g)
 	remember_timestamp(c, g);
 	c->heard_ms = c->tcp->now_ms;
 	c->keep_sent = 0;
+	if (__builtin_expect((c->flags & CONN_ECN) != 0, 0))
+		ecn_input(c, g);
 	if (ack_step(c, g))
 		receive_step(c, g);
 }
@@ -112,6 +115,8 @@ static void second_syn(struct tcp *t, struct tcp_conn *c, struct segment *g)
 static void same_syn(struct tcp *t, struct tcp_conn *c, struct segment *g)
 {
 	drop(t, DROP_tcp_duplicate);
+	if (!ecn_asks(g))
+		conn_clear(c, CONN_ECN); /* RFC 3168, 6.1.1: the peer does not ask any more */
 	if (g->seq + 1 == c->rcv_nxt)
 		reply_where(c, g);
 	else

@@ -10,9 +10,11 @@
 #include "tcp/build.h"
 #include "tcp/cc.h"
 #include "tcp/cookie.h"
+#include "tcp/ecn.h"
 #include "tcp/input.h"
 #include "tcp/isn.h"
 #include "tcp/output.h"
+#include "tcp/pace.h"
 #include "tcp/ports.h"
 #include "tcp/reply.h"
 #include "tcp/rtt.h"
@@ -74,13 +76,13 @@ static bool absurd(const struct tuple *t)
 }
 
 /* May this be a connection? Else it is answered and counted. */
-static bool welcome(struct tcp *t, const struct segment *g)
+static bool welcome(struct tcp *t, const struct segment *g, struct tcp_sending *sending)
 {
 	if (absurd(g->tuple)) {
 		tcp_count(t, DROP_tcp_flags);
 		return false;
 	}
-	if (!t->up.accepts(t->up.up, g->tuple)) {
+	if (!t->up.accepts(t->up.up, g->tuple, sending)) {
 		tcp_count(t, DROP_tcp_no_listener);
 		reply_reset(t, g);
 		return false;
@@ -92,8 +94,16 @@ static bool welcome(struct tcp *t, const struct segment *g)
 	return true;
 }
 
+static void send_as(struct tcp_conn *c, const struct tcp_sending *how)
+{
+	CHECK(how->control < TCP_CONTROLS);
+	c->cc = how->control;
+	c->flags |= (how->pacing ? CONN_PACED : 0u) | (how->ecn ? CONN_ECN : 0u);
+}
+
 /* In SYN_RECEIVED, or null. */
-static struct tcp_conn *receive_syn(struct tcp *t, const struct segment *g, uint32_t iss)
+static struct tcp_conn *receive_syn(struct tcp *t, const struct segment *g, uint32_t iss,
+                                    const struct tcp_sending *sending)
 {
 	struct tcp_conn *c = conn_new(t, g->tuple);
 
@@ -102,7 +112,10 @@ static struct tcp_conn *receive_syn(struct tcp *t, const struct segment *g, uint
 		return NULL;
 	}
 	start(c, iss);
+	send_as(c, sending);
 	conn_move(c, CAUSE_passive_open);
+	if (!ecn_asks(g))
+		conn_clear(c, CONN_ECN);
 	take_options(c, g);
 	take_sequence(c, g);
 	rtt_start(c);
@@ -133,15 +146,16 @@ static void answer_by_cookie(struct tcp *t, const struct segment *g)
 
 void open_passive(struct tcp *t, struct segment *g, uint32_t iss)
 {
+	struct tcp_sending sending = {0};
 	struct tcp_conn *c;
 
-	if (!welcome(t, g))
+	if (!welcome(t, g, &sending))
 		return;
 	if (t->half_open >= LIMIT_tcp_syn_backlog) {
 		answer_by_cookie(t, g);
 		return;
 	}
-	c = receive_syn(t, g, iss != 0 ? iss : isn_make(t->shard, g->tuple));
+	c = receive_syn(t, g, iss != 0 ? iss : isn_make(t->shard, g->tuple), &sending);
 	if (!c)
 		return;
 	t->half_open++;
@@ -151,13 +165,14 @@ void open_passive(struct tcp *t, struct segment *g, uint32_t iss)
 
 bool open_by_cookie(struct tcp *t, const struct segment *g, struct tcp_conn **c)
 {
+	struct tcp_sending sending = {0};
 	struct segment syn;
 
 	*c = NULL;
 	if (!cookie_read(t, g, &syn))
 		return false;
-	if (welcome(t, g))
-		*c = receive_syn(t, &syn, g->ack - 1);
+	if (welcome(t, g, &sending))
+		*c = receive_syn(t, &syn, g->ack - 1, &sending);
 	if (*c) {
 		conn_clear(*c, CONN_TIMED); /* when the answer left is not known */
 		tcp_count(t, C_tcp_cookies_accepted);
@@ -182,7 +197,8 @@ static bool established(struct tcp_conn *c, const struct segment *g, uint32_t wn
 	c->backoff = c->retries = 0;
 	timer_clear(c, TIMER_REXMIT);
 	timer_clear(c, TIMER_LIFE);
-	cc_start(c, CC_newreno);
+	cc_start(c);
+	pace_open(c);
 	c->heard_ms = t->now_ms;
 	if (c->flags & CONN_FIN)
 		conn_move(c, CAUSE_close);
@@ -210,6 +226,8 @@ bool open_established(struct tcp_conn *c, struct segment *g)
 
 void open_answered(struct tcp_conn *c, struct segment *g)
 {
+	if (!ecn_agrees(g))
+		conn_clear(c, CONN_ECN);
 	take_options(c, g);
 	take_sequence(c, g);
 	conn_move(c, CAUSE_syn_ack);
@@ -219,6 +237,8 @@ void open_answered(struct tcp_conn *c, struct segment *g)
 
 void open_crossed(struct tcp_conn *c, struct segment *g)
 {
+	if (!ecn_asks(g))
+		conn_clear(c, CONN_ECN);
 	take_options(c, g);
 	take_sequence(c, g);
 	conn_move(c, CAUSE_syn);
@@ -244,6 +264,7 @@ enum err tcp_connect(struct tcp *t, const struct tcp_connect *how, struct tcp_co
 	if (!c)
 		return ERR_LIMIT;
 	start(c, iss != 0 ? iss : isn_make(t->shard, &tuple));
+	send_as(c, &how->sending);
 	conn_move(c, CAUSE_active_open);
 	c->flags |= CONN_ACTIVE;
 	c->ops = how->ops;

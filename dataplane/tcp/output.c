@@ -16,6 +16,8 @@
 #include "tcp/build.h"
 #include "tcp/cc.h"
 #include "tcp/conn.h"
+#include "tcp/ecn.h"
+#include "tcp/pace.h"
 #include "tcp/rtt.h"
 #include "tcp/segment.h"
 
@@ -64,11 +66,24 @@ static void acked(struct tcp_conn *c)
 	timer_clear(c, TIMER_DELACK);
 }
 
+/* What the two ends say to each other about congestion (RFC 3168). Into a closed window go probes only. */
+static void mark(struct build *b)
+{
+	const bool new_data = b->len > 0 && seq_ge(b->seq, b->conn->snd_max) && b->conn->snd_wnd > 0;
+
+	if (b->flags & SEGMENT_SYN)
+		return;
+	b->flags |= ecn_flags(b->conn, new_data);
+	b->traffic_class = new_data ? ECN_ECT0 : 0;
+}
+
 static bool emit_built(struct tcp_conn *c, struct build *b, struct sendq_at *at)
 {
 	bool sent;
 
 	b->wnd = window_field(c, b->flags & SEGMENT_SYN);
+	if (__builtin_expect((c->flags & CONN_ECN) != 0, 0))
+		mark(b);
 	sent = build_send(b, at);
 	if (sent)
 		acked(c);
@@ -110,7 +125,7 @@ void output_syn(struct tcp_conn *c)
 {
 	const uint8_t flags = c->state == TCP_SYN_SENT ? SEGMENT_SYN : SEGMENT_SYN | SEGMENT_ACK;
 
-	emit(c, c->snd_una, 0, flags, NULL);
+	emit(c, c->snd_una, 0, flags | ecn_syn_flags(c), NULL);
 }
 
 void output_keepalive(struct tcp_conn *c)
@@ -204,12 +219,42 @@ static bool held(const struct tcp_conn *c)
 	       c->queued <= c->snd_wnd;
 }
 
+/*
+ * The same, spread over time. A sender that pacing holds back with half of the window in flight is one that the window
+ * holds back: within the round trip it would have filled it (as long as the window grows, so does the rate).
+ */
+static void paced(struct tcp_conn *c)
+{
+	uint32_t credit = pace_credit(c), from = c->snd_nxt;
+
+	while (seq_lt(c->snd_nxt, sendable_end(c))) {
+		if (credit < c->mss) {
+			if (usable(c) == 0)
+				break;
+			if (c->snd_nxt - c->snd_una >= c->cwnd / 2)
+				c->flags |= CONN_CWND_LIMITED;
+			pace_spend(c, c->snd_nxt - from);
+			pace_wait(c);
+			return;
+		}
+		const uint32_t before = c->snd_nxt;
+
+		if (!next(c))
+			break;
+		credit -= c->snd_nxt - before < credit ? c->snd_nxt - before : credit;
+	}
+	pace_spend(c, c->snd_nxt - from);
+}
+
 static void data(struct tcp_conn *c)
 {
 	if (c->snd_max == c->snd_una && c->tcp->now_ms - c->sent_ms > rtt_rto_ms(c))
 		cc_restart(c);
-	while (seq_lt(c->snd_nxt, sendable_end(c)) && next(c))
-		;
+	if (__builtin_expect(pace_applies(c), 0))
+		paced(c);
+	else
+		while (seq_lt(c->snd_nxt, sendable_end(c)) && next(c))
+			;
 	/* In flight: the RTO. Waiting for the window or for memory: the persist timer. It is the same one. */
 	if (!timer_on(c, TIMER_REXMIT) && (c->snd_max != c->snd_una || seq_lt(c->snd_nxt, sendable_end(c))) && !held(c))
 		rtt_start(c);

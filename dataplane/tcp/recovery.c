@@ -40,7 +40,7 @@ void recovery_dupack(struct tcp_conn *c)
 		c->dupacks++;
 	if (c->flags & CONN_RECOVERY) {
 		/* Bounded: duplicate ACKs can be made up, and no queue is longer. */
-		if (c->cwnd < 2u * LIMIT_tcp_send_buffer)
+		if (c->cwnd < CWND_MAX)
 			c->cwnd += c->mss;
 	} else if (c->dupacks == DUPACKS && seq_gt(c->snd_una, c->recover)) {
 		enter(c);
@@ -73,7 +73,6 @@ enum { RECOVER_FAR = 1 << 30 };
 void recovery_acked(struct tcp_conn *c, uint32_t bytes)
 {
 	c->dupacks = 0;
-	cc_window_over(c);
 	/* The mark of a loss long ago comes along, or after 2^31 bytes it would lie ahead of us. */
 	if ((int32_t)(c->snd_una - c->recover) > RECOVER_FAR)
 		c->recover = c->snd_una - RECOVER_FAR;

@@ -74,6 +74,8 @@ static void syn_timeout(struct tcp_conn *c)
 	back_off(c);
 	c->flags |= CONN_SYN_AGAIN;
 	conn_clear(c, CONN_TIMED);
+	if (c->state == TCP_SYN_SENT)
+		conn_clear(c, CONN_ECN); /* RFC 3168, 6.1.1.1 */
 	c->retransmits++;
 	tcp_count(c->tcp, C_tcp_retransmits);
 	output_syn(c);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ip/checksum.h"
+#include "tcp/ecn.h"
 #include "tcp/timing.h"
 
 enum { OFFSET_SHIFT = 4, WORD = 4, HEADER_MIN = 20, TS_WORDS = 3 };
@@ -122,6 +123,7 @@ bool segment_parse(struct segment *g, const struct ip_datagram *d, enum counter 
 	g->ack = rte_be_to_cpu_32(h->recv_ack);
 	g->wnd = rte_be_to_cpu_16(h->rx_win);
 	g->flags = h->tcp_flags;
+	g->ce = (d->traffic_class & ECN_MASK) == ECN_CE;
 	g->event = events[(g->flags & (SEGMENT_FIN | SEGMENT_SYN | SEGMENT_RST)) | (g->flags & SEGMENT_ACK) >> 1];
 	g->len = d->l4_bytes - header;
 	g->m = d->m;

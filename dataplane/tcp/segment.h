@@ -30,7 +30,8 @@ enum tcp_event {
 	EVENTS
 };
 
-enum { SEGMENT_FIN = 0x01, SEGMENT_SYN = 0x02, SEGMENT_RST = 0x04, SEGMENT_PSH = 0x08, SEGMENT_ACK = 0x10 };
+enum { SEGMENT_FIN = 0x01, SEGMENT_SYN = 0x02, SEGMENT_RST = 0x04, SEGMENT_PSH = 0x08, SEGMENT_ACK = 0x10,
+       SEGMENT_ECE = 0x40, SEGMENT_CWR = 0x80 };
 
 enum { OPTION_END, OPTION_NOP, OPTION_MSS, OPTION_WSCALE, OPTION_SACK_OK, OPTION_SACK, OPTION_TS = 8 };
 
@@ -50,6 +51,7 @@ struct segment {
 	uint8_t wscale;            /* WSCALE_NONE: no such option */
 	bool ts;
 	bool sack_ok;
+	bool ce;                   /* a router on the way says that its queue is filling (RFC 3168) */
 	uint8_t sacks;             /* blocks */
 	struct {
 		uint32_t left, right;

@@ -38,10 +38,24 @@ struct tcp_user_ops {
 	void (*on_closed)(void *user, enum err why);        /* OK: both sides closed in order */
 };
 
+enum tcp_control {      /* congestion control */
+#define CONTROL(name) TCP_CONTROL_##name,
+#include "tcp/controls.def"
+#undef CONTROL
+	TCP_CONTROLS
+};
+
+/* How a connection sends, chosen when it is made. */
+struct tcp_sending {
+	uint8_t control;       /* enum tcp_control */
+	bool pacing;
+	bool ecn;              /* a passive open agrees when it is asked; an active one asks (RFC 3168) */
+};
+
 /* What the layer asks of the worker, which knows tables and upper layers. */
 struct tcp_up {
-	/* A SYN for t.local: may a connection be made? Read from the tables; no side effects. */
-	bool (*accepts)(void *up, const struct tuple *t);
+	/* A SYN for t.local: may a connection be made, and how does it send? Read from the tables; no side effects. */
+	bool (*accepts)(void *up, const struct tuple *t, struct tcp_sending *sending);
 	/* A passive open is established: the callee sets the user with tcp_set_user(), or aborts c. */
 	void (*on_accept)(void *up, struct tcp_conn *c);
 	void *up;
@@ -61,6 +75,7 @@ struct tcp_connect {
 	struct addr remote;
 	uint16_t remote_port;
 	uint32_t connect_timeout_ms; /* 0: the default, 10 s */
+	struct tcp_sending sending;
 	const struct tcp_user_ops *ops;
 	void *user;
 };
@@ -100,6 +115,9 @@ struct tcp_flow_info {
 	uint32_t srtt_us, rto_ms, cwnd_bytes, ssthresh_bytes, flight_bytes, queued_bytes, snd_wnd_bytes, rcv_wnd_bytes;
 	uint64_t bytes_in, bytes_out, retransmits;
 	uint16_t mss;
+	const char *control;   /* of congestion; null in TIME_WAIT */
+	bool ecn;
+	uint64_t pacing_rate;  /* bytes per second; 0: none */
 	uint64_t age_ms;
 };
 unsigned tcp_walk(const struct tcp *t, uint32_t *at, struct tcp_flow_info *out, unsigned max);

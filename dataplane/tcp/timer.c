@@ -1,10 +1,11 @@
 /*
- * Four logical timers on one wheel timer.
+ * Five logical timers on one wheel timer.
  *
  *   life     connect timeout in SYN_SENT, the limit of a detached connection; whatever happens, then it ends
  *   rexmit   RTO while something is in flight, else the persist timer while something waits for the peer's window
  *   delack   the delayed ACK
  *   keep     keepalive
+ *   pace     there is credit to send more (pace.h); the only one that is finer than a millisecond
  *
  * Their deadlines are kept in milliseconds. The wheel timer is armed for the earliest of them, and only ever moved
  * to an earlier time: a deadline that is put off or cleared, which is what every ACK does to the RTO, costs one store;
@@ -13,19 +14,26 @@
  */
 #include "tcp/conn.h"
 #include "tcp/output.h"
+#include "tcp/pace.h"
 #include "tcp/rtt.h"
 
 static void fire(struct timer *timer, uint64_t now_ns);
 
-static void arm(struct tcp_conn *c, uint32_t deadline)
+static void arm_in(struct tcp_conn *c, uint64_t in_ns)
 {
 	struct tcp *t = c->tcp;
-	const int32_t in_ms = (int32_t)(deadline - t->now_ms);
-	const uint64_t due_ns = t->clock_ns + (in_ms > 0 ? (uint64_t)in_ms * NS_PER_MS : 0);
+	const uint64_t due_ns = t->clock_ns + in_ns;
 
 	if (timer_armed(&c->timer) && c->timer.due_tick <= due_ns >> WHEEL_TICK_SHIFT)
 		return;
 	timer_arm(&t->shard->wheel, &c->timer, due_ns, fire);
+}
+
+static void arm(struct tcp_conn *c, uint32_t deadline)
+{
+	const int32_t in_ms = (int32_t)(deadline - c->tcp->now_ms);
+
+	arm_in(c, in_ms > 0 ? (uint64_t)in_ms * NS_PER_MS : 0);
 }
 
 void timer_set(struct tcp_conn *c, enum conn_timer which, uint32_t in_ms)
@@ -33,6 +41,25 @@ void timer_set(struct tcp_conn *c, enum conn_timer which, uint32_t in_ms)
 	c->deadline[which] = c->tcp->now_ms + in_ms;
 	c->timers |= (uint8_t)(1u << which);
 	arm(c, c->deadline[which]);
+}
+
+void timer_pace(struct tcp_conn *c, uint32_t in_us)
+{
+	c->timers |= (uint8_t)(1u << TIMER_PACE);
+	arm_in(c, in_us * NS_PER_US);
+}
+
+/* What was held back may leave at the end of this round, or later. */
+static void pace(struct tcp_conn *c)
+{
+	const uint32_t wait_us = pace_wait_us(c);
+
+	if (wait_us > 0) {
+		timer_pace(c, wait_us);
+		return;
+	}
+	timer_clear(c, TIMER_PACE);
+	conn_touch(c);
 }
 
 static void life_over(struct tcp_conn *c)
@@ -88,6 +115,8 @@ static void fire(struct timer *timer, uint64_t now_ns)
 			timer_clear(c, i);
 			serve[i](c);
 		}
+	if (timer_on(c, TIMER_PACE) && c->state != TCP_CLOSED)
+		pace(c);
 	for (unsigned i = 0; i < CONN_TIMERS && c->state != TCP_CLOSED; i++)
 		if (timer_on(c, i))
 			arm(c, c->deadline[i]);

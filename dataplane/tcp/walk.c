@@ -1,5 +1,7 @@
 /* What `sluicectl flows` shows. */
+#include "tcp/cc.h"
 #include "tcp/conn.h"
+#include "tcp/pace.h"
 #include "tcp/rtt.h"
 #include "tcp/wait.h"
 
@@ -21,6 +23,9 @@ static void describe(const struct tcp_conn *c, struct tcp_flow_info *i)
 		.bytes_out = c->bytes_out,
 		.retransmits = c->retransmits,
 		.mss = c->mss,
+		.control = cc_of(c)->name,
+		.pacing_rate = pace_rate(c),
+		.ecn = (c->flags & CONN_ECN) != 0,
 		.age_ms = c->tcp->now_ms - c->opened_ms,
 	};
 }

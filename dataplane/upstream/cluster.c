@@ -284,7 +284,9 @@ static void take_settings(struct upstream *u, struct cluster *c, const struct ta
 	const uint32_t workers = u->shard->workers;
 
 	c->connect_timeout_ms = from->connect_timeout_ms;
-	c->balancer = (uint8_t)from->balancer;
+	c->balancer = from->balancer;
+	c->sending = (struct tcp_sending){.control = from->sending.control, .pacing = from->sending.pacing,
+	                                  .ecn = from->sending.ecn};
 	c->conns_max = share(from->conns_max, workers);
 	c->pending_max = share(from->pending_max, workers);
 	if (memcmp(&c->outlier, &from->outlier, sizeof(c->outlier)) != 0)

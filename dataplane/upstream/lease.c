@@ -316,7 +316,8 @@ static struct conn *new_conn(struct upstream *u, struct endpoint *e)
 static enum err connect_to(struct upstream *u, struct endpoint *e, struct conn **out)
 {
 	const struct tcp_connect how = {.remote = e->addr, .remote_port = e->port,
-	                                .connect_timeout_ms = e->cluster->connect_timeout_ms};
+	                                .connect_timeout_ms = e->cluster->connect_timeout_ms,
+	                                .sending = e->cluster->sending};
 	struct conn *c = new_conn(u, e);
 	enum err err;
 

@@ -40,6 +40,7 @@ struct cluster {
 	bool listed;                 /* in the upstream's list of clusters to be served */
 	uint32_t health_epoch;       /* of the verdicts that the row was last marked by */
 	uint32_t connect_timeout_ms;
+	struct tcp_sending sending;
 	uint32_t conns_max, pending_max; /* this worker's share */
 	uint32_t conns_n;            /* to all endpoints, gone ones too */
 	uint32_t waiting_n;

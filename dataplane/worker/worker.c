@@ -110,11 +110,18 @@ static void on_hand_over(void *up, struct rte_mbuf *m, uint16_t worker)
 	hand_over_put(up, m, worker);
 }
 
-static bool accepts(void *up, const struct tuple *t)
+static bool accepts(void *up, const struct tuple *t, struct tcp_sending *sending)
 {
 	struct worker *w = up;
+	const struct table_bind *b;
 
-	return w->shard.table && !w->draining && table_find_bind(w->shard.table, &t->local, t->local_port) != NULL;
+	if (!w->shard.table || w->draining)
+		return false;
+	b = table_find_bind(w->shard.table, &t->local, t->local_port);
+	if (b)
+		*sending = (struct tcp_sending){.control = b->sending.control, .pacing = b->sending.pacing,
+		                                .ecn = b->sending.ecn};
+	return b != NULL;
 }
 
 static void on_accept(void *up, struct tcp_conn *c)

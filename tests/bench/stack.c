@@ -7,11 +7,12 @@
 #include "port/ethdev.h"
 #include "tests/support/table_fixture.h"
 
-static bool accepts(void *up, const struct tuple *t)
+static bool accepts(void *up, const struct tuple *t, struct tcp_sending *sending)
 {
 	struct stack *s = up;
 
 	(void)t;
+	*sending = s->sending;
 	return s->on_accept != NULL;
 }
 

@@ -16,6 +16,7 @@ struct stack {
 	struct ip_link *neighbours;
 	struct ip *ip;
 	struct tcp *tcp;
+	struct tcp_sending sending;                        /* of connections that it accepts */
 	struct table *table;
 	void (*on_accept)(void *user, struct tcp_conn *c); /* null: accepts nothing */
 	void *user;

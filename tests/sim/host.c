@@ -43,10 +43,11 @@ void host_kick(struct host *h)
 	actor_at(&h->actor, h->actor.sim->now_ns + rng_below(&h->actor.sim->rng, 20000));
 }
 
-static bool accepts(void *up, const struct tuple *t)
+static bool accepts(void *up, const struct tuple *t, struct tcp_sending *sending)
 {
 	struct host *h = up;
 
+	*sending = h->sending;
 	return h->on_accept != NULL && t->local_port != HOST_CLOSED_PORT;
 }
 

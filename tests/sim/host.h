@@ -21,6 +21,7 @@ struct host {
 	struct ip_link *neighbours;
 	struct ip *ip;
 	struct tcp *tcp;
+	struct tcp_sending sending;                      /* of connections that it accepts */
 	struct table *table;
 	void (*on_accept)(void *up, struct tcp_conn *c); /* null: accepts nothing */
 	void (*on_round)(void *up);                      /* what the applications do each round; may be null */

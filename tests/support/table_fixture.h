@@ -100,7 +100,7 @@ struct fixture_cluster {
 	const char *name;        /* its stable id is the hash of the name */
 	struct fixture_endpoint endpoints[FIXTURE_SOME];
 	uint32_t connect_timeout_ms; /* 0: 10 s */
-	uint16_t balancer;       /* enum balancer_kind; 0: round robin */
+	uint8_t balancer;       /* enum balancer_kind; 0: round robin */
 	uint32_t conns_max, pending_max; /* 0: the limits of limits.def */
 	struct table_outlier outlier;    /* all 0: nothing is ejected */
 };

@@ -139,7 +139,7 @@ const char *wire_decode(struct wire_segment *s, const uint8_t *bytes, size_t n)
 	header = (size_t)(bytes[12] >> 4) * 4;
 	if (header < 20 || header > n)
 		return "data offset out of the segment";
-	if (bytes[12] & 15 || bytes[13] & 0xc0)
+	if (bytes[12] & 15)
 		return "reserved bits set";
 	if (get(bytes + 18, 2) != 0)
 		return "urgent pointer set";

@@ -1,5 +1,5 @@
 /*
- * Segments as bytes, written from RFC 9293, 3.1, RFC 7323 and RFC 2018 without a look at the stack under test: an error that
+ * Segments as bytes, written from RFC 9293, 3.1, RFC 7323, RFC 2018 and RFC 3168 without a look at the stack under test: an error that
  * the stack makes in both directions is not made here.
  */
 #ifndef TESTS_WIRE_CODEC_H
@@ -11,7 +11,7 @@
 
 #include "base/addr.h"
 
-enum { FLAG_F = 1, FLAG_S = 2, FLAG_R = 4, FLAG_P = 8, FLAG_A = 16, FLAG_U = 32 };
+enum { FLAG_F = 1, FLAG_S = 2, FLAG_R = 4, FLAG_P = 8, FLAG_A = 16, FLAG_U = 32, FLAG_E = 64, FLAG_C = 128 };
 enum { WIRE_BLOCKS_MAX = 4 };
 
 /* Sequence numbers from left to right, right not among them (RFC 2018, 3). */

@@ -5,11 +5,11 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 {
 	(void)path;
 	(void)ttl;
-	(void)traffic_class;
 	if (ip->no_route) {
 		rte_pktmbuf_free(m);
 		return ERR_NO_ROUTE;
 	}
+	ip->traffic_class = traffic_class;
 	ip->sent(ip->arg, t, m);
 	return OK;
 }

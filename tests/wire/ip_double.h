@@ -12,6 +12,7 @@
 struct ip {
 	uint16_t mtu;
 	bool no_route;
+	uint8_t traffic_class;      /* of the segment that `sent` gets */
 	struct addr source4, source6;
 	void (*sent)(void *arg, const struct tuple *t, struct rte_mbuf *m); /* takes m */
 	void *arg;

@@ -40,6 +40,7 @@ struct script {
 	bool edge_known;
 	uint8_t stack_scale, offered_scale;
 	bool scaled, peer_scaled, peer_ts, ts, peer_sack;
+	uint8_t peer_syn, stack_syn; /* the flags of the last SYNs */
 	uint16_t win;
 	uint16_t mtu;
 	uint32_t ts_base, last_tsval;
@@ -126,7 +127,7 @@ static uint64_t duration_ns(struct script *p)
 
 static uint8_t flags_of(struct script *p, const char *w)
 {
-	static const char letters[] = "FSRPAU";
+	static const char letters[] = "FSRPAUEC";
 	uint8_t flags = 0;
 
 	for (; *w && strcmp(w, "-"); w++) {
@@ -145,15 +146,15 @@ static const char *print(const struct script *p, const struct sent *sent, char *
 {
 	struct wire_segment g;
 	const char *wrong = wire_decode(&g, sent->bytes, sent->n);
-	char flags[8] = "";
+	char flags[9] = "";
 
 	if (wrong) {
 		snprintf(text, n, "a segment that is %s", wrong);
 		return text;
 	}
-	for (unsigned i = 0, at = 0; i < 6; i++)
+	for (unsigned i = 0, at = 0; i < 8; i++)
 		if (g.flags >> i & 1) {
-			flags[at++] = "FSRPAU"[i];
+			flags[at++] = "FSRPAUEC"[i];
 			flags[at] = 0;
 		}
 	snprintf(text, n, "%s seq %u len %u ack %u win %u (at +%.3f ms)", flags, g.seq - p->stack_iss, g.len,
@@ -211,7 +212,7 @@ static struct stand *ready(struct script *p)
 struct outgoing {
 	struct wire_segment g;
 	uint8_t payload[2048];
-	bool seq_set, ack_set, no_ts, fill_set;
+	bool seq_set, ack_set, no_ts, fill_set, ce;
 	uint32_t count, every;
 	uint32_t seq, ack;
 	uint8_t fill;
@@ -269,6 +270,8 @@ static void in_argument(struct script *p, const char *w, struct outgoing *o)
 		hex_options(p, g);
 	} else if (!strcmp(w, "doff")) {
 		g->offset_words = number(p);
+	} else if (!strcmp(w, "ce")) {
+		o->ce = true;
 	} else if (!strcmp(w, "bad-checksum")) {
 		g->bad_checksum = true;
 	} else if (!strcmp(w, "fill")) {
@@ -302,6 +305,7 @@ static void fill_in(struct script *p, struct outgoing *o)
 		p->peer_scaled = g->has_scale;
 		p->peer_ts = g->has_ts;
 		p->peer_sack = g->sack_ok;
+		p->peer_syn = g->flags;
 	} else if (p->ts && !o->no_ts) {
 		g->has_ts = true;
 	}
@@ -324,6 +328,7 @@ static void transmit(struct script *p, struct outgoing *o)
 	end = o->seq + o->g.len + ((o->g.flags & FLAG_S) != 0) + ((o->g.flags & FLAG_F) != 0);
 	if ((int32_t)(end - p->peer_nxt) > 0 && !(o->g.flags & FLAG_R))
 		p->peer_nxt = end;
+	p->stand->ecn = o->ce ? 3 : 0;
 	stand_input(p->stand, &p->tuple, bytes, n);
 }
 
@@ -462,13 +467,35 @@ static void learn(struct script *p, const struct wire_segment *g)
 		p->iss_known = true;
 		p->stack_scale = g->has_scale ? g->scale : 0;
 		p->ts = g->has_ts && p->peer_ts;
+		p->stack_syn = g->flags;
 	}
 	if (g->has_ts)
 		p->last_tsval = g->tsval;
 }
 
+/* RFC 3168, 6.1.1: who opens sets both bits, who answers ECE only. */
+static bool ecn_agreed(const struct script *p)
+{
+	const uint8_t both = FLAG_E | FLAG_C;
+	const uint8_t first = p->stack_syn & FLAG_A ? p->peer_syn : p->stack_syn;
+	const uint8_t second = p->stack_syn & FLAG_A ? p->stack_syn : p->peer_syn;
+
+	return (first & both) == both && (second & both) == FLAG_E;
+}
+
+/* Sections 6.1.1 and 6.1.4 to 6.1.6: ECT stands on what brings new data, and on nothing else. */
+static void check_ecn(struct script *p, const struct wire_segment *g, uint8_t ecn)
+{
+	const uint32_t seq = g->seq - p->stack_iss;
+	/* Into a closed window go only probes. */
+	const bool capable = g->len > 0 && (int32_t)(seq - p->stack_max) >= 0 && p->win > 0 && ecn_agreed(p);
+
+	if (ecn != (capable ? 2 : 0))
+		fail(p, "the segment at %u has the ECN bits %u", seq, ecn);
+}
+
 /* What holds for every segment, whatever the script says about it. */
-static void always(struct script *p, const struct wire_segment *g)
+static void always(struct script *p, const struct wire_segment *g, uint8_t ecn)
 {
 	const uint32_t seq = g->seq - p->stack_iss;
 	const uint32_t end = seq + g->len + ((g->flags & FLAG_S) != 0) + ((g->flags & FLAG_F) != 0);
@@ -479,6 +506,7 @@ static void always(struct script *p, const struct wire_segment *g)
 		fail(p, "ports %u > %u", g->source, g->destination);
 	if (g->blocks && (!p->peer_sack || !(g->flags & FLAG_A) || g->flags & FLAG_S))
 		fail(p, "SACK blocks that the peer did not permit, or not in an ACK");
+	check_ecn(p, g, ecn);
 	if (g->flags & FLAG_R)
 		return;
 	for (unsigned i = 0; i < g->len; i++)
@@ -565,7 +593,7 @@ static void word_out(struct script *p)
 			p->tuple.local_port = g.source;
 		learn(p, &g);
 		compare(p, &e, &g);
-		always(p, &g);
+		always(p, &g, sent->ecn);
 		e.seq += g.len;
 		p->stand->sent_first = (p->stand->sent_first + 1) % SENT_MAX;
 		p->stand->sent_n--;
@@ -826,6 +854,34 @@ static void word_no_route(struct script *p)
 	p->stand->ip.no_route = !strcmp(need_word(p), "on");
 }
 
+/* Which congestion control, and whether pacing and ECN are on, of connections from here on. */
+static void word_sending(struct script *p)
+{
+	static const char *const controls[TCP_CONTROLS] = {
+#define CONTROL(name) [TCP_CONTROL_##name] = #name,
+#include "tcp/controls.def"
+#undef CONTROL
+	};
+	struct tcp_sending *sending;
+	const char *w = need_word(p);
+
+	open_stand(p);
+	sending = &p->stand->sending;
+	*sending = (struct tcp_sending){.control = 0};
+	while (sending->control < TCP_CONTROLS && strcmp(controls[sending->control], w))
+		sending->control++;
+	if (sending->control == TCP_CONTROLS)
+		fail(p, "%s is no congestion control", w);
+	while ((w = next_word(p))) {
+		if (!strcmp(w, "pacing"))
+			sending->pacing = true;
+		else if (!strcmp(w, "ecn"))
+			sending->ecn = true;
+		else
+			fail(p, "%s: pacing or ecn", w);
+	}
+}
+
 /* ---- what the stack says about itself ---- */
 
 static const struct tcp_flow_info *flow(struct script *p)
@@ -860,6 +916,7 @@ static void word_flow(struct script *p)
 		{"cwnd", f ? f->cwnd_bytes : 0}, {"ssthresh", f ? f->ssthresh_bytes : 0}, {"mss", f ? f->mss : 0},
 		{"rto_ms", f ? f->rto_ms : 0}, {"srtt_us", f ? f->srtt_us : 0}, {"flight", f ? f->flight_bytes : 0},
 		{"queued", f ? f->queued_bytes : 0}, {"retransmits", f ? f->retransmits : 0},
+		{"ecn", f ? f->ecn : 0}, {"pacing", f ? f->pacing_rate : 0},
 	};
 
 	if (!f)
@@ -910,7 +967,8 @@ static const struct {
 	const char *name;
 	void (*run)(struct script *p);
 } words[] = {
-	{"rfc", word_rfc}, {"<", word_in}, {"<+", word_in_burst}, {">", word_out}, {"!", word_event},
+	{"rfc", word_rfc}, {"sending", word_sending},
+	{"<", word_in}, {"<+", word_in_burst}, {">", word_out}, {"!", word_event},
 	{"data", word_data}, {"acked", word_acked}, {"wait", word_wait}, {"skip", word_skip}, {"listen", word_listen},
 	{"connect", word_connect}, {"handshake", word_handshake}, {"port", word_port}, {"again", word_again},
 	{"isn", word_isn}, {"iss", word_iss}, {"mtu", word_mtu}, {"family", word_family}, {"send", word_send},
@@ -943,19 +1001,24 @@ static void run_line(struct script *p, char *line)
 /* A passive open, so that scripts about other things need not repeat it. Its arguments go into the SYN. */
 static void word_handshake(struct script *p)
 {
-	char line[256] = "< S seq 0 win 65535";
+	char line[256] = " seq 0 win 65535", syn[264];
 	const char *w;
-	bool mss = false;
+	bool mss = false, ecn = false;
 
 	while ((w = next_word(p))) {
+		if (!strcmp(w, "ecn")) {
+			ecn = true;
+			continue;
+		}
 		mss |= !strcmp(w, "mss");
 		snprintf(line + strlen(line), sizeof(line) - strlen(line), " %s", w);
 	}
 	if (!mss)
 		strcat(line, " mss 1460");
 	word_listen(p);
-	run_line(p, line);
-	run_line(p, strcpy(line, "> SA seq 0 ack 1"));
+	snprintf(syn, sizeof(syn), "< %s%s", ecn ? "SEC" : "S", line);
+	run_line(p, syn);
+	run_line(p, strcpy(line, ecn ? "> SAE seq 0 ack 1" : "> SA seq 0 ack 1"));
 	run_line(p, strcpy(line, "< A seq 1 ack 1"));
 	run_line(p, strcpy(line, "! accept"));
 }

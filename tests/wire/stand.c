@@ -89,10 +89,13 @@ static const struct tcp_user_ops ops = {
 	.on_open = on_open, .on_data = on_data, .on_eof = on_eof, .on_acked = on_acked, .on_closed = on_closed,
 };
 
-static bool accepts(void *up, const struct tuple *t)
+static bool accepts(void *up, const struct tuple *t, struct tcp_sending *sending)
 {
+	struct stand *s = up;
+
 	(void)t;
-	return ((struct stand *)up)->listens;
+	*sending = s->sending;
+	return s->listens;
 }
 
 static void on_accept(void *up, struct tcp_conn *c)
@@ -134,6 +137,9 @@ static void on_sent(void *arg, const struct tuple *t, struct rte_mbuf *m)
 	sent->n = total;
 	sent->at_ns = s->shard.now_ns;
 	sent->tuple = *t;
+	sent->ecn = s->ip.traffic_class & 3;
+	if (s->ip.traffic_class > 3)
+		s->wrong = "a segment with a traffic class that nobody asked for";
 	rte_pktmbuf_free(m);
 }
 
@@ -182,7 +188,7 @@ bool stand_close(struct stand *s, char *why, size_t n)
 void stand_input(struct stand *s, const struct tuple *t, const uint8_t *bytes, size_t n)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(s->shard.pools.rx);
-	struct ip_datagram d = {.tuple = *t, .m = m, .l4_bytes = (uint16_t)n};
+	struct ip_datagram d = {.tuple = *t, .m = m, .l4_bytes = (uint16_t)n, .traffic_class = 0xb8 | s->ecn};
 
 	CHECK(m != NULL);
 	rte_pktmbuf_append(m, (uint16_t)(40 + n));
@@ -257,6 +263,7 @@ enum err stand_connect(struct stand *s, const struct addr *to, uint16_t port, ui
 {
 	const struct tcp_connect how = {
 		.remote = *to, .remote_port = port, .connect_timeout_ms = timeout_ms, .ops = &ops, .user = s,
+		.sending = s->sending,
 	};
 
 	s->in_offset = s->out_offset = 0;

@@ -15,6 +15,7 @@ enum { SENT_MAX = 512, SENT_BYTES = 2048, EVENTS_MAX = 64, HELD_MAX = 4096 };
 struct sent {
 	uint64_t at_ns;
 	struct tuple tuple;
+	uint8_t ecn;                /* the two bits of the IP header */
 	size_t n;
 	uint8_t bytes[SENT_BYTES];
 };
@@ -25,6 +26,8 @@ struct stand {
 	struct ip ip;
 	struct tcp *tcp;
 	bool listens;
+	struct tcp_sending sending;
+	uint8_t ecn;                /* the two bits of what arrives */
 	struct tcp_conn *conn;      /* the last one that opened; null after on_closed */
 
 	struct sent sent[SENT_MAX]; /* what is not yet checked, in order */

@@ -800,7 +800,7 @@ static void test_balancers(void **state)
 	};
 
 	for (size_t i = 0; i < LENGTH(cases); i++) {
-		struct fixture f = {.clusters = {{.name = "web", .balancer = (uint16_t)cases[i].kind}}};
+		struct fixture f = {.clusters = {{.name = "web", .balancer = (uint8_t)cases[i].kind}}};
 		static const char *const addrs[] = {"10.0.0.1", "10.0.0.2", "10.0.0.3"};
 		struct user busy[5], a;
 		unsigned busy_n = 0, got[3] = {0};

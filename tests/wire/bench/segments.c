@@ -30,6 +30,7 @@ static struct {
 	uint32_t seq[CONNS_MAX], ack[CONNS_MAX];
 	unsigned accepted, response, sent;
 	struct rte_mbuf *text;
+	struct tcp_sending sending;
 } net;
 
 static void on_data(void *user, struct rte_mbuf *m)
@@ -56,10 +57,11 @@ static void on_closed(void *user, enum err why)
 
 static const struct tcp_user_ops ops = {.on_data = on_data, .on_acked = on_acked, .on_closed = on_closed};
 
-static bool accepts(void *up, const struct tuple *t)
+static bool accepts(void *up, const struct tuple *t, struct tcp_sending *sending)
 {
 	(void)up;
 	(void)t;
+	*sending = net.sending;
 	return true;
 }
 
