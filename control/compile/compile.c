@@ -74,6 +74,7 @@ static void put_clusters(const struct model *m, struct builder *b, struct region
 			.endpoints = builder_list(b, c->endpoints, sizeof(c->endpoints[0]), c->endpoints_n),
 			.connect_timeout_ms = CONNECT_TIMEOUT_MS,
 			.balancer = BALANCER_least_request,
+			.sending = m->machine.upstreams,
 			.conns_max = LIMIT_cluster_conns,
 			.pending_max = LIMIT_cluster_pending,
 			.outlier = outlier,
@@ -285,6 +286,7 @@ static void put_binds(const struct model *m, struct builder *b, struct region *r
 		for (uint32_t k = 0; k < g->listeners_n; k++) {
 			for (uint32_t a = 0; first_of_port(g, k) && a < g->addresses_n; a++) {
 				all[n] = bind_of(g, &g->addresses[a], g->listeners[k].port, b, r, index);
+				all[n].sending = m->machine.listeners;
 				hashes[n] = table_hash_bind(builder_root(b)->hash_seed, &all[n].addr, all[n].port);
 				values[n] = n;
 				n++;

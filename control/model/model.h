@@ -53,6 +53,7 @@ struct model_machine {
 	uint32_t addresses_n;
 	struct table_ip_route *routes;     /* longest prefix first */
 	uint32_t routes_n;
+	struct table_sending listeners, upstreams; /* how TCP sends to clients, and to backends */
 	struct addr *nameservers;          /* none: the host's own */
 	uint32_t nameservers_n;
 	const struct object **others;

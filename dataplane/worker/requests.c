@@ -135,7 +135,7 @@ static void add_flow(struct writer *w, uint16_t worker, const struct tcp_flow_in
 		{"cwnd", f->cwnd_bytes}, {"ssthresh", f->ssthresh_bytes}, {"inFlight", f->flight_bytes},
 		{"queued", f->queued_bytes}, {"sendWindow", f->snd_wnd_bytes}, {"receiveWindow", f->rcv_wnd_bytes},
 		{"bytesIn", f->bytes_in}, {"bytesOut", f->bytes_out}, {"retransmits", f->retransmits},
-		{"ageMs", f->age_ms},
+		{"ageMs", f->age_ms}, {"pacingRate", f->pacing_rate},
 	};
 
 	yyjson_mut_obj_add_str(w->d, item, "protocol", "tcp");
@@ -145,6 +145,8 @@ static void add_flow(struct writer *w, uint16_t worker, const struct tcp_flow_in
 	yyjson_mut_obj_add_str(w->d, item, "side", f->active ? "upstream" : "client");
 	for (unsigned n = 0; n < sizeof(numbers) / sizeof(numbers[0]); n++)
 		yyjson_mut_obj_add_uint(w->d, item, numbers[n].name, numbers[n].value);
+	yyjson_mut_obj_add_str(w->d, item, "congestionControl", f->control ? f->control : "");
+	yyjson_mut_obj_add_bool(w->d, item, "ecn", f->ecn);
 }
 
 static void add_neigh(const struct requests *v, struct writer *w, const struct ip_neigh_info *n)
