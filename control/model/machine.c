@@ -9,7 +9,6 @@
 
 #include "base/limits.h"
 #include "control/model/build.h"
-#include "tcp/tcp.h"
 
 enum { MTU_DEFAULT = 1500, HOST_BITS = 128, V4_HOST_EDGE = 126, PORT_NONE = 0xff, DEVICE_BYTES_MAX = 224,
        NAME_BYTES_MAX = 31 };
@@ -300,11 +299,7 @@ static void read_nameservers(struct build *b, yyjson_val *list)
 /* What the Machine does not say is as when there is no Machine. */
 static void read_sending(struct build *b, yyjson_val *spec, const char *field, struct table_sending *s)
 {
-	static const char *const names[TCP_CONTROLS] = {
-#define CONTROL(name) [TCP_CONTROL_##name] = #name,
-#include "tcp/controls.def"
-#undef CONTROL
-	};
+	static const char *const names[TABLE_CONTROLS] = {[TABLE_NEWRENO] = "newreno", [TABLE_CUBIC] = "cubic"};
 	yyjson_val *item = doc_get(doc_get(spec, "tcp"), field);
 	const char *control = doc_str(item, "congestionControl");
 	uint8_t i = 0;
@@ -313,12 +308,13 @@ static void read_sending(struct build *b, yyjson_val *spec, const char *field, s
 	s->ecn = doc_bool(item, "ecn", s->ecn);
 	if (control[0] == '\0')
 		return;
-	while (i < TCP_CONTROLS && strcmp(names[i], control) != 0)
+	while (i < TABLE_CONTROLS && strcmp(names[i], control) != 0)
 		i++;
-	if (i < TCP_CONTROLS)
+	if (i < TABLE_CONTROLS)
 		s->control = i;
 	else
-		complain(b, region_print(b->region, "spec.tcp.%s.congestionControl: there is no \"%s\"", field, control));
+		complain(b, region_print(b->region, "spec.tcp.%s.congestionControl: there is no \"%s\"", field,
+		                         control));
 }
 
 /* There is one Machine, named "self"; without one of that name, the first. */
@@ -356,8 +352,8 @@ void build_machine(struct build *b)
 
 	m->accepted = condition_true("Accepted", "The machine's configuration is in the tables.");
 	m->workers = 1;
-	m->listeners = (struct table_sending){.control = TCP_CONTROL_cubic, .pacing = 1, .ecn = 1};
-	m->upstreams = (struct table_sending){.control = TCP_CONTROL_cubic, .pacing = 1};
+	m->listeners = (struct table_sending){.control = TABLE_CUBIC, .pacing = 1, .ecn = 1};
+	m->upstreams = (struct table_sending){.control = TABLE_CUBIC, .pacing = 1};
 	b->addresses_left = LIMIT_addresses;
 	m->object = self(b->snapshot);
 	note_others(b);

@@ -54,7 +54,6 @@ static enum err matches(const struct table *t, struct table_list list, const cha
 enum err proxy_verify(const struct table *t, const char **where)
 {
 	const struct table_cluster *c = TABLE_LIST(t, t->clusters, struct table_cluster);
-	const struct table_bind *b = TABLE_LIST(t, t->binds, struct table_bind);
 	const struct table_node *n = TABLE_LIST(t, t->nodes, struct table_node);
 	const struct table_vhost *v = TABLE_LIST(t, t->vhosts, struct table_vhost);
 	const char *nowhere;
@@ -71,17 +70,9 @@ enum err proxy_verify(const struct table *t, const char **where)
 		e = matches(t, v[i].regexes, where);
 	if (e != OK)
 		return e;
+	*where = "balancer of a cluster";
 	for (uint32_t i = 0; i < t->clusters.n; i++) {
-		*where = "balancer of a cluster";
 		if (c[i].balancer >= BALANCERS)
-			return ERR_TABLE_VALUE;
-		*where = "congestion control of a cluster";
-		if (c[i].sending.control >= TCP_CONTROLS)
-			return ERR_TABLE_VALUE;
-	}
-	*where = "congestion control of a bind";
-	for (uint32_t i = 0; i < t->binds.n; i++) {
-		if (b[i].sending.control >= TCP_CONTROLS)
 			return ERR_TABLE_VALUE;
 	}
 	*where = "";

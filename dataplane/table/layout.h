@@ -78,8 +78,10 @@ struct table_ip_route {
 
 /* ---- how TCP sends (tcp/tcp.h), on new connections ---- */
 
+enum table_control { TABLE_NEWRENO, TABLE_CUBIC, TABLE_CONTROLS }; /* as in tcp/controls.def */
+
 struct table_sending {
-	uint8_t control;             /* enum tcp_control (tcp/controls.def) */
+	uint8_t control;             /* enum table_control */
 	uint8_t pacing;
 	uint8_t ecn;                 /* a listener agrees when it is asked; a cluster asks */
 };

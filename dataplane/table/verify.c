@@ -169,6 +169,7 @@ static enum err binds(struct walk *w)
 		DEMAND(w, b[i].port != 0, VALUE, "port of a bind");
 		/* Nothing serves TABLE_HTTPS yet: it would be answered in clear text. */
 		DEMAND(w, b[i].protocol == TABLE_HTTP, VALUE, "protocol of a bind");
+		DEMAND(w, b[i].sending.control < TABLE_CONTROLS, VALUE, "congestion control of a bind");
 		TRY(hash(w, b[i].hosts, w->t->listeners, listener_key, "hosts of a bind"));
 		TRY(index_or_none(w, b[i].catch_all, w->t->listeners, "catch-all of a bind"));
 	}
@@ -384,6 +385,7 @@ static enum err clusters(struct walk *w)
 		TRY(text(w, c[i].name, "name of a cluster"));
 		TRY(list(w, c[i].endpoints, sizeof(*e), "endpoints of a cluster"));
 		/* With none at all, those who wait would wait for ever. */
+		DEMAND(w, c[i].sending.control < TABLE_CONTROLS, VALUE, "congestion control of a cluster");
 		DEMAND(w, c[i].conns_max > 0, VALUE, "connections of a cluster");
 		DEMAND(w, c[i].outlier.connect_failures == 0 || c[i].outlier.ejection_ms != 0, VALUE,
 		       "ejection time of a cluster");

@@ -50,7 +50,7 @@ enum {
 	IDLE_RTTS = 2,
 };
 
-static union state *state(struct tcp_conn *c)
+static union state *state_of(struct tcp_conn *c)
 {
 	return (union state *)c->cc_words;
 }
@@ -164,7 +164,7 @@ static void start_again(struct tcp_conn *c)
 {
 	memset(c->cc_words, 0, sizeof(c->cc_words));
 	if (first_slow_start(c))
-		hystart_open(&state(c)->hystart, c);
+		hystart_open(&state_of(c)->hystart, c);
 }
 
 static void slow_start(struct tcp_conn *c, uint32_t bytes)
@@ -173,7 +173,7 @@ static void slow_start(struct tcp_conn *c, uint32_t bytes)
 	bool over = false;
 
 	if (first_slow_start(c))
-		bytes = hystart_acked(&state(c)->hystart, c, bytes, &over);
+		bytes = hystart_acked(&state_of(c)->hystart, c, bytes, &over);
 	else if (again && bytes > 2u * c->mss)
 		bytes = 2u * c->mss; /* after a timeout one ACK may jump over a window that had arrived before */
 	if (c->flags & CONN_CWND_LIMITED && c->cwnd < CWND_MAX)
@@ -189,20 +189,20 @@ static void acked(struct tcp_conn *c, uint32_t bytes)
 	if (c->cwnd < c->ssthresh)
 		slow_start(c, bytes);
 	else
-		avoid_congestion(c, &state(c)->cubic, bytes);
+		avoid_congestion(c, &state_of(c)->cubic, bytes);
 }
 
 static void rtt(struct tcp_conn *c, uint32_t us)
 {
 	if (first_slow_start(c))
-		hystart_rtt(&state(c)->hystart, us);
+		hystart_rtt(&state_of(c)->hystart, us);
 }
 
 /* Sections 4.6 and 4.7. */
 static uint32_t ssthresh(struct tcp_conn *c, uint32_t flight)
 {
 	const uint32_t two = 2u * c->mss, reduced = (uint32_t)((uint64_t)flight * BETA_TENTHS / 10);
-	struct cubic *s = &state(c)->cubic;
+	struct cubic *s = &state_of(c)->cubic;
 
 	if (first_slow_start(c))
 		memset(s, 0, sizeof(*s));
@@ -219,7 +219,7 @@ static uint32_t ssthresh(struct tcp_conn *c, uint32_t flight)
 
 static void timeout(struct tcp_conn *c)
 {
-	struct cubic *s = &state(c)->cubic;
+	struct cubic *s = &state_of(c)->cubic;
 
 	s->w_max = 0;
 	s->w_est = 0;
@@ -228,7 +228,7 @@ static void timeout(struct tcp_conn *c)
 /* Section 4.9. Time went on meanwhile, but the window did not. */
 static void undo(struct tcp_conn *c)
 {
-	struct cubic *s = &state(c)->cubic;
+	struct cubic *s = &state_of(c)->cubic;
 
 	if (c->cwnd < s->cwnd_prior)
 		c->cwnd = s->cwnd_prior;

@@ -110,6 +110,9 @@ static void on_hand_over(void *up, struct rte_mbuf *m, uint16_t worker)
 	hand_over_put(up, m, worker);
 }
 
+static_assert((int)TABLE_CONTROLS == (int)TCP_CONTROLS && (int)TABLE_NEWRENO == (int)TCP_CONTROL_newreno &&
+              (int)TABLE_CUBIC == (int)TCP_CONTROL_cubic, "the tables' numbers of congestion controls are TCP's");
+
 static bool accepts(void *up, const struct tuple *t, struct tcp_sending *sending)
 {
 	struct worker *w = up;

@@ -319,6 +319,51 @@ static void run_row(void **state)
 
 /* ---- what the block says besides ---- */
 
+#define SENDING(more) "{'apiVersion':'sluice.internal/v1alpha1','kind':'Machine','metadata':{'name':'self'},'spec':{" \
+	"'ports':[{'name':'p','device':'net_null0'}],'addresses':[{'address':'198.18.0.1/24','port':'p'}],"         \
+	"'vipPool':[{'first':'198.18.0.10','last':'198.18.0.12'}]" more "}}"
+
+/* How TCP sends, as binds and clusters have it: "control pacing ecn". */
+static const struct {
+	const char *name, *machine, *binds, *clusters;
+} sendings[] = {
+	{"nothing said", SENDING(""), "1 1 1", "1 1 0"},
+	{"each for itself", SENDING(",'tcp':{'listeners':{'congestionControl':'newreno','ecn':false,'pacing':false},"
+	                            "'upstreams':{'ecn':true}}"), "0 0 0", "1 1 1"},
+	{"upstreams only", SENDING(",'tcp':{'upstreams':{'congestionControl':'newreno','pacing':false}}"), "1 1 1", "0 0 0"},
+	{"a control that is none, past admission", SENDING(",'tcp':{'listeners':{'congestionControl':'vegas'}}"), "1 1 1",
+	 "1 1 0"},
+};
+
+static const char *sending_text(const struct table_sending *s, char text[static 16])
+{
+	snprintf(text, 16, "%u %u %u", s->control, s->pacing, s->ecn);
+	return text;
+}
+
+static void test_sending(void **state)
+{
+	(void)state;
+	assert_int_equal(TABLE_CUBIC, 1);
+	for (size_t i = 0; i < sizeof(sendings) / sizeof(sendings[0]); i++) {
+		const char *objects[] = {sendings[i].machine, CLASS, DEFAULT_GW, SERVICE("a"), SLICE("a", "198.18.1.11"),
+		                         ROUTE("r", "01", RULES("{" TO("a") "}")), NULL};
+		struct snapshot *s = world_new(objects, NULL);
+		struct generation g = compile(s);
+		char text[16];
+
+		print_message("%s\n", sendings[i].name);
+		assert_true(g.table->binds.n > 0 && g.table->clusters.n > 0);
+		assert_string_equal(sending_text(&TABLE_LIST(g.table, g.table->binds, struct table_bind)->sending, text),
+		                    sendings[i].binds);
+		assert_string_equal(
+			sending_text(&TABLE_LIST(g.table, g.table->clusters, struct table_cluster)->sending, text),
+			sendings[i].clusters);
+		generation_fini(&g);
+		snapshot_put(s);
+	}
+}
+
 static void test_backends(void **state)
 {
 	static const char *const objects[] = {
@@ -571,6 +616,7 @@ static void test_many_routes(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
+		cmocka_unit_test(test_sending),
 		cmocka_unit_test(test_backends),
 		cmocka_unit_test(test_filter_order), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_names_that_meet), cmocka_unit_test(test_many_routes),

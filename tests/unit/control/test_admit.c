@@ -400,6 +400,13 @@ static const struct {
 	 NULL, NULL},
 	{"pool backwards", "Machine", MACHINE("\"vipPool\":[{\"first\":\"10.0.0.9\",\"last\":\"10.0.0.1\"}]"),
 	 "spec.vipPool[0].last", "Invalid value: \"10.0.0.1\": must not be below first, and of the same family"},
+	{"how TCP sends", "Machine",
+	 MACHINE("\"tcp\":{\"listeners\":{\"congestionControl\":\"newreno\",\"ecn\":false},\"upstreams\":{\"pacing\":false}}"),
+	 NULL, NULL},
+	{"a congestion control that is none", "Machine",
+	 MACHINE("\"tcp\":{\"upstreams\":{\"congestionControl\":\"CUBIC\"}}"), "spec.tcp.upstreams.congestionControl", NULL},
+	{"ECN that is neither on nor off", "Machine", MACHINE("\"tcp\":{\"listeners\":{\"ecn\":\"on\"}}"),
+	 "spec.tcp.listeners.ecn", NULL},
 	{"pool with both", "Machine", MACHINE("\"vipPool\":[{\"first\":\"10.0.0.9\",\"cidr\":\"10.0.0.0/24\"}]"),
 	 "spec.vipPool[0]", "Invalid value: must have either cidr, or first and last"},
 };

@@ -257,6 +257,9 @@ static const struct row rows[] = {
 	 {"gateway default/a: Accepted Programmed 10.0.0.2\n", "gateway default/b: Accepted !AddressNotAssigned\n"}},
 
 	/* machine */
+	{"a congestion control that admission did not see",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'tcp':{'upstreams':{'congestionControl':'vegas'}}")},
+	 {"machine: spec.tcp.upstreams.congestionControl: there is no \"vegas\"\n"}},
 	{"routes, longest prefix first",
 	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'},{'name':'q','device':'e'}],'addresses':["
 		       "{'address':'10.0.0.1/24','port':'p'},{'address':'10.0.1.1/"
