@@ -8,6 +8,7 @@ HTTP_SEEDS ?= 60
 STREAMS_SEEDS ?= $(shell echo $$((5 * $(SEEDS))))
 planted := $(shell sed -n 's/^PLANTED.\([a-z_]*\),.*/\1/p' dataplane/base/faults.def)
 planted_http := $(shell sed -n 's/^PLANTED_HTTP.\([a-z_]*\),.*/\1/p' dataplane/base/faults.def)
+planted_streams := $(shell sed -n 's/^PLANTED_STREAMS.\([a-z_]*\),.*/\1/p' dataplane/base/faults.def)
 sim_src := $(wildcard tests/sim/*.c)
 sim_wraps := -Wl,--wrap=pool_get
 $(B)/sim: $(call obj,$(sim_src)) $(B)/libsupport.a $(B)/libdataplane.a
@@ -34,4 +35,5 @@ sim-http: $(B)/sim
 sim-faults:
 	@$(MAKE) FLAVOUR=faults sim-program
 	@tests/tally sim-faults $(foreach f,$(planted),"build/faults/sim --fault $(f) --seeds 1000") \
-		$(foreach f,$(planted_http),"build/faults/sim --scenario http --fault $(f) --seeds 1000")
+		$(foreach f,$(planted_http),"build/faults/sim --scenario http --fault $(f) --seeds 1000") \
+		$(foreach f,$(planted_streams),"build/faults/sim --scenario streams --fault $(f) --seeds 1000")

@@ -1,6 +1,5 @@
 #include "tcp/ecn.h"
 
-#include "base/fault.h"
 #include "tcp/cc.h"
 
 /*

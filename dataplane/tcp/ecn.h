@@ -13,6 +13,7 @@
 #ifndef TCP_ECN_H
 #define TCP_ECN_H
 
+#include "base/fault.h"
 #include "tcp/conn.h"
 #include "tcp/segment.h"
 
@@ -47,7 +48,7 @@ static inline uint8_t ecn_flags(struct tcp_conn *c, bool new_data)
 	uint8_t flags = c->flags & CONN_ECE ? SEGMENT_ECE : 0;
 
 	if (new_data && c->flags & CONN_CWR) {
-		flags |= SEGMENT_CWR;
+		flags |= FAULT(cwr_lost) ? 0 : SEGMENT_CWR;
 		conn_clear(c, CONN_CWR);
 	}
 	return flags;

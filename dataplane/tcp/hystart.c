@@ -68,7 +68,8 @@ uint32_t hystart_acked(struct hystart *h, const struct tcp_conn *c, uint32_t byt
 		growth = most;
 	if (h->baseline_us != 0)
 		growth /= GROWTH_DIVISOR;
-	if (seq_ge(c->snd_una, h->round_end))
+	/* Beyond it, so that what that round's last ACK let out is in flight: its end is that of the next round. */
+	if (seq_gt(c->snd_una, h->round_end))
 		next_round(h, c);
 	*over = h->baseline_us != 0 && h->rounds >= ROUNDS;
 	return growth;

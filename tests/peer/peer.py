@@ -193,6 +193,75 @@ def corruption(lab):
     return text + f"; {seen} wrong checksums seen"
 
 
+def ask_for_ecn(side, mode):
+    subprocess.run(["ip", "netns", "exec", f"sluice-{side}", "sysctl", "-qw", f"net.ipv4.tcp_ecn={mode}"], check=True)
+
+
+def sends_as(lab, **tcp):
+    """Changes Machine.spec.tcp, and waits until every worker has it."""
+    def generations():
+        return [int(worker["generation"]) for worker in lab.items("workers")]
+    before = max(generations())
+    machine = json.loads(lab.ctl("get", "machine", "self", "-o", "json").stdout)
+    machine = {"apiVersion": machine["apiVersion"], "kind": "Machine", "metadata": {"name": "self"},
+               "spec": {**machine["spec"], "tcp": tcp}}
+    lab.apply(json.dumps(machine))
+    retry(10, lambda: min(generations()) > before, "the new generation")
+
+
+def one_download(lab):
+    """What `ss -ti` of the client, and the gateway's flows, say of a connection while it downloads."""
+    curl = lab.spawn("sluice-client", "curl", "-s", "-o", "/dev/null", "--limit-rate", "100k",
+                     f"http://{VIP4}/peer/2/400000", stdout=subprocess.DEVNULL)
+
+    def seen():
+        return lab.client("ss", "-tinH", "state", "established", "dst", VIP4, check=False)
+    try:
+        retry(10, lambda: "bytes_received" in seen(), "a connection")
+        time.sleep(0.5)
+        return seen(), [f for f in lab.items("flows") if f["side"] == "client" and f["state"] == "ESTABLISHED"]
+    finally:
+        curl.terminate()
+        curl.wait()
+
+
+@case
+def marks(lab):
+    """ECN with the kernel through routers that mark: nothing is lost, windows fall all the same."""
+    for side in SIDES:
+        ask_for_ecn(side, 1)
+    sends_as(lab, upstreams={"ecn": True})
+    text, wire, counted = run(lab, "mark=0.05", "delay_us=1000", "queue=60000")
+    expect(wire["marked"] > 0, "nothing was marked")
+    expect(counted["tcp_ecn_marked"] > 0, "the gateway has seen no mark")
+    expect(counted["tcp_ecn_reduced"] > 0, "no window of the gateway has fallen")
+    return text + (f"; {wire['marked']} marked, {counted['tcp_ecn_marked']} of them seen by the gateway, which reduced "
+                   f"{counted['tcp_ecn_reduced']} windows")
+
+
+@case
+def machine_says_how_to_send(lab):
+    """Machine.spec.tcp for connections from then on, as both ends see it."""
+    lab.start_relays(["mark=0.2", "delay_us=1000"])
+    ask_for_ecn("client", 1)
+    sends_as(lab)
+    theirs, ours = one_download(lab)
+    expect(" ecn " in theirs and "ecnseen" in theirs, f"the kernel does not speak ECN, or has seen no ECT: {theirs}")
+    expect(any(f["ecn"] and f["congestionControl"] == "cubic" for f in ours), f"flows: {ours}")
+    sends_as(lab, listeners={"ecn": False, "congestionControl": "newreno", "pacing": False})
+    theirs, ours = one_download(lab)
+    expect(" ecn " not in theirs, f"the kernel speaks ECN: {theirs}")
+    expect(any(not f["ecn"] and f["congestionControl"] == "newreno" and int(f["pacingRate"]) == 0 for f in ours),
+           f"flows: {ours}")
+    expect("newreno" in lab.ctl("get", "machine", "self", "-o", "yaml").stdout, "get machine does not show it")
+    refused = lab.ctl("apply", "-f", "-", check=False, input=json.dumps({
+        "apiVersion": "sluice.internal/v1alpha1", "kind": "Machine", "metadata": {"name": "self"},
+        "spec": {"tcp": {"listeners": {"congestionControl": "vegas"}}}}))
+    expect("spec.tcp.listeners.congestionControl" in refused.stdout + refused.stderr, f"not refused by name: {refused}")
+    sends_as(lab)
+    lab.stop_relays()
+
+
 @case
 def everything(lab):
     text, _, _ = run(lab, "loss=0.02", "reorder=0.02", "duplicate=0.01", "corrupt=0.01", "delay_us=1000",

@@ -1,8 +1,8 @@
 /*
- * A wire between two interfaces that loses, delays, reorders, duplicates, corrupts and has a rate:
+ * A wire between two interfaces that loses, delays, reorders, duplicates, corrupts, marks and has a rate:
  *
- *     relay SEED A B [loss=0.01] [duplicate=0.01] [corrupt=0.01] [reorder=0.01] [reorder_us=3000] [delay_us=1000]
- *                    [jitter_us=0] [rate_mbit=100] [queue=1000]
+ *     relay SEED A B [loss=0.01] [duplicate=0.01] [corrupt=0.01] [reorder=0.01] [reorder_us=3000] [mark=0.01]
+ *                    [delay_us=1000] [jitter_us=0] [rate_mbit=100] [queue=1000]
  *
  * Frames from A go to B and from B to A. Each direction has a generator of its own, and every frame takes the same
  * number of draws from it, so the n-th frame of a direction meets the same fate in every run with that seed. Only
@@ -42,7 +42,7 @@ struct frame {
 };
 
 struct counts {
-	uint64_t received, sent, lost, duplicated, corrupted, reordered, queue_full, oversize, send_errors, missed;
+	uint64_t received, sent, lost, duplicated, corrupted, reordered, marked, queue_full, oversize, send_errors, missed;
 };
 
 struct direction {
@@ -56,7 +56,7 @@ struct direction {
 };
 
 static struct {
-	double loss, duplicate, corrupt, reorder, reorder_us, delay_us, jitter_us, rate_mbit, queue;
+	double loss, duplicate, corrupt, reorder, mark, reorder_us, delay_us, jitter_us, rate_mbit, queue;
 } set = {.reorder_us = 3000, .queue = 1000};
 
 static const struct {
@@ -64,7 +64,7 @@ static const struct {
 	double *value;
 } settings[] = {
 	{"loss", &set.loss}, {"duplicate", &set.duplicate}, {"corrupt", &set.corrupt}, {"reorder", &set.reorder},
-	{"reorder_us", &set.reorder_us}, {"delay_us", &set.delay_us}, {"jitter_us", &set.jitter_us},
+	{"reorder_us", &set.reorder_us}, {"mark", &set.mark}, {"delay_us", &set.delay_us}, {"jitter_us", &set.jitter_us},
 	{"rate_mbit", &set.rate_mbit}, {"queue", &set.queue},
 };
 
@@ -134,6 +134,38 @@ static bool is_ip(const uint8_t *b, uint32_t n)
 	return n > 14 + 20 && ((b[12] == 0x08 && b[13] == 0x00) || (b[12] == 0x86 && b[13] == 0xdd));
 }
 
+static uint16_t ip4_checksum(const uint8_t *ip)
+{
+	uint32_t sum = 0;
+
+	for (unsigned i = 0; i < 20; i += 2)
+		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+/* What a router does whose queue fills (RFC 3168, 5). False: the frame does not allow it. */
+static bool mark(uint8_t *ip)
+{
+	uint16_t sum;
+
+	if (ip[0] >> 4 == 6) {
+		if ((ip[1] >> 4 & 3) == 0)
+			return false;
+		ip[1] |= 3 << 4;
+		return true;
+	}
+	if ((ip[1] & 3) == 0)
+		return false;
+	ip[1] |= 3;
+	ip[10] = ip[11] = 0;
+	sum = ip4_checksum(ip);
+	ip[10] = (uint8_t)(sum >> 8);
+	ip[11] = (uint8_t)sum;
+	return true;
+}
+
 static void enqueue(struct direction *d, const uint8_t *b, uint32_t n, uint64_t due_ns)
 {
 	struct frame *f;
@@ -154,6 +186,7 @@ static void take(struct direction *d, uint8_t *b, uint32_t n, uint64_t now)
 {
 	const bool lost = chance(&d->rng, set.loss), twice = chance(&d->rng, set.duplicate);
 	const bool corrupted = chance(&d->rng, set.corrupt), late = chance(&d->rng, set.reorder);
+	const bool marked = chance(&d->rng, set.mark);
 	const uint32_t bit = rng_below(&d->rng, UINT32_MAX), jitter = rng_below(&d->rng, UINT32_MAX);
 	uint64_t due;
 
@@ -162,6 +195,8 @@ static void take(struct direction *d, uint8_t *b, uint32_t n, uint64_t now)
 		d->counts.lost++;
 		return;
 	}
+	if (marked && is_ip(b, n) && mark(b + 14))
+		d->counts.marked++;
 	if (corrupted && is_ip(b, n)) {
 		const uint32_t at = bit % ((n - 14) * 8);
 
@@ -259,10 +294,10 @@ static void on_term(int number)
 static void print_counts(const char *name, const struct counts *c)
 {
 	printf("\"%s\": {\"received\": %lu, \"sent\": %lu, \"lost\": %lu, \"duplicated\": %lu, \"corrupted\": %lu, "
-	       "\"reordered\": %lu, \"queue_full\": %lu, \"oversize\": %lu, \"send_errors\": %lu, "
+	       "\"reordered\": %lu, \"marked\": %lu, \"queue_full\": %lu, \"oversize\": %lu, \"send_errors\": %lu, "
 	       "\"missed\": %lu}",
-	       name, c->received, c->sent, c->lost, c->duplicated, c->corrupted, c->reordered, c->queue_full, c->oversize,
-	       c->send_errors, c->missed);
+	       name, c->received, c->sent, c->lost, c->duplicated, c->corrupted, c->reordered, c->marked, c->queue_full,
+	       c->oversize, c->send_errors, c->missed);
 }
 
 static void parse_setting(const char *text)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "tests/sim/ecn.h"
 
 struct frame {
 	struct frame *next;
@@ -116,6 +117,8 @@ static void transmit(struct link_port *p, struct rte_mbuf *m)
 		l->lost++;
 		return;
 	}
+	if (chance(l, l->faults.mark) && ecn_mark(data, bytes))
+		l->marked++;
 	uint64_t at = s->now_ns + l->faults.delay_ns + up_to(l, l->faults.jitter_ns);
 	if (chance(l, l->faults.reorder)) {
 		l->reordered++;

@@ -16,7 +16,7 @@ enum { LINK_PORTS = 8, LINK_QUEUES = 8, LINK_QUEUE = 1024, LINK_FRAME = 1600 };
 
 /* Chances in 1/10,000 per frame and direction; times in ns. */
 struct link_faults {
-	uint32_t lose, duplicate, reorder, corrupt;
+	uint32_t lose, duplicate, reorder, corrupt, mark; /* mark: of what is ECT */
 	uint64_t delay_ns, jitter_ns, reorder_ns;
 	uint64_t hold_ns;                      /* transmitted mbufs are held up to this long */
 	uint64_t flap_every_ns, flap_ns;       /* the link is down now and then, for so long at most; 0: never */
@@ -43,7 +43,7 @@ struct link {
 	struct held *held;                     /* by time */
 	struct held *held_spare;
 	uint64_t down_ns, up_ns;               /* the next time, or this one, that it is down, and up again */
-	uint64_t lost, duplicated, reordered, corrupted;
+	uint64_t lost, duplicated, reordered, corrupted, marked;
 	/* A tap for tests: sees every frame that is sent. */
 	void (*tap)(void *arg, const uint8_t *bytes, uint32_t n);
 	void *tap_arg;

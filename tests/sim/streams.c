@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "tests/sim/ecn.h"
 #include "tests/sim/host.h"
 #include "tests/sim/invariants.h"
 #include "tests/support/table_fixture.h"
@@ -45,6 +46,7 @@ struct streams {
 	struct end ends[PAIRS][2];     /* [0] opens */
 	unsigned pairs_n;
 	uint64_t vanish_ns;            /* when hosts[1] vanishes; 0: never */
+	struct ecn_watch ecn;
 };
 
 /* ---- the model ---- */
@@ -282,6 +284,7 @@ static void draw_faults(struct sim *s, struct link_faults *f)
 
 	for (unsigned i = 0; i < 4; i++)
 		*kinds[i] = rng_below(r, 3) ? rng_below(r, 1001) : 0;
+	f->mark = rng_below(r, 3) ? rng_below(r, 3001) : 0;
 	f->delay_ns = 1000 + rng_below(r, rng_below(r, 2) ? 2000000 : 100000000);
 	f->jitter_ns = rng_below(r, 3) ? rng_below(r, 200000) : 0;
 	f->reorder_ns = 100000 + rng_below(r, 20000000);
@@ -321,11 +324,16 @@ static void init(struct streams *w, struct sim *s)
 	w->sim = s;
 	draw_faults(s, &faults);
 	w->link = link_new(s, "link", &faults);
+	w->ecn.sim = s;
+	w->link->tap = ecn_see;
+	w->link->tap_arg = &w->ecn;
 	for (unsigned side = 0; side < 2; side++) {
 		struct host *h = &w->hosts[side];
 
 		host_init(h, w->link, &configs[side]);
 		h->streams = w;
+		h->sending = (struct tcp_sending){.control = (uint8_t)rng_below(&s->rng, TCP_CONTROLS),
+		                                  .pacing = rng_below(&s->rng, 2), .ecn = rng_below(&s->rng, 4) != 0};
 		h->on_round = on_round;
 		h->up = h;
 	}
@@ -366,7 +374,7 @@ static void connect_all(struct streams *w)
 	for (unsigned i = 0; i < w->pairs_n; i++) {
 		struct end *e = &w->ends[i][0];
 		const struct tcp_connect how = {.remote = fixture_addr(target), .remote_port = PORT, .connect_timeout_ms = 100000,
-		                                .ops = &ops, .user = e};
+		                                .sending = w->hosts[0].sending, .ops = &ops, .user = e};
 
 		CHECK(tcp_connect(w->hosts[0].tcp, &how, &e->tcp) == OK);
 	}
@@ -418,6 +426,8 @@ void scenario_streams(struct sim *s, struct world *nothing)
 	connect_all(&w);
 	run(&w);
 	check_clean(&w);
+	for (unsigned side = 0; side < 2; side++)
+		ecn_check(&w.ecn, side, &w.hosts[side].counters, &w.hosts[!side].counters);
 	if (!s->failed)
 		fini(&w);
 }

@@ -44,6 +44,8 @@ struct script {
 	uint16_t win;
 	uint16_t mtu;
 	uint32_t ts_base, last_tsval;
+	uint64_t last_tsval_ns;      /* when it was sent */
+	uint32_t acked;              /* relative: the highest that the peer has acknowledged */
 	bool rfc, v6;
 	bool burst;                  /* the line before was of the same round */
 
@@ -212,7 +214,8 @@ static struct stand *ready(struct script *p)
 struct outgoing {
 	struct wire_segment g;
 	uint8_t payload[2048];
-	bool seq_set, ack_set, no_ts, fill_set, ce;
+	bool seq_set, ack_set, no_ts, fill_set, ce, rtt_set;
+	uint32_t rtt_ms;
 	uint32_t count, every;
 	uint32_t seq, ack;
 	uint8_t fill;
@@ -270,6 +273,9 @@ static void in_argument(struct script *p, const char *w, struct outgoing *o)
 		hex_options(p, g);
 	} else if (!strcmp(w, "doff")) {
 		g->offset_words = number(p);
+	} else if (!strcmp(w, "rtt")) { /* the timestamp that is echoed is so many ms old */
+		o->rtt_set = true;
+		o->rtt_ms = number(p);
 	} else if (!strcmp(w, "ce")) {
 		o->ce = true;
 	} else if (!strcmp(w, "bad-checksum")) {
@@ -313,6 +319,8 @@ static void fill_in(struct script *p, struct outgoing *o)
 		g->tsval = p->ts_base + (uint32_t)((p->stand->shard.now_ns - START_NS) / 1000000);
 	if (g->has_ts && g->flags & FLAG_A)
 		g->tsecr = p->last_tsval;
+	if (o->rtt_set)
+		g->tsecr += (uint32_t)((p->stand->shard.now_ns - p->last_tsval_ns) / 1000000) - o->rtt_ms;
 }
 
 static void transmit(struct script *p, struct outgoing *o)
@@ -326,6 +334,8 @@ static void transmit(struct script *p, struct outgoing *o)
 	if (n == 0)
 		fail(p, "the segment does not fit");
 	end = o->seq + o->g.len + ((o->g.flags & FLAG_S) != 0) + ((o->g.flags & FLAG_F) != 0);
+	if (o->g.flags & FLAG_A && (int32_t)(o->ack - p->acked) > 0)
+		p->acked = o->ack;
 	if ((int32_t)(end - p->peer_nxt) > 0 && !(o->g.flags & FLAG_R))
 		p->peer_nxt = end;
 	p->stand->ecn = o->ce ? 3 : 0;
@@ -458,7 +468,7 @@ static void await(struct script *p, uint64_t after_ns)
 	}
 }
 
-static void learn(struct script *p, const struct wire_segment *g)
+static void learn(struct script *p, const struct wire_segment *g, uint64_t at_ns)
 {
 	if (g->flags & FLAG_S) {
 		if (p->floor_known && (int32_t)(g->seq - p->floor) < 0)
@@ -471,6 +481,7 @@ static void learn(struct script *p, const struct wire_segment *g)
 	}
 	if (g->has_ts)
 		p->last_tsval = g->tsval;
+	p->last_tsval_ns = at_ns;
 }
 
 /* RFC 3168, 6.1.1: who opens sets both bits, who answers ECE only. */
@@ -591,12 +602,49 @@ static void word_out(struct script *p)
 			fail(p, "the stack sends a segment that is %s", wrong);
 		if (p->tuple.local_port == 0)
 			p->tuple.local_port = g.source;
-		learn(p, &g);
+		learn(p, &g, sent->at_ns);
 		compare(p, &e, &g);
 		always(p, &g, sent->ecn);
 		e.seq += g.len;
 		p->stand->sent_first = (p->stand->sent_first + 1) % SENT_MAX;
 		p->stand->sent_n--;
+	}
+}
+
+/* What is sent is looked at, but the script does not say what it should be. */
+static void take_all(struct script *p)
+{
+	while (p->stand->sent_n > 0) {
+		struct sent *sent = &p->stand->sent[p->stand->sent_first];
+		struct wire_segment g;
+		const char *wrong = wire_decode(&g, sent->bytes, sent->n);
+
+		if (wrong)
+			fail(p, "the stack sends a segment that is %s", wrong);
+		learn(p, &g, sent->at_ns);
+		always(p, &g, sent->ecn);
+		p->stand->sent_first = (p->stand->sent_first + 1) % SENT_MAX;
+		p->stand->sent_n--;
+	}
+	check_wrong(p);
+}
+
+/* acks N BYTES [rtt MS]: the peer acknowledges so many more bytes, N times, and takes what that lets out. */
+static void word_acks(struct script *p)
+{
+	const uint32_t n = number(p), bytes = number(p);
+	const char *w = next_word(p);
+	const bool rtt = w && !strcmp(w, "rtt");
+	const uint32_t rtt_ms = rtt ? number(p) : 0;
+
+	ready(p);
+	for (uint32_t i = 0; i < n; i++) {
+		struct outgoing o = {.g.flags = FLAG_A, .ack = p->acked + bytes, .ack_set = true, .rtt_set = rtt,
+		                     .rtt_ms = rtt_ms};
+
+		transmit(p, &o);
+		stand_flush(p->stand);
+		take_all(p);
 	}
 }
 
@@ -778,7 +826,7 @@ static void word_skip(struct script *p)
 
 static void reset_flow(struct script *p)
 {
-	p->peer_nxt = p->stack_max = 0;
+	p->peer_nxt = p->stack_max = p->acked = 0;
 	p->iss_known = p->edge_known = p->ts = p->peer_ts = p->peer_scaled = p->peer_sack = false;
 }
 
@@ -976,6 +1024,7 @@ static const struct {
 	{"hold", word_hold}, {"credit", word_credit}, {"keepalive", word_keepalive}, {"user", word_user},
 	{"icmp", word_icmp}, {"starve", word_starve}, {"feed", word_feed}, {"no-route", word_no_route},
 	{"state", word_state}, {"flow", word_flow}, {"count", word_count}, {"conns", word_conns},
+	{"acks", word_acks},
 };
 
 static void run_line(struct script *p, char *line)

@@ -1,0 +1,31 @@
+/*
+ * What two hosts say to each other about congestion (RFC 3168), as a link sees it: no stack marks a segment itself, only
+ * data is ECT, and whoever hears often of marks reduces its window and says so.
+ */
+#ifndef SIM_ECN_H
+#define SIM_ECN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counters.h"
+#include "tests/sim/sim.h"
+
+struct ecn_side {
+	uint64_t ect, ece, cwr;                /* segments that it has sent */
+};
+
+struct ecn_watch {
+	struct sim *sim;
+	struct ecn_side sides[2];              /* by the last byte of the MAC address: 1, 2 */
+};
+
+void ecn_see(void *watch, const uint8_t *frame, uint32_t n);   /* a link's tap */
+
+/* At the end of a run. own, peer: the counters of side `side` and of the other one. */
+void ecn_check(struct ecn_watch *w, unsigned side, const struct counters *own, const struct counters *peer);
+
+/* A router's queue fills: the frame, if it is ECT, is CE now. False: it was not. */
+bool ecn_mark(uint8_t *frame, uint32_t n);
+
+#endif
