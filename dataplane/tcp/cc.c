@@ -46,8 +46,11 @@ void cc_restart(struct tcp_conn *c)
 {
 	const uint32_t initial = initial_window(c);
 
-	if (c->cwnd > initial)
+	if (c->cwnd > initial) {
 		c->cwnd = initial;
+		if (cc_of(c)->restart)
+			cc_of(c)->restart(c);
+	}
 	/* And nothing of before is still on its way that could be mistaken for a loss (recovery.c). */
 	if (!(c->flags & CONN_RECOVERY))
 		c->recover = c->snd_una - 1;

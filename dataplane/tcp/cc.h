@@ -22,6 +22,7 @@ struct tcp_cc {
 	void (*timeout)(struct tcp_conn *c);                           /* cwnd is one segment now */
 	void (*undo)(struct tcp_conn *c);                              /* the last ssthresh() was for nothing */
 	void (*rtt)(struct tcp_conn *c, uint32_t us);                  /* a sample; null: it does not look at them */
+	void (*restart)(struct tcp_conn *c);                           /* after cc_restart(); may be null */
 };
 
 enum {

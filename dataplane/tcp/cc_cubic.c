@@ -225,6 +225,13 @@ static void timeout(struct tcp_conn *c)
 	s->w_est = 0;
 }
 
+/* W_est is of the window that was. W_max stays: the path may still be full there. */
+static void restart(struct tcp_conn *c)
+{
+	if (!first_slow_start(c))
+		state_of(c)->cubic.w_est = 0;
+}
+
 /* Section 4.9. Time went on meanwhile, but the window did not. */
 static void undo(struct tcp_conn *c)
 {
@@ -251,4 +258,5 @@ const struct tcp_cc cubic_control = {
 	.timeout = timeout,
 	.undo = undo,
 	.rtt = rtt,
+	.restart = restart,
 };

@@ -204,6 +204,21 @@ static void test_not_limited(void **state)
 	assert_true(c.cwnd >= busy - 4 * c.mss && c.cwnd <= busy + 4 * c.mss);
 }
 
+/* After an idle time (RFC 5681, 4.1) the window grows from the initial one, not from where W_est had been. */
+static void test_restart(void **state)
+{
+	(void)state;
+	setup_conn(1000, 100000, 5);
+	c.ssthresh = c.cwnd = cubic_control.ssthresh(&c, c.cwnd);
+	grow(50, 5, true);
+	c.ssthresh = 5000;
+	t.now_ms += 10000;
+	cc_restart(&c);
+	assert_int_equal(c.cwnd, 10000);
+	grow(4, 5, true);
+	assert_true(c.cwnd > 10000 && c.cwnd <= 14000);
+}
+
 /* Section 4.8: after a timeout the plateau is where congestion avoidance begins. */
 static void test_timeout(void **state)
 {
@@ -228,6 +243,7 @@ int main(void)
 		cmocka_unit_test(test_undo),
 		cmocka_unit_test(test_not_limited),
 		cmocka_unit_test(test_timeout),
+		cmocka_unit_test(test_restart),
 	};
 
 	return cmocka_run_group_tests_name("cubic", tests, NULL, NULL);
