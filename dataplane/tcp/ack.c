@@ -57,7 +57,7 @@ static void sample_slow_start(struct tcp_conn *c, const struct segment *g)
 
 static void sample(struct tcp_conn *c, const struct segment *g)
 {
-	if (c->cwnd < c->ssthresh)
+	if (c->flags & CONN_CWND_LIMITED && c->cwnd < c->ssthresh)
 		sample_slow_start(c, g);
 	if (c->flags & CONN_TIMED && seq_ge(g->ack, c->rtt_seq)) {
 		conn_clear(c, CONN_TIMED);

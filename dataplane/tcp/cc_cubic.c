@@ -176,8 +176,7 @@ static void slow_start(struct tcp_conn *c, uint32_t bytes)
 		bytes = hystart_acked(&state_of(c)->hystart, c, bytes, &over);
 	else if (again && bytes > 2u * c->mss)
 		bytes = 2u * c->mss; /* after a timeout one ACK may jump over a window that had arrived before */
-	if (c->flags & CONN_CWND_LIMITED && c->cwnd < CWND_MAX)
-		c->cwnd += bytes;
+	c->cwnd += bytes;
 	if (!over)
 		return;
 	c->ssthresh = c->cwnd;
@@ -186,10 +185,10 @@ static void slow_start(struct tcp_conn *c, uint32_t bytes)
 
 static void acked(struct tcp_conn *c, uint32_t bytes)
 {
-	if (c->cwnd < c->ssthresh)
-		slow_start(c, bytes);
-	else
+	if (c->cwnd >= c->ssthresh)
 		avoid_congestion(c, &state_of(c)->cubic, bytes);
+	else if (c->flags & CONN_CWND_LIMITED && c->cwnd < CWND_MAX)
+		slow_start(c, bytes);
 }
 
 static void rtt(struct tcp_conn *c, uint32_t us)

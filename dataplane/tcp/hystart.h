@@ -31,8 +31,8 @@ void hystart_open(struct hystart *h, const struct tcp_conn *c);
 void hystart_rtt(struct hystart *h, uint32_t us);
 
 /*
- * snd_una has moved by `bytes`: by how much cwnd may grow. *over: slow start ends here. Called for every ACK of new
- * data in slow start, also when cwnd must not grow: rounds go on.
+ * snd_una has moved by `bytes`: by how much cwnd may grow. *over: slow start ends here. Called, as hystart_rtt(),
+ * while it is the window that holds the sender back: requests and responses that fit have nothing to find out.
  */
 uint32_t hystart_acked(struct hystart *h, const struct tcp_conn *c, uint32_t bytes, bool *over);
 

@@ -72,7 +72,7 @@ MUTANTS = [
     ("ect_on_all", "tcp/output.c", "b->traffic_class = new_data ? ECN_ECT0 : 0;", "b->traffic_class = ECN_ECT0;"),
     ("cubic_is_reno", "tcp/cc_cubic.c", "	BETA_TENTHS = 7,", "	BETA_TENTHS = 5,"),
     ("cubic_epoch_not_reset", "tcp/cc_cubic.c", "	s->cwnd_prior = c->cwnd;\n	s->w_est = 0;", "	s->cwnd_prior = c->cwnd;"),
-    ("cubic_grows_unused", "tcp/cc_cubic.c", "	if (c->flags & CONN_CWND_LIMITED && c->cwnd < CWND_MAX)", "	if (c->cwnd < CWND_MAX)"),
+    ("cubic_grows_unused", "tcp/cc_cubic.c", "	else if (c->flags & CONN_CWND_LIMITED && c->cwnd < CWND_MAX)", "	else if (c->cwnd < CWND_MAX)"),
     ("hystart_no_minimum", "tcp/hystart.c", "	THRESHOLD_MIN_US = 4000,", "	THRESHOLD_MIN_US = 1000,"),
     ("hystart_no_maximum", "tcp/hystart.c", "	THRESHOLD_MAX_US = 16000,", "	THRESHOLD_MAX_US = 160000,"),
     ("hystart_never_resumes", "tcp/hystart.c", "			h->baseline_us = 0;", "			;"),
