@@ -63,14 +63,15 @@ uint32_t hystart_acked(struct hystart *h, const struct tcp_conn *c, uint32_t byt
 	const uint32_t most = (uint32_t)BURST_SEGMENTS * c->mss;
 	uint32_t growth = bytes;
 
-	look(h);
+	/* Beyond it, so that what that round's last ACK let out is in flight: its end is that of the next round. */
+	if (seq_gt(c->snd_una, h->round_end))
+		next_round(h, c);
+	else
+		look(h);
 	if (!(c->flags & CONN_PACED) && growth > most)
 		growth = most;
 	if (h->baseline_us != 0)
 		growth /= GROWTH_DIVISOR;
-	/* Beyond it, so that what that round's last ACK let out is in flight: its end is that of the next round. */
-	if (seq_gt(c->snd_una, h->round_end))
-		next_round(h, c);
 	*over = h->baseline_us != 0 && h->rounds >= ROUNDS;
 	return growth;
 }
