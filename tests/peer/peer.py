@@ -210,12 +210,12 @@ def sends_as(lab, **tcp):
 
 
 def one_download(lab):
-    """What `ss -ti` of the client, and the gateway's flows, say of a connection while it downloads."""
+    """What `ss -tio` of the client, and the gateway's flows, say of a connection while it downloads."""
     curl = lab.spawn("sluice-client", "curl", "-s", "-o", "/dev/null", "--limit-rate", "100k",
                      f"http://{VIP4}/peer/2/400000", stdout=subprocess.DEVNULL)
 
     def seen():
-        return lab.client("ss", "-tinH", "state", "established", "dst", VIP4, check=False)
+        return lab.client("ss", "-tinoH", "state", "established", "dst", VIP4, check=False)
     try:
         retry(10, lambda: "bytes_received" in seen(), "a connection")
         time.sleep(0.5)
@@ -244,10 +244,6 @@ def machine_says_how_to_send(lab):
     """Machine.spec.tcp for connections from then on, as both ends see it."""
     lab.start_relays(["mark=0.2", "delay_us=1000"])
     ask_for_ecn("client", 1)
-    sends_as(lab)
-    theirs, ours = one_download(lab)
-    expect(" ecn " in theirs and "ecnseen" in theirs, f"the kernel does not speak ECN, or has seen no ECT: {theirs}")
-    expect(any(f["ecn"] and f["congestionControl"] == "cubic" for f in ours), f"flows: {ours}")
     sends_as(lab, listeners={"ecn": False, "congestionControl": "newreno", "pacing": False})
     theirs, ours = one_download(lab)
     expect(" ecn " not in theirs, f"the kernel speaks ECN: {theirs}")
@@ -259,6 +255,9 @@ def machine_says_how_to_send(lab):
         "spec": {"tcp": {"listeners": {"congestionControl": "vegas"}}}}))
     expect("spec.tcp.listeners.congestionControl" in refused.stdout + refused.stderr, f"not refused by name: {refused}")
     sends_as(lab)
+    theirs, ours = one_download(lab)
+    expect(" ecn " in theirs and "ecnseen" in theirs, f"the kernel does not speak ECN, or has seen no ECT: {theirs}")
+    expect(any(f["ecn"] and f["congestionControl"] == "cubic" for f in ours), f"flows: {ours}")
     lab.stop_relays()
 
 
