@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "port/ethdev.h"
 #include "tests/support/table_fixture.h"
 
 static bool accepts(void *up, const struct tuple *t, struct tcp_sending *sending)
@@ -40,7 +39,16 @@ static void on_hand_over(void *up, struct rte_mbuf *m, uint16_t worker)
 	rte_pktmbuf_free(m);
 }
 
-void stack_init(struct stack *s, const char *device, const char *address, const char *gateway)
+void stack_pools(struct stack *s, const char *name)
+{
+	s->shard = (struct shard){.workers = 1, .counters = &s->counters};
+	CHECK(packet_pools_init(&s->shard.pools, name, SOCKET_ID_ANY, 50) == OK);
+	pool_init(&s->shard.chunks, name, ARENA_CHUNK, 64);
+	wheel_init(&s->shard.wheel, 0);
+	rng_init(&s->shard.rng, 1);
+}
+
+void stack_start(struct stack *s, struct port *port, const char *address, const char *gateway)
 {
 	const struct ip_up ip_up = {.on_tcp = on_tcp, .on_icmp_error = on_icmp_error, .on_hand_over = on_hand_over, .up = s};
 	const struct tcp_up tcp_up = {.accepts = accepts, .on_accept = on_accept, .up = s};
@@ -49,15 +57,8 @@ void stack_init(struct stack *s, const char *device, const char *address, const 
 
 	if (gateway)
 		f.ip_routes[0] = (struct fixture_ip_route){"0.0.0.0/0", gateway, 0};
-	memset(s, 0, sizeof(*s));
-	s->shard = (struct shard){.workers = 1, .counters = &s->counters};
-	CHECK(packet_pools_init(&s->shard.pools, device, SOCKET_ID_ANY, 50) == OK);
-	pool_init(&s->shard.chunks, device, ARENA_CHUNK, 64);
-	wheel_init(&s->shard.wheel, 0);
-	rng_init(&s->shard.rng, 1);
-	const struct ethdev_want want = {.device = device, .queues = 1, .mtu = 1500, .rx_pools = &s->shard.pools.rx};
-	CHECK(ethdev_open(&want, &s->port) == OK);
-	s->tx = (struct port_tx){.port = &s->port, .shard = &s->shard};
+	s->port = port;
+	s->tx = (struct port_tx){.port = port, .shard = &s->shard};
 	s->table = fixture_table(&f, &bytes);
 	s->shard.table = s->table;
 	s->neighbours = ip_link_new(1);
@@ -73,7 +74,7 @@ unsigned stack_round(struct stack *s, uint64_t now_ns)
 	uint16_t n;
 
 	s->shard.now_ns = now_ns;
-	n = s->port.rx_burst(&s->port, 0, m, PORT_BURST);
+	n = s->port->rx_burst(s->port, 0, m, PORT_BURST);
 	for (uint16_t i = 0; i < n; i++)
 		ip_input(s->ip, m[i], 0);
 	wheel_advance(&s->shard.wheel, now_ns, 64);

@@ -1,4 +1,4 @@
-/* One end of the bench: our IP and TCP on an ethdev port of this process, polled by the caller. */
+/* One end of a bench: our IP and TCP on a port of this process, polled by the caller. */
 #ifndef BENCH_STACK_H
 #define BENCH_STACK_H
 
@@ -11,7 +11,7 @@
 struct stack {
 	struct shard shard;
 	struct counters counters;
-	struct port port;
+	struct port *port;
 	struct port_tx tx;
 	struct ip_link *neighbours;
 	struct ip *ip;
@@ -22,8 +22,9 @@ struct stack {
 	void *user;
 };
 
-/* device: the vdev's name; address: "198.18.0.2/24"; gateway: null for none. */
-void stack_init(struct stack *s, const char *device, const char *address, const char *gateway);
+/* Of a zeroed object. First its packet pools, from which its port receives; then, with that port, the rest. address: "198.18.0.2/24". */
+void stack_pools(struct stack *s, const char *name);
+void stack_start(struct stack *s, struct port *port, const char *address, const char *gateway); /* gateway: or null */
 unsigned stack_round(struct stack *s, uint64_t now_ns);    /* returns the packets taken */
 
 /* Sends text (at most PACKET_PAYLOAD_MAX bytes) on c; stops the program when there is no room. */
