@@ -219,7 +219,7 @@ static enum err read_fields(struct http_message *m, struct framing *f, const cha
 			to--;
 		*field = (struct http_field){.name = {at, name_len}, .value = {from, (uint32_t)(to - from)}};
 		field->id = (uint16_t)http_field_id(field->name);
-		field->received = from == at + name_len + 2 && from[-1] == ' ' && to == cr;
+		field->line = from == at + name_len + 2 && from[-1] == ' ' && to == cr;
 		m->fields_n++;
 		note(f, field);
 		at = cr + 2;

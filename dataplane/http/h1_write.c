@@ -5,12 +5,13 @@
  * segment (TCP sends at the end of the round; nothing has to be held back). While a chunked body is being sent, the
  * mbuf of the head stays at hand: chunk sizes are appended behind what is already queued, which nobody touches.
  *
- * Fields that were received as "name: value CR LF" are copied as whole lines, and neighbours as one piece. Text that
- * was not received is looked at once more: a value with a line end in it would be a new field, or a new message.
+ * Fields that were received as "name: value CR LF", or made so, are copied as whole lines, and neighbours as one piece.
+ * All other text is looked at once more: a value with a line end in it would be a new field, or a new message.
  */
 #include <immintrin.h>
 #include <string.h>
 
+#include "http/copy.h"
 #include "http/h1.h"
 
 enum {
@@ -90,33 +91,13 @@ static void put_slow(struct writer *w, const char *at, uint32_t n)
 	}
 }
 
-/* Most pieces are short, and a call of memcpy() costs more than they do. */
-static inline void copy(char *to, const char *from, uint32_t n)
-{
-	if (n > 32) {
-		memcpy(to, from, n);
-	} else if (n >= 16) {
-		memcpy(to, from, 16);
-		memcpy(to + n - 16, from + n - 16, 16);
-	} else if (n >= 8) {
-		memcpy(to, from, 8);
-		memcpy(to + n - 8, from + n - 8, 8);
-	} else if (n >= 4) {
-		memcpy(to, from, 4);
-		memcpy(to + n - 4, from + n - 4, 4);
-	} else {
-		for (uint32_t i = 0; i < n; i++)
-			to[i] = from[i];
-	}
-}
-
 static inline void put(struct writer *w, const char *at, uint32_t n)
 {
 	if (__builtin_expect(n > (size_t)(w->end - w->at), 0)) {
 		put_slow(w, at, n);
 		return;
 	}
-	copy(w->at, at, n);
+	copy_short(w->at, at, n);
 	w->at += n;
 }
 
@@ -240,7 +221,7 @@ static inline bool whole_line(const struct http_field *f)
 {
 	const char *end = f->value.at + f->value.len;
 
-	return f->received && f->value.at == f->name.at + f->name.len + 2 && end[0] == '\r' && end[1] == '\n';
+	return f->line && f->value.at == f->name.at + f->name.len + 2 && end[0] == '\r' && end[1] == '\n';
 }
 
 static void put_fields(struct writer *w, const struct http_message *m, bool host)

@@ -63,7 +63,7 @@ struct http_field {
 	struct text value;       /* without surrounding white space */
 	uint16_t id;             /* enum http_field_id */
 	bool removed;            /* skipped by everyone: removal leaves the array in place */
-	bool received;           /* name, ": ", value, CR LF lie together in received text */
+	bool line;               /* name, ": ", value, CR LF lie together, as received or made so: sent as they are */
 };
 
 enum http_method {
@@ -100,6 +100,8 @@ struct http_message {
 struct http_field *http_find(const struct http_message *m, enum http_field_id id);      /* the first, or null */
 struct http_field *http_find_name(const struct http_message *m, struct text lower_name);
 enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK;
+/* The same of a whole line, "name: value CR LF", known to be clean: it is sent as it is, with its neighbours. */
+enum err http_add_line(struct http_message *m, struct arena *a, enum http_field_id id, struct text line) MUST_CHECK;
 /* Replaces all of that name. */
 enum err http_set(struct http_message *m, struct arena *a, struct text name, struct text value) MUST_CHECK;
 void http_remove(struct http_message *m, struct text name);

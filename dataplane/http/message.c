@@ -174,21 +174,32 @@ static enum err grow(struct http_message *m, struct arena *a)
 	return OK;
 }
 
-static enum err add(struct http_message *m, struct arena *a, enum http_field_id id, struct text name, struct text value)
+static inline enum err add(struct http_message *m, struct arena *a, struct http_field f)
 {
-	if (m->fields_n == m->fields_max) {
+	if (__builtin_expect(m->fields_n == m->fields_max, 0)) {
 		enum err e = grow(m, a);
 
 		if (e)
 			return e;
 	}
-	m->fields[m->fields_n++] = (struct http_field){.name = name, .value = value, .id = (uint16_t)id};
+	m->fields[m->fields_n++] = f;
 	return OK;
 }
 
 enum err http_add(struct http_message *m, struct arena *a, struct text name, struct text value)
 {
-	return add(m, a, http_field_id(name), name, value);
+	return add(m, a, (struct http_field){.name = name, .value = value, .id = (uint16_t)http_field_id(name)});
+}
+
+enum err http_add_line(struct http_message *m, struct arena *a, enum http_field_id id, struct text line)
+{
+	const uint32_t name = known[id].len;
+	const struct http_field f = {.name = {line.at, name}, .value = {line.at + name + 2, line.len - name - 4},
+	                             .id = (uint16_t)id, .line = true};
+
+	CHECK_SLOW(line.len >= name + 4 && memcmp(line.at, known[id].name, name) == 0);
+	CHECK_SLOW(memcmp(line.at + name, ": ", 2) == 0 && memcmp(line.at + line.len - 2, "\r\n", 2) == 0);
+	return add(m, a, f);
 }
 
 enum err http_set(struct http_message *m, struct arena *a, struct text name, struct text value)
@@ -207,7 +218,7 @@ enum err http_set(struct http_message *m, struct arena *a, struct text name, str
 			f->value = value;
 		found = true;
 	}
-	return found ? OK : add(m, a, id, name, value);
+	return found ? OK : add(m, a, (struct http_field){.name = name, .value = value, .id = (uint16_t)id});
 }
 
 void http_remove(struct http_message *m, struct text name)
@@ -240,11 +251,11 @@ struct http_message *http_message_copy(const struct http_message *from, struct a
 	fits = copy_text(&to->method_text, a) && copy_text(&to->scheme, a) && copy_text(&to->authority, a) &&
 	       copy_text(&to->path, a) && copy_text(&to->reason, a) && copy_text(&to->upgrade, a);
 	for (unsigned i = 0; fits && i < from->fields_n; i++) {
-		struct text name = from->fields[i].name, value = from->fields[i].value;
+		struct http_field f = {.name = from->fields[i].name, .value = from->fields[i].value,
+		                       .id = from->fields[i].id};
 
 		if (!from->fields[i].removed)
-			fits = copy_text(&name, a) && copy_text(&value, a) &&
-			       add(to, a, (enum http_field_id)from->fields[i].id, name, value) == OK;
+			fits = copy_text(&f.name, a) && copy_text(&f.value, a) && add(to, a, f) == OK;
 	}
 	if (!fits)
 		return NULL;

@@ -21,7 +21,7 @@
 #include "proxy/chain.h"
 #include "proxy/proxy.h"
 
-enum { EXCHANGE_MAGIC = 0x65786368, PEERS = 256 };
+enum { EXCHANGE_MAGIC = 0x65786368, PEERS = 256, DATE_LINE = sizeof("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n") - 1 };
 
 enum exchange_state {
 #define STATE(id, what) EXCHANGE_##id,
@@ -106,7 +106,7 @@ struct proxy {
 	uint32_t sweep_at;
 	uint32_t draws;              /* cursor of balance_draw() */
 	uint64_t date_s;             /* the second that `date` is of */
-	char date[32];               /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+	char date[DATE_LINE];        /* "date: Sun, 06 Nov 1994 08:49:37 GMT", CR LF */
 	struct peer peers[PEERS];
 };
 
@@ -179,7 +179,7 @@ extern const struct reason reason_no_memory, reason_overload, reason_protocol, r
 extern const struct reason reason_no_route, reason_no_backend, reason_no_endpoints, reason_no_endpoints_at_all;
 /* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;
-const char *proxy_date(struct proxy *p);
+struct text proxy_date_line(struct proxy *p);                   /* valid as long as the proxy */
 
 /* refuse.c: answers 503 without an exchange: none is left. */
 void proxy_refuse(struct proxy *p, struct http_stream *s);

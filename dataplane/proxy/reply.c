@@ -131,22 +131,23 @@ static void civil(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
 	*year = (unsigned)(era * 400) + year_of_era + (*month <= 2);
 }
 
-const char *proxy_date(struct proxy *p)
+struct text proxy_date_line(struct proxy *p)
 {
 	static const char days[] = "ThuFriSatSunMonTueWed", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	const struct text line = {.at = p->date, .len = DATE_LINE};
 	const uint64_t now_s = p->shard->wall_us / 1000000;
 	unsigned year, month, day;
 	char text[64];
 
 	if (now_s == p->date_s)
-		return p->date;
+		return line;
 	p->date_s = now_s;
 	civil(now_s / 86400, &year, &month, &day);
-	snprintf(text, sizeof(text), "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", &days[now_s / 86400 % 7 * 3], day,
-	         &months[(month - 1) * 3], year % 10000, (unsigned)(now_s / 3600 % 24), (unsigned)(now_s / 60 % 60),
-	         (unsigned)(now_s % 60));
-	memcpy(p->date, text, 30);
-	return p->date;
+	snprintf(text, sizeof(text), "date: %.3s, %02u %.3s %04u %02u:%02u:%02u GMT\r\n",
+	         &days[now_s / 86400 % 7 * 3], day, &months[(month - 1) * 3], year % 10000,
+	         (unsigned)(now_s / 3600 % 24), (unsigned)(now_s / 60 % 60), (unsigned)(now_s % 60));
+	memcpy(p->date, text, DATE_LINE);
+	return line;
 }
 
 /* ---- sending ---- */
@@ -154,7 +155,7 @@ const char *proxy_date(struct proxy *p)
 static enum err add_fields(struct exchange *x, struct http_message *m, const struct filter_reply *r)
 {
 	struct arena *a = http_stream_arena(x->down);
-	enum err e = http_add(m, a, TEXT("date"), (struct text){.at = proxy_date(x->proxy), .len = 29});
+	enum err e = http_add_line(m, a, HTTP_FIELD_DATE, proxy_date_line(x->proxy));
 
 	if (e == OK && r->location.len > 0)
 		e = http_add(m, a, TEXT("location"), r->location);

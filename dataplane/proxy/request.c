@@ -28,17 +28,24 @@
  * Routing copies out of the tables what later rounds need: the rule's name, timeouts, the cluster's stable id and what
  * the filters need. The backend is chosen before its rule's filters run, since they may outlive the round.
  */
+#include <immintrin.h>
 #include <string.h>
 
 #include "balance/balance.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/fault.h"
+#include "http/copy.h"
 #include "proxy/exchange.h"
 #include "route/route.h"
 #include "route/uri.h"
 
-enum { FORWARDED_MAX = 2048 };
+enum {
+	FORWARDED_MAX = 2048,
+	UUID = 36,
+	/* What add_own() writes besides the values. */
+	LINES_BYTES = sizeof("x-forwarded-for: x-forwarded-proto: x-envoy-external-address: x-request-id: ") + 4 * 2,
+};
 
 /* ---- texts ---- */
 
@@ -73,22 +80,33 @@ static struct text peer_text(struct proxy *p, const struct addr *a)
 	return (struct text){.at = peer->text, .len = peer->len};
 }
 
-static void print_uuid(struct rng *rng, char text[static 36])
+/* Eight hexadecimal digits, the highest first. */
+static inline void print_hex(uint32_t v, char text[static 8])
 {
-	static const char digits[] = "0123456789abcdef";
+	const uint64_t nibbles = __builtin_bswap64(_pdep_u64(v, UINT64_C(0x0f0f0f0f0f0f0f0f)));
+	const uint64_t letters = (nibbles + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101);
+	const uint64_t digits = nibbles + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10);
+
+	memcpy(text, &digits, sizeof(digits));
+}
+
+/* 8-4-4-4-12 digits. */
+static void print_uuid(struct rng *rng, char text[static UUID])
+{
 	const uint64_t high = (rng_u64(rng) & ~UINT64_C(0xf000)) | 0x4000;
 	const uint64_t low = (rng_u64(rng) & ~(UINT64_C(3) << 62)) | UINT64_C(2) << 62;
-	uint64_t v = high;
-	unsigned at = 0;
+	char digits[32];
 
-	for (unsigned i = 0; i < 32; i++) {
-		if (i == 16)
-			v = low;
-		if (i == 8 || i == 12 || i == 16 || i == 20)
-			text[at++] = '-';
-		text[at++] = digits[v >> 60];
-		v <<= 4;
-	}
+	print_hex((uint32_t)(high >> 32), digits);
+	print_hex((uint32_t)high, digits + 8);
+	print_hex((uint32_t)(low >> 32), digits + 16);
+	print_hex((uint32_t)low, digits + 24);
+	memcpy(text, digits, 8);
+	memcpy(text + 9, digits + 8, 4);
+	memcpy(text + 14, digits + 12, 4);
+	memcpy(text + 19, digits + 16, 4);
+	memcpy(text + 24, digits + 20, 12);
+	text[8] = text[13] = text[18] = text[23] = '-';
 }
 
 /* ---- the gateway's own fields ---- */
@@ -106,8 +124,8 @@ static bool is_envoys(const struct http_field *f)
 	return true;
 }
 
-/* Takes away what the client must not say; remembers what it said about the way so far. */
-static unsigned strip(struct http_message *m, struct text *forwarded, bool *underscore)
+/* Takes away what the client must not say; counts what it said about the way so far. */
+static unsigned strip(struct http_message *m, bool *underscore)
 {
 	unsigned n = 0;
 
@@ -118,7 +136,6 @@ static unsigned strip(struct http_message *m, struct text *forwarded, bool *unde
 			continue;
 		switch (f->id) {
 		case HTTP_FIELD_X_FORWARDED_FOR:
-			*forwarded = f->value;
 			n++;
 			break;
 		case HTTP_FIELD_X_FORWARDED_PROTO:
@@ -140,10 +157,8 @@ static unsigned strip(struct http_message *m, struct text *forwarded, bool *unde
 }
 
 /* "what came, what came, peer": all X-Forwarded-For fields become one, unless they are too long for that. */
-static enum err append_forwarded(struct exchange *x, struct arena *a, struct text peer)
+static struct text join_forwarded(struct http_message *m, struct arena *a, struct text peer)
 {
-	static const struct text name = TEXT("x-forwarded-for");
-	struct http_message *m = x->request;
 	size_t len = 0, at = 0;
 	char *joined;
 
@@ -151,12 +166,11 @@ static enum err append_forwarded(struct exchange *x, struct arena *a, struct tex
 		if (m->fields[i].id == HTTP_FIELD_X_FORWARDED_FOR && !m->fields[i].removed)
 			len += m->fields[i].value.len + 1;
 	}
-	x->forwarded_for = peer;
 	if (len + peer.len > FORWARDED_MAX)
-		return http_add(m, a, name, peer);
+		return peer;
 	joined = arena_get(a, len + peer.len);
 	if (joined == NULL)
-		return ERR_NO_MEMORY;
+		return (struct text){0};
 	for (unsigned i = 0; i < m->fields_n; i++) {
 		struct http_field *f = &m->fields[i];
 
@@ -168,22 +182,51 @@ static enum err append_forwarded(struct exchange *x, struct arena *a, struct tex
 		f->removed = true;
 	}
 	memcpy(joined + at, peer.at, peer.len);
-	x->forwarded_for = (struct text){.at = joined, .len = (uint32_t)(at + peer.len)};
-	return http_add(m, a, name, x->forwarded_for);
+	return (struct text){.at = joined, .len = (uint32_t)(at + peer.len)};
 }
 
-static enum err add_own(struct exchange *x, struct arena *a, struct text peer, unsigned forwarded_n)
-{
-	struct http_message *m = x->request;
-	enum err e;
+/* Where the lines of our own fields are written, one behind the other: they are sent as one piece. */
+struct lines {
+	struct http_message *m;
+	struct arena *arena;
+	char *at;
+	enum err failed;
+};
 
-	x->forwarded_for = peer;
-	e = forwarded_n > 0 ? append_forwarded(x, a, peer) : http_add(m, a, TEXT("x-forwarded-for"), peer);
-	if (e == OK)
-		e = http_add(m, a, TEXT("x-forwarded-proto"), m->scheme);
-	if (e == OK)
-		e = http_add(m, a, TEXT("x-envoy-external-address"), peer);
-	return e == OK ? http_add(m, a, TEXT("x-request-id"), x->request_id) : e;
+/* Returns the value where it was written to. `begin`: name, colon and space. */
+static inline struct text put_line(struct lines *l, enum http_field_id id, struct text begin, struct text value)
+{
+	const struct text line = {.at = l->at, .len = begin.len + value.len + 2};
+	char *at = l->at;
+
+	copy_short(at, begin.at, begin.len);
+	copy_short(at + begin.len, value.at, value.len);
+	memcpy(at + begin.len + value.len, "\r\n", 2);
+	l->at += line.len;
+	if (l->failed == OK)
+		l->failed = http_add_line(l->m, l->arena, id, line);
+	return (struct text){.at = at + begin.len, .len = value.len};
+}
+
+static enum err add_own(struct exchange *x, struct arena *a, unsigned forwarded_n)
+{
+	static const struct text names[] = {TEXT("x-forwarded-for: "), TEXT("x-forwarded-proto: "),
+	                                    TEXT("x-envoy-external-address: "), TEXT("x-request-id: ")};
+	struct http_message *m = x->request;
+	const struct text peer = peer_text(x->proxy, &x->client.remote);
+	const struct text forwarded = forwarded_n > 0 ? join_forwarded(m, a, peer) : peer;
+	struct lines l = {.m = m, .arena = a};
+	char uuid[UUID];
+
+	l.at = arena_get(a, LINES_BYTES + forwarded.len + m->scheme.len + peer.len + UUID);
+	if (forwarded.len == 0 || l.at == NULL)
+		return ERR_NO_MEMORY;
+	print_uuid(&x->proxy->shard->rng, uuid);
+	x->forwarded_for = put_line(&l, HTTP_FIELD_X_FORWARDED_FOR, names[0], forwarded);
+	put_line(&l, HTTP_FIELD_X_FORWARDED_PROTO, names[1], m->scheme);
+	put_line(&l, HTTP_FIELD_X_ENVOY_EXTERNAL_ADDRESS, names[2], peer);
+	x->request_id = put_line(&l, HTTP_FIELD_X_REQUEST_ID, names[3], (struct text){.at = uuid, .len = UUID});
+	return l.failed;
 }
 
 /*
@@ -206,28 +249,18 @@ static enum err take_hop_by_hop(struct exchange *x, struct http_message *m)
 
 enum err request_prepare(struct exchange *x)
 {
-	struct arena *a = http_stream_arena(x->down);
-	struct text peer = peer_text(x->proxy, &x->client.remote), forwarded = {0};
-	char *id = arena_get(a, 36 + peer.len); /* one piece for both texts */
 	unsigned forwarded_n;
 	bool underscore = false;
-	enum err e;
+	enum err e = take_hop_by_hop(x, x->request);
 
-	if (id == NULL)
-		return ERR_NO_MEMORY;
-	print_uuid(&x->proxy->shard->rng, id);
-	memcpy(id + 36, peer.at, peer.len);
-	peer.at = id + 36;
-	x->request_id = (struct text){.at = id, .len = 36};
-	e = take_hop_by_hop(x, x->request);
 	if (e != OK)
 		return e;
-	forwarded_n = strip(x->request, &forwarded, &underscore);
+	forwarded_n = strip(x->request, &underscore);
 	if (underscore) {
 		count(x->proxy->shard->counters, C_underscores_refused);
 		return ERR_HTTP_SYNTAX;
 	}
-	return add_own(x, a, peer, forwarded_n);
+	return add_own(x, http_stream_arena(x->down), forwarded_n);
 }
 
 enum err request_trailers(struct exchange *x, struct http_message *trailers)
@@ -260,7 +293,7 @@ enum err response_prepare(struct exchange *x, struct http_message *m)
 	if (m->status != 101 && m->status != 426)
 		m->upgrade = (struct text){0};
 	if (e == OK && http_find(m, HTTP_FIELD_DATE) == NULL)
-		e = http_add(m, a, TEXT("date"), (struct text){.at = proxy_date(x->proxy), .len = 29});
+		e = http_add_line(m, a, HTTP_FIELD_DATE, proxy_date_line(x->proxy));
 	return e == OK ? session_mark(x, m) : e;
 }
 
