@@ -49,7 +49,7 @@ static inline enum counter check_header(const struct rte_mbuf *m, const struct i
 	if (unlikely_(total < bytes || total > m->pkt_len - ETH_BYTES))
 		return DROP_ip4_length;
 	if (unlikely_((m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) != RTE_MBUF_F_RX_IP_CKSUM_GOOD) &&
-	    checksum_fold(checksum_add(0, h, bytes)) != 0xffff)
+	    checksum_fold(checksum_ip4_header(h, bytes)) != 0xffff)
 		return DROP_ip4_checksum;
 	if (unlikely_(h->ttl == 0))
 		return DROP_ip_ttl;

@@ -59,7 +59,7 @@ static inline void put_ip4(struct ip *ip, const struct iface *iface, const struc
 	if (iface->offloads & PORT_TX_IP_CSUM)
 		m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 	else
-		h->checksum = (uint16_t)~checksum_fold(checksum_add(0, h, IP4_BYTES));
+		h->checksum = (uint16_t)~checksum_fold(checksum_ip4_header(h, IP4_BYTES));
 	if (m->ol_flags & RTE_MBUF_F_TX_L4_MASK)
 		m->ol_flags |= RTE_MBUF_F_TX_IPV4;
 }
