@@ -31,8 +31,8 @@ static uint32_t index_of(const struct pool *p, const void *object)
 
 	CHECK((const char *)object >= p->objects && offset < (size_t)p->size * p->capacity);
 	CHECK_SLOW(offset % p->size == 0);
-	/* Sizes are whole lines, so a 32-bit division is enough; a put is on the request path. */
-	return (uint32_t)(offset / LINE) / (p->size / LINE);
+	/* A put is on the request path, and a division would be most of it. */
+	return (uint32_t)((offset / LINE * p->reciprocal) >> 32);
 }
 
 static void *object_at(const struct pool *p, uint32_t index)
@@ -48,6 +48,9 @@ void pool_init(struct pool *p, const char *name, size_t object_size, uint32_t ca
 	memset(p, 0, sizeof(*p));
 	p->name = name;
 	p->size = (uint32_t)size;
+	/* Of object i the rounding adds less than i times the lines of one, in units of 2^-32: below 1 it is lost. */
+	p->reciprocal = ((UINT64_C(1) << 32) + size / LINE - 1) / (size / LINE);
+	CHECK(capacity < (UINT64_C(1) << 32) / (size / LINE));
 	p->capacity = capacity;
 	p->memory = boot_memory(name, size * capacity + LINE);
 	p->objects = (char *)(((uintptr_t)p->memory + LINE - 1) & ~(uintptr_t)(LINE - 1));

@@ -21,6 +21,7 @@ struct pool {
 	uint32_t *free;           /* stack of free indices */
 	uint32_t *generation;     /* per object, odd while in use */
 	uint32_t size;            /* bytes per object, a multiple of 64 */
+	uint64_t reciprocal;      /* 2^32 / lines per object, rounded up */
 	uint32_t capacity;
 	uint32_t free_n;
 	const char *name;
