@@ -21,8 +21,8 @@
 enum {
 	PACKET_HEADROOM = RTE_PKTMBUF_HEADROOM,
 	PACKET_ROOM = 2048 + RTE_PKTMBUF_HEADROOM, /* data room of rx and payload mbufs */
-	PACKET_HEADER_ROOM = 512,                  /* data room of header mbufs, headroom included */
-	PACKET_COPY_MAX = 256,                     /* payload up to this size is copied behind the header */
+	PACKET_HEADER_ROOM = 768,                  /* data room of header mbufs, headroom included */
+	PACKET_COPY_MAX = 512,                     /* payload up to this size is copied behind the header */
 	PACKET_PAYLOAD_MAX = 2048,                 /* text bytes that one payload mbuf holds */
 };
 

@@ -29,8 +29,8 @@
 #include "port/ethdev.h"
 
 enum {
-	WORKER_MB = 150,        /* packet pools of one worker at 100 % */
-	WORKER_NO_HUGE_MB = 235, /* the same: DPDK lets no mbuf cross a page of 4 KiB */
+	WORKER_MB = 155,        /* packet pools of one worker at 100 % */
+	WORKER_NO_HUGE_MB = 240, /* the same: DPDK lets no mbuf cross a page of 4 KiB */
 	RINGS_MB = 4,           /* what fills the rings of one queue, both ways */
 	RINGS_NO_HUGE_MB = 6,
 	BASE_MB = 64,
