@@ -48,6 +48,29 @@ static void test_pool(void **state)
 }
 
 /* A pool that counts does so for each get that finds it empty, also for those of an arena. */
+/* Indices are made of offsets by a multiplication. */
+static void test_pool_sizes(void **state)
+{
+	enum { OBJECTS = 3000 };
+	static void *got[OBJECTS];
+
+	(void)state;
+	for (size_t lines = 1; lines <= 70; lines++) {
+		struct pool p;
+
+		pool_init(&p, "test", lines * 64, OBJECTS);
+		for (uint32_t i = 0; i < OBJECTS; i++) {
+			got[i] = pool_get(&p);
+			assert_int_equal((uint32_t)pool_handle(&p, got[i]), i);
+		}
+		for (uint32_t i = 0; i < OBJECTS; i++) {
+			pool_put(&p, got[i]);
+			assert_ptr_equal(pool_get(&p), got[i]);
+		}
+		pool_fini(&p);
+	}
+}
+
 static void test_pool_counts(void **state)
 {
 	static struct counters c;
@@ -144,6 +167,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pool),
+		cmocka_unit_test(test_pool_sizes),
 		cmocka_unit_test(test_pool_counts),
 		cmocka_unit_test(test_arena),
 		cmocka_unit_test(test_logring),
