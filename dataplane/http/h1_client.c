@@ -126,6 +126,8 @@ void h1_client_head(struct h1_conn *c, const char *at, struct held under)
 	s->big = c->big;
 	c->big = NULL;
 	e = h1_parse_response(&s->message, &s->arena, at, &c->scan, s->head_request);
+	if (e == OK && s->message.status < 200 && !s->big)
+		s->gathered = c->gather;
 	h1_gather_clear(c);
 	if (e) {
 		http_count(c->http, C_http_bad_responses);

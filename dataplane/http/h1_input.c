@@ -61,7 +61,9 @@ static enum err gather_grow(struct h1_conn *c)
 	char *more;
 
 	if (!c->gather) {
-		more = arena_get(arena_of(c), H1_GATHER_SMALL);
+		more = c->stream && c->stream->gathered ? c->stream->gathered : arena_get(arena_of(c), H1_GATHER_SMALL);
+		if (c->stream)
+			c->stream->gathered = NULL;
 		c->gather_max = H1_GATHER_SMALL;
 	} else {
 		if (c->big)

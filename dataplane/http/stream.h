@@ -53,6 +53,7 @@ struct http_stream {
 	struct arena arena;
 	struct held held[STREAM_HELD];    /* under the received head, under the trailers */
 	void *big;                        /* 64 KB of text when the head did not fit elsewhere */
+	char *gathered;                   /* client: the buffer of an interim response's head, for the next head */
 	/* Up to here zero in a new stream. */
 	struct http_message message;      /* the received one */
 	struct http_message trailers;

@@ -366,6 +366,26 @@ static void test_connect_fails(void **state)
 	rig_end();
 }
 
+/* Each head that comes in pieces is gathered: the same memory serves all, or eight of them used up the stream's. */
+static void test_interim_in_pieces(void **state)
+{
+	static const char text[] = "HTTP/1.1 103 x\r\nLink: a\r\n\r\n", final[] = OK_LINE "Content-Length: 0\r\n\r\n";
+	struct tcp_conn *c;
+
+	(void)state;
+	rig_start(HOLD);
+	c = connect_client();
+	send_request("GET", HTTP_BODY_NONE, 0, true);
+	for (unsigned i = 0; i < LIMIT_http_interim; i++)
+		for (const char *at = text; *at; at++)
+			rig_input(c, at, 1);
+	for (const char *at = final; *at; at++)
+		rig_input(c, at, 1);
+	assert_int_equal(recorder.why, OK);
+	assert_non_null(strstr(recorder.log, "<200 11 length 0>"));
+	rig_end();
+}
+
 static void test_interim_flood(void **state)
 {
 	struct tcp_conn *c;
@@ -443,6 +463,7 @@ int main(void)
 		TEST(test_early_response),
 		TEST(test_closed_while_idle),
 		TEST(test_connect_fails),
+		TEST(test_interim_in_pieces),
 		TEST(test_interim_flood),
 		TEST(test_large_head),
 		TEST(test_sent),
