@@ -21,11 +21,58 @@ static enum err refuse(char why[static BLOCK_WHY_MAX], enum err e, const char *w
 	return e;
 }
 
+static enum err check(const void *block, size_t bytes, char why[static BLOCK_WHY_MAX])
+{
+	const char *where = "";
+	enum err e = table_verify(block, bytes, &where);
+
+	if (!e)
+		e = proxy_verify(block, &where);
+	if (e)
+		snprintf(why, BLOCK_WHY_MAX, "%s: %s", err_text(e), where ? where : "");
+	return e;
+}
+
+/* ---- memory ---- */
+
+static size_t mapped_bytes(size_t bytes)
+{
+	return (bytes + BLOCK_PAGE - 1) & ~(size_t)(BLOCK_PAGE - 1);
+}
+
+/* Large pages where the kernel gives them: a lookup among thousands of routes reads lines from all over the block. */
+static void *take_memory(size_t bytes)
+{
+	const size_t mapped = mapped_bytes(bytes);
+	char *all = mmap(NULL, mapped + BLOCK_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const size_t before = all != MAP_FAILED ? -(uintptr_t)all & (BLOCK_PAGE - 1) : 0;
+
+	if (all == MAP_FAILED)
+		return NULL;
+	if (before > 0)
+		munmap(all, before);
+	munmap(all + before + mapped, BLOCK_PAGE - before);
+	(void)madvise(all + before, mapped, MADV_HUGEPAGE);
+	return all + before;
+}
+
+static bool read_all(int fd, char *to, size_t bytes)
+{
+	for (size_t at = 0; at < bytes;) {
+		const ssize_t n = pread(fd, to + at, bytes - at, (off_t)at);
+
+		if (n <= 0)
+			return false;
+		at += (size_t)n;
+	}
+	return true;
+}
+
 enum err block_open(int memfd, const struct table **t, char why[static BLOCK_WHY_MAX])
 {
 	int seals = fcntl(memfd, F_GET_SEALS);
-	const char *where = "";
 	struct stat st;
+	size_t bytes;
 	void *block;
 	enum err e;
 
@@ -33,26 +80,28 @@ enum err block_open(int memfd, const struct table **t, char why[static BLOCK_WHY
 		return refuse(why, ERR_INVALID, "the block is not sealed against writing, shrinking and growing");
 	if (fstat(memfd, &st) < 0 || st.st_size < (off_t)sizeof(struct table) || st.st_size > TABLE_BYTES_MAX)
 		return refuse(why, ERR_TABLE_BOUNDS, "the block's size is out of range");
-	block = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED | MAP_POPULATE, memfd, 0);
-	if (block == MAP_FAILED)
+	block = take_memory((size_t)st.st_size);
+	if (!block)
 		return refuse(why, ERR_IO, strerror(errno));
-	e = table_verify(block, (size_t)st.st_size, &where);
-	if (!e)
-		e = proxy_verify(block, &where);
-	if (e) {
-		snprintf(why, BLOCK_WHY_MAX, "%s: %s", err_text(e), where ? where : "");
-		munmap(block, (size_t)st.st_size);
-		return e;
-	}
-	*t = block;
-	return OK;
+	bytes = (size_t)st.st_size;
+	if (!read_all(memfd, block, bytes) || mprotect(block, mapped_bytes(bytes), PROT_READ) < 0)
+		e = refuse(why, ERR_IO, strerror(errno));
+	else
+		e = check(block, bytes, why);
+	if (e)
+		munmap(block, mapped_bytes(bytes));
+	else
+		*t = block;
+	return e;
 }
 
 void block_close(const struct table *t)
 {
 	CHECK(t->magic == TABLE_MAGIC);
-	munmap((void *)(uintptr_t)t, t->bytes);
+	munmap((void *)(uintptr_t)t, mapped_bytes(t->bytes));
 }
+
+/* ---- the state directory ---- */
 
 static enum err copy(int from, int to)
 {

@@ -1,6 +1,7 @@
 /*
- * Blocks: generations as the data plane holds them, mapped read-only from sealed memory. What comes over the socket
- * must be sealed already; what is read from the state directory is sealed here, and then verified all the same.
+ * Blocks: generations as the data plane holds them: a copy of sealed memory, verified, and read-only from then on, in
+ * large pages. What comes over the socket must be sealed already; what is read from the state directory is sealed here,
+ * and then verified all the same.
  */
 #ifndef WORKER_BLOCK_H
 #define WORKER_BLOCK_H
@@ -12,9 +13,9 @@
 #include "base/err.h"
 #include "table/table.h"
 
-enum { BLOCK_WHY_MAX = 256 };
+enum { BLOCK_WHY_MAX = 256, BLOCK_PAGE = 2 << 20 };
 
-/* Maps and verifies; the descriptor stays the caller's. */
+/* Copies and verifies; the descriptor stays the caller's, and is not needed any more. */
 enum err block_open(int memfd, const struct table **t, char why[static BLOCK_WHY_MAX]) MUST_CHECK;
 void block_close(const struct table *t);
 

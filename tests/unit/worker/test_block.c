@@ -74,6 +74,11 @@ static void test_open(void **state)
 			continue;
 		}
 		assert_memory_equal(opened, t, bytes);
+		assert_int_equal((uintptr_t)opened % BLOCK_PAGE, 0);
+		/* The kernel may not write there either. */
+		fd = open("/dev/zero", O_RDONLY);
+		assert_int_equal(read(fd, (void *)(uintptr_t)opened, 8), -1);
+		close(fd);
 		block_close(opened);
 	}
 	free(t);
