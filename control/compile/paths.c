@@ -405,6 +405,7 @@ static void put_vhosts(struct paths *p)
 		p->vhost_hashes[i] = table_hash_host(builder_root(p->builder)->hash_seed, a->hostname, len);
 		p->vhosts[i].less_specific = less_specific(p, a->listener, a->hostname);
 	}
+	builder_line(p->builder);
 	list = builder_list(p->builder, p->vhosts, sizeof(p->vhosts[0]), p->vhosts_n);
 	builder_root(p->builder)->vhosts = list;
 }
@@ -415,6 +416,19 @@ static bool begins_vhost(const struct paths *p, uint32_t i)
 
 	return before == NULL || before->listener != a->listener || before->begin != a->begin ||
 	       strcmp(before->attachment->hostname, a->attachment->hostname) != 0;
+}
+
+/* Of the first route of a virtual host: what it has in the block already, and where its segments will be. */
+static void hint(const struct paths *p, const struct model_route *route, struct table_vhost *v)
+{
+	const struct table_list rules = builder_root(p->builder)->rules;
+	const uint32_t first = route->rules_n > 0 ? route->rules[0].index : TABLE_NONE;
+
+	v->near_segments = (uint32_t)builder_bytes(p->builder);
+	if (first >= rules.n)
+		return;
+	v->near_rule = rules.at + first * (uint32_t)sizeof(struct table_rule);
+	v->near_backends = ((const struct table_rule *)builder_at(p->builder, v->near_rule))->name.at;
 }
 
 static void collect(struct paths *p, const struct model *m)
@@ -441,6 +455,7 @@ static void collect(struct paths *p, const struct model *m)
 				p->first_vhost[a->listener->index] = p->vhosts_n;
 			p->vhost_at[p->vhosts_n] = a;
 			p->vhosts[p->vhosts_n].root = p->nodes_n++;
+			hint(p, a->route, &p->vhosts[p->vhosts_n]);
 			p->end_vhost[a->listener->index] = ++p->vhosts_n;
 		}
 		place_route(p, p->vhosts[p->vhosts_n - 1].root, a->route);

@@ -129,12 +129,22 @@ static void tell(struct search *s, const struct table_match *m, enum route_kind 
 	s->trace->on_look(s->trace->user, &look);
 }
 
+/* It is read next if the match holds, and may come from far away meanwhile. */
+INLINE void fetch_rule(const struct table *t, const struct table_match *m)
+{
+	const struct table_rule *r = &TABLE_LIST(t, t->rules, struct table_rule)[m->rule];
+
+	__builtin_prefetch(r);
+	__builtin_prefetch((const char *)(r + 1) - 1);
+}
+
 /* True: the search is over. */
 INLINE bool try(struct search *s, struct table_list list, enum route_kind kind)
 {
 	const struct table_match *m = TABLE_LIST(s->t, list, struct table_match);
 
 	for (uint32_t i = 0; i < list.n; i++, m++) {
+		fetch_rule(s->t, m);
 		if (s->trace != NULL) {
 			tell(s, m, kind);
 			continue;

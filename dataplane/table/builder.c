@@ -19,6 +19,8 @@
 #include "base/check.h"
 #include "table/table.h"
 
+enum { LINE = 64 };
+
 struct known {
 	struct table_text text;
 	uint32_t hash;             /* so that growing and passing by look at no text */
@@ -85,6 +87,11 @@ static uint32_t append(struct builder *b, const void *bytes, size_t n, size_t al
 uint32_t builder_put(struct builder *b, const void *bytes, size_t n)
 {
 	return append(b, bytes, n, TABLE_ALIGN);
+}
+
+void builder_line(struct builder *b)
+{
+	append(b, NULL, 0, LINE);
 }
 
 struct table_list builder_list(struct builder *b, const void *items, size_t item_bytes, size_t n)

@@ -26,6 +26,8 @@ void builder_free(struct builder *b);
 uint32_t builder_put(struct builder *b, const void *bytes, size_t n);
 struct table_list builder_list(struct builder *b, const void *items, size_t item_bytes, size_t n);
 struct table_text builder_text(struct builder *b, const char *text, size_t len);
+/* What is put next begins with a cache line, in a block that does. */
+void builder_line(struct builder *b);
 /* A text that no other is equal to, or that need not be shared. */
 struct table_text builder_own_text(struct builder *b, const char *text, size_t len);
 struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n);

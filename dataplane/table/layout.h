@@ -17,7 +17,7 @@
 
 #include "base/addr.h"
 
-enum { TABLE_FORMAT = 5, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
+enum { TABLE_FORMAT = 6, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
 #define TABLE_MAGIC UINT64_C(0x454c424143554c53) /* "SLUCABLE" */
 enum { TABLE_BYTES_MAX = 1 << 30 }; /* the largest block that is built, and that the data plane takes */
 
@@ -111,17 +111,22 @@ struct table_listener {
 	uint32_t spare;
 };
 
-struct table_vhost {         /* all rules of one hostname on one listener */
+struct table_vhost {         /* all rules of one hostname on one listener; a cache line, and the list begins with one */
 	struct table_text hostname;  /* the key text of the index */
 	uint32_t root;               /* index into nodes */
 	uint32_t less_specific;      /* vhost to try when no rule here matches, or TABLE_NONE */
 	struct table_list regexes;   /* struct table_match: those whose path is a regular expression */
 	/*
-	 * Where a lookup goes on, to be fetched while the hostname is compared: offsets of the root's first edge, and
-	 * of the first match of the trie with its predicates and texts. Hints: nobody reads there because of them.
+	 * Where a lookup goes on, to be fetched while the hostname is compared: offsets of the root's first edge, of
+	 * the first segment, of the first match of the trie with its predicates and texts, of the first rule, and of
+	 * its name with the backends behind it. Hints: nobody reads there because of them.
 	 */
 	uint32_t near_edges;
+	uint32_t near_segments;
 	uint32_t near_matches;
+	uint32_t near_rule;
+	uint32_t near_backends;
+	uint32_t spare[5];
 };
 
 /*

@@ -8,6 +8,7 @@
  */
 #include "table/table.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -17,6 +18,8 @@
 #include "base/check.h"
 
 enum { SEED_WILDCARD = 1, LINE = 64 };
+
+static_assert(sizeof(struct table_vhost) == LINE, "a virtual host is one line");
 
 /* ---- hashes ---- */
 
@@ -125,6 +128,12 @@ const struct table_bind *table_find_bind(const struct table *t, const struct add
 	return NULL;
 }
 
+static inline void fetch_two(const void *at)
+{
+	__builtin_prefetch(at);
+	__builtin_prefetch((const char *)at + LINE);
+}
+
 /*
  * With thousands of routes each of these lines comes from far away. They are asked for together, as soon as the virtual
  * host is, and not one after the other as the lookup gets to them; if its hostname is another one, that is little work.
@@ -132,13 +141,14 @@ const struct table_bind *table_find_bind(const struct table *t, const struct add
 static inline void fetch_near(const struct table *t, const struct table_vhost *v)
 {
 	const char *const node = (const char *)&TABLE_LIST(t, t->nodes, struct table_node)[v->root];
-	const char *const matches = table_at(t, v->near_matches);
 
-	__builtin_prefetch(node);
-	__builtin_prefetch(node + LINE);
+	__builtin_prefetch(table_text(t, v->hostname));
+	fetch_two(node);
 	__builtin_prefetch(table_at(t, v->near_edges));
-	__builtin_prefetch(matches);
-	__builtin_prefetch(matches + LINE);
+	__builtin_prefetch(table_at(t, v->near_segments));
+	fetch_two(table_at(t, v->near_matches));
+	fetch_two(table_at(t, v->near_rule));
+	fetch_two(table_at(t, v->near_backends));
 }
 
 /* Both kinds of items that are found by host: where their key text is. */

@@ -221,8 +221,10 @@ static enum err vhosts(struct walk *w)
 
 	for (uint32_t i = 0; i < w->t->vhosts.n; i++) {
 		DEMAND(w, v[i].root < w->t->nodes.n, VALUE, "root of a virtual host");
-		DEMAND(w, v[i].near_edges <= w->bytes && v[i].near_matches <= w->bytes, BOUNDS,
-		       "hints of a virtual host");
+		DEMAND(w, v[i].near_edges <= w->bytes && v[i].near_segments <= w->bytes &&
+		          v[i].near_matches <= w->bytes && v[i].near_rule <= w->bytes &&
+		          v[i].near_backends <= w->bytes,
+		       BOUNDS, "hints of a virtual host");
 		TRY(index_or_none(w, v[i].less_specific, w->t->vhosts, "less specific virtual host"));
 		DEMAND(w, v[i].less_specific == TABLE_NONE ||
 		          rank(w->t, v[v[i].less_specific].hostname) < rank(w->t, v[i].hostname),

@@ -256,6 +256,18 @@ static void decide(const struct table *t, const struct request_row *row, char *o
 		snprintf(out + strlen(out), size - strlen(out), " %u", found.rule->direct_status);
 }
 
+/* The first rule is one of this virtual host's; behind its name come its filters and backends. */
+static void check_rule_hints(const struct table *t, const struct table_vhost *v)
+{
+	const struct table_rule *r = table_at(t, v->near_rule);
+
+	assert_int_equal((v->near_rule - t->rules.at) % sizeof(*r), 0);
+	assert_true(v->near_rule >= t->rules.at && v->near_rule < t->rules.at + t->rules.n * sizeof(*r));
+	assert_int_equal(v->near_backends, r->name.at);
+	assert_true(r->backends.n == 0 || r->backends.at > r->name.at);
+	assert_true(v->near_segments > v->near_rule && v->near_segments <= t->nodes.at);
+}
+
 /* What is fetched ahead is what a lookup reads: nothing else would tell when it is not. */
 static void check_hints(const struct table *t)
 {
@@ -267,6 +279,7 @@ static void check_hints(const struct table *t)
 		const uint32_t matches_end = i + 1 < t->vhosts.n ? v[i + 1].near_matches : t->nodes.at;
 
 		assert_int_equal(v[i].near_edges, t->edges.at + n[v[i].root].edge * sizeof(struct table_edge));
+		check_rule_hints(t, &v[i]);
 		for (uint32_t k = v[i].root; k < end; k++) {
 			assert_true(n[k].exact.n == 0 || (n[k].exact.at >= v[i].near_matches && n[k].exact.at < matches_end));
 			assert_true(n[k].prefix.n == 0 || (n[k].prefix.at >= v[i].near_matches && n[k].prefix.at < matches_end));
