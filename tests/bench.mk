@@ -6,7 +6,7 @@ $(B)/load: $(call obj,$(wildcard tests/bench/*.c)) $(B)/libsupport.a $(B)/libcon
 bench: all $(B)/load
 	@tests/bench/bench
 
-#: make bench-round    cycles of a worker's rounds per request, on a clock of its own: to compare builds (ROUTES=10000)
+#: make bench-round    cycles of a worker's rounds per request, on a clock of its own: to compare builds (BENCH_ROUTES=10000)
 bench_shared := $(filter-out tests/bench/load.c,$(wildcard tests/bench/*.c))
 $(B)/bench-round: $(call obj,tests/bench/round/round.c $(bench_shared)) $(B)/libsupport.a $(B)/libcontrol.a $(B)/libdataplane.a
 	$(call link,$^,$(libs_control) $(libs_dataplane))
