@@ -135,6 +135,7 @@ static const char *read_route(struct build *b, yyjson_val *item, struct table_ip
 		return region_print(b->region, "to: \"%s\" is not an address with a prefix length", to);
 	if (addr_parse(via, &r->gateway) != OK || addr_is_v4(&r->gateway) != addr_is_v4(&r->prefix))
 		return region_print(b->region, "via: \"%s\" is not an address of the family of %s", via, to);
+	r->mtu = (uint16_t)doc_int(item, "mtu", 0);
 	r->port = port[0] != '\0' ? port_index(m, port) : port_towards(m, &r->gateway);
 	if (r->port == PORT_NONE)
 		return port[0] != '\0' ? region_print(b->region, "port: there is no port \"%s\"", port)

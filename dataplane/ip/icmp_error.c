@@ -33,6 +33,7 @@ enum {
 struct embedded {
 	struct tuple tuple;
 	uint32_t at;             /* of its transport header, from the frame's start */
+	uint32_t bytes;          /* as it says, all that it had */
 	bool fragment;           /* not a first fragment: no ports */
 };
 
@@ -45,6 +46,7 @@ static bool parse4(const struct arrival *a, struct embedded *e)
 		return false;
 	e->tuple = (struct tuple){.local = addr_v4(h->source), .remote = addr_v4(h->destination),
 	                          .protocol = h->protocol};
+	e->bytes = rte_be_to_cpu_16(h->total_length);
 	e->fragment = (h->fragment & RTE_BE16(IP4_OFFSET)) != 0;
 	e->at = at + (uint32_t)(h->version_ihl & 0xf) * 4;
 	return true;
@@ -60,6 +62,7 @@ static bool parse6(const struct arrival *a, struct embedded *e)
 	/* We send no extension headers: what has one is not ours. */
 	e->tuple = (struct tuple){.local = addr_of_bytes(h->source), .remote = addr_of_bytes(h->destination),
 	                          .protocol = h->next_header};
+	e->bytes = IP6_BYTES + (uint32_t)rte_be_to_cpu_16(h->payload_length);
 	e->fragment = false;
 	e->at = at + IP6_BYTES;
 	return !addr_is_v4(&e->tuple.local);
@@ -115,6 +118,7 @@ void icmp_error_arrive(struct ip *ip, struct arrival *a)
 		.type = icmp[0],
 		.code = icmp[1],
 		.mtu = mtu_of(icmp, v4),
+		.bytes = (uint16_t)(e.bytes < UINT16_MAX ? e.bytes : UINT16_MAX),
 		.sequence = read_be32(rte_pktmbuf_mtod_offset(a->d.m, const uint8_t *, e.at) + 4),
 	};
 	count(ip->shard->counters, C_ip_icmp_errors_received);

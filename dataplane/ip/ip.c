@@ -83,6 +83,7 @@ void ip_free(struct ip *ip)
 	if (ip == NULL)
 		return;
 	CHECK_MAGIC(ip, IP_MAGIC);
+	pmtu_fini(ip);
 	if (ip->link_owner) {
 		address_fini(ip);
 		neigh_fini(ip);
@@ -97,8 +98,7 @@ void ip_apply(struct ip *ip)
 	CHECK_MAGIC(ip, IP_MAGIC);
 	if (ip->shard->table == NULL)
 		return;
-	if (++ip->epoch == 0)
-		ip->epoch = 1;
+	ip_renew_paths(ip);
 	route_apply(ip);
 	if (!ip->link_owner)
 		return;

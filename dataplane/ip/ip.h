@@ -45,6 +45,7 @@ struct ip_icmp_error {
 	struct tuple tuple;     /* of the embedded packet, turned to our view */
 	uint8_t type, code;     /* ICMP's, or ICMPv6's when the tuple is IPv6 */
 	uint32_t mtu;           /* of "too big" */
+	uint16_t bytes;         /* of the embedded datagram, as its header says */
 	uint32_t sequence;      /* first 32 bits after the embedded ports: TCP's sequence number */
 };
 
@@ -95,8 +96,16 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 /* Our address to speak from to `remote` (an own, not a virtual, address of the outgoing interface). */
 enum err ip_source(struct ip *ip, const struct addr *remote, struct addr *local) MUST_CHECK;
 
-/* Path MTU to a destination in IP datagram bytes; 0 when there is no route. */
+/* Path MTU to a destination in IP datagram bytes, as far as it is known (RFC 1191, 8201); 0 when there is no route. */
 uint16_t ip_mtu(struct ip *ip, struct ip_path *path, const struct tuple *t);
+/* The part of it that is our own: of the interface and the route. What peers send need not come the same way back. */
+uint16_t ip_mtu_here(struct ip *ip, struct ip_path *path, const struct tuple *t);
+
+/* Below these no path MTU is believed: RFC 8201, 4; for IPv4 what Linux and others have settled on. */
+enum { IP4_MTU_FLOOR = 552, IP6_MTU_FLOOR = 1280 };
+
+/* Datagrams to t.remote may have at most so many bytes, it was found (pmtu.h). False: not less, or too little. */
+bool ip_mtu_lower(struct ip *ip, struct ip_path *path, const struct tuple *t, uint32_t mtu);
 
 /* ICMP port or host unreachable for a datagram that nobody wanted (rate limited). Does not take d->m. */
 void ip_unreachable(struct ip *ip, const struct ip_datagram *d);

@@ -19,6 +19,7 @@
 #include "ip/address.h"
 #include "ip/ip.h"
 #include "ip/neigh.h"
+#include "ip/pmtu.h"
 #include "ip/rate.h"
 #include "ip/reassembly.h"
 #include "ip/route.h"
@@ -63,6 +64,7 @@ struct ip {
 	struct rate icmp_errors;
 	struct routes routes;
 	struct reassembly reassembly;
+	struct pmtus pmtus;
 };
 
 /* A datagram that passed the checks of its IP header. d.tuple has the addresses; m still starts at Ethernet. */
@@ -77,6 +79,13 @@ static inline void ip_drop(struct ip *ip, struct rte_mbuf *m, enum counter why)
 {
 	count(ip->shard->counters, why);
 	rte_pktmbuf_free(m);
+}
+
+/* Every path is made anew when it is used next. */
+static inline void ip_renew_paths(struct ip *ip)
+{
+	if (++ip->epoch == 0)
+		ip->epoch = 1;
 }
 
 static inline uint64_t ip_now(const struct ip *ip)

@@ -89,40 +89,49 @@ static bool link_local(const struct addr *a)
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
 }
 
+struct hop {
+	struct addr addr;
+	uint16_t mtu;
+	uint8_t iface;
+};
+
 /* Interface and next hop of a destination; a link-local one is reached where our own end lives. */
-static enum err find_hop(const struct ip *ip, const struct tuple *t, uint8_t *iface, struct addr *hop)
+static enum err find_hop(const struct ip *ip, const struct tuple *t, struct hop *hop)
 {
 	const struct route *r;
 	const uint32_t word = address_find(&ip->link->addresses, &t->remote);
 
 	if (unlikely_(address_claimed(word)))
 		return ERR_NO_ROUTE; /* ourselves, or a subnet broadcast */
-	*hop = t->remote;
+	hop->addr = t->remote;
 	if (link_local(&t->remote)) {
-		*iface = address_iface(address_find(&ip->link->addresses, &t->local));
+		hop->iface = address_iface(address_find(&ip->link->addresses, &t->local));
+		hop->mtu = ip->iface[hop->iface].mtu;
 		return OK;
 	}
 	if ((r = ip_route_find(ip, &t->remote)) == NULL)
 		return ERR_NO_ROUTE;
-	*iface = r->iface;
+	hop->iface = r->iface;
+	hop->mtu = r->mtu != 0 && r->mtu < ip->iface[r->iface].mtu ? r->mtu : ip->iface[r->iface].mtu;
 	if (!r->connected)
-		*hop = r->gateway;
+		hop->addr = r->gateway;
 	return OK;
 }
 
 /* Makes the path anew. *mac_word 0: to be resolved, hop says whom. */
-static enum err refresh(const struct ip *ip, struct ip_path *path, const struct tuple *t, struct addr *hop,
+static enum err refresh(const struct ip *ip, struct ip_path *path, const struct tuple *t, struct hop *hop,
                         uint64_t *mac_word)
 {
-	uint8_t iface;
-	enum err e = find_hop(ip, t, &iface, hop);
+	const uint16_t learned = pmtu_find(ip, &t->remote);
+	enum err e = find_hop(ip, t, hop);
 
 	if (e != OK) {
 		path->epoch = 0;
 		return e;
 	}
-	*path = (struct ip_path){.epoch = ip->epoch, .iface = iface, .mtu = ip->iface[iface].mtu};
-	path->neigh = neigh_find(&ip->link->neighs, iface, hop);
+	*path = (struct ip_path){.epoch = ip->epoch, .iface = hop->iface,
+	                         .mtu = learned != 0 && learned < hop->mtu ? learned : hop->mtu};
+	path->neigh = neigh_find(&ip->link->neighs, hop->iface, &hop->addr);
 	*mac_word = neigh_mac(&ip->link->neighs, path->neigh);
 	if (*mac_word == 0 && neigh_state(&ip->link->neighs, path->neigh) == NEIGH_FAILED)
 		return ERR_NEIGH_FAILED;
@@ -131,13 +140,34 @@ static enum err refresh(const struct ip *ip, struct ip_path *path, const struct 
 
 uint16_t ip_mtu(struct ip *ip, struct ip_path *path, const struct tuple *t)
 {
-	struct addr hop;
+	struct hop hop;
 	uint64_t mac_word;
 
-	CHECK_MAGIC(ip, IP_MAGIC);
-	if (path->epoch == ip->epoch)
+	CHECK_SLOW(ip->magic == IP_MAGIC);
+	if (likely_(path->epoch == ip->epoch))
 		return path->mtu;
 	return refresh(ip, path, t, &hop, &mac_word) == ERR_NO_ROUTE ? 0 : path->mtu;
+}
+
+uint16_t ip_mtu_here(struct ip *ip, struct ip_path *path, const struct tuple *t)
+{
+	struct hop hop;
+
+	CHECK_MAGIC(ip, IP_MAGIC);
+	/* Nothing was learned of anybody: it is the same. */
+	if (ip->pmtus.n == 0)
+		return ip_mtu(ip, path, t);
+	return find_hop(ip, t, &hop) == OK ? hop.mtu : 0;
+}
+
+bool ip_mtu_lower(struct ip *ip, struct ip_path *path, const struct tuple *t, uint32_t mtu)
+{
+	const uint32_t floor = addr_is_v4(&t->remote) ? IP4_MTU_FLOOR : IP6_MTU_FLOOR;
+
+	if (mtu < floor || mtu >= ip_mtu(ip, path, t))
+		return false;
+	pmtu_learn(ip, &t->remote, (uint16_t)mtu);
+	return ip_mtu(ip, path, t) == mtu;
 }
 
 enum err ip_source(struct ip *ip, const struct addr *remote, struct addr *local)
@@ -158,9 +188,10 @@ enum err ip_source(struct ip *ip, const struct addr *remote, struct addr *local)
 /* ---- sending ---- */
 
 /* The link owner finds out where it goes; on that worker itself at once, else by a hand-over. */
-static void resolve(struct ip *ip, struct rte_mbuf *m, uint8_t iface, const struct addr *hop)
+static void resolve(struct ip *ip, struct rte_mbuf *m, const struct hop *hop)
 {
-	*packet_meta(m) = (struct packet_meta){.next_hop = *hop, .kind = PACKET_RESOLVE, .iface = iface, .hops = 1};
+	*packet_meta(m) = (struct packet_meta){.next_hop = hop->addr, .kind = PACKET_RESOLVE, .iface = hop->iface,
+	                                       .hops = 1};
 	if (ip->link_owner)
 		neigh_send(ip, m);
 	else
@@ -181,7 +212,7 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 	const bool v4 = addr_is_v4(&t->remote);
 	const struct iface *iface;
 	uint64_t mac_word = 0;
-	struct addr hop;
+	struct hop hop;
 	bool fresh = false;
 
 	CHECK_SLOW(ip->magic == IP_MAGIC && addr_is_v4(&t->local) == v4);
@@ -205,8 +236,8 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 	count(ip->shard->counters, C_ip_sent);
 	if (unlikely_(mac_word == 0 || !iface->usable)) {
 		if (!fresh)
-			find_hop(ip, t, &path->iface, &hop);
-		resolve(ip, m, path->iface, &hop);
+			find_hop(ip, t, &hop);
+		resolve(ip, m, &hop);
 		return OK;
 	}
 	neigh_use(&ip->link->neighs, path->neigh);

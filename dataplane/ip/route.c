@@ -105,7 +105,7 @@ void route_apply(struct ip *ip)
 		if (s[i].port >= ip->ports_n || s[i].prefix_bits > 128)
 			continue;
 		add(ip, &(struct route){.prefix = addr_masked(&s[i].prefix, s[i].prefix_bits), .gateway = s[i].gateway,
-		                        .bits = s[i].prefix_bits, .iface = s[i].port});
+		                        .mtu = s[i].mtu, .bits = s[i].prefix_bits, .iface = s[i].port});
 	}
 }
 

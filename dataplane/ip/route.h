@@ -22,6 +22,7 @@ _Static_assert((ROUTE_SLOTS & (ROUTE_SLOTS - 1)) == 0, "slots are found by maski
 struct route {
 	struct addr prefix;
 	struct addr gateway;     /* all zero: connected */
+	uint16_t mtu;            /* 0: the interface's */
 	uint8_t bits;            /* of the IPv6 form */
 	uint8_t iface;
 	bool connected;

@@ -68,12 +68,15 @@ struct table_address {       /* an address of ours */
 	uint8_t spare[5];
 };
 
+enum { TABLE_MTU_MIN = 1280 }; /* RFC 8200, 5 */
+
 struct table_ip_route {
 	struct addr prefix;
 	struct addr gateway;
 	uint8_t prefix_bits;         /* of the IPv6 form; 96: the IPv4 default route, 0: the IPv6 one */
 	uint8_t port;
-	uint8_t spare[6];
+	uint16_t mtu;                /* 0: the port's */
+	uint8_t spare[4];
 };
 
 /* ---- how TCP sends (tcp/tcp.h), on new connections ---- */

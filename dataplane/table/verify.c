@@ -154,6 +154,7 @@ static enum err addresses(struct walk *w)
 	for (uint32_t i = 0; i < w->t->ip_routes.n; i++) {
 		DEMAND(w, r[i].prefix_bits <= 128, VALUE, "prefix of a route");
 		DEMAND(w, r[i].port < w->t->ports.n, VALUE, "port of a route");
+		DEMAND(w, r[i].mtu == 0 || r[i].mtu >= TABLE_MTU_MIN, VALUE, "MTU of a route");
 		DEMAND(w, i == 0 || r[i].prefix_bits <= r[i - 1].prefix_bits, VALUE, "order of the routes");
 	}
 	return OK;

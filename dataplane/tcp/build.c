@@ -43,7 +43,7 @@ static uint8_t *timestamps(struct tcp_conn *c, uint8_t *at, uint32_t before)
 uint16_t build_mss(struct tcp *t, struct ip_path *path, const struct tuple *tuple)
 {
 	const bool v4 = addr_is_v4(&tuple->remote);
-	const uint16_t mtu = ip_mtu(t->ip, path, tuple), headers = v4 ? IPV4_AND_TCP : IPV6_AND_TCP;
+	const uint16_t mtu = ip_mtu_here(t->ip, path, tuple), headers = v4 ? IPV4_AND_TCP : IPV6_AND_TCP;
 
 	if (mtu < headers + MSS_MIN)
 		return v4 ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;

@@ -26,7 +26,8 @@ struct build {
 /* Moves *at (null without payload) behind what was sent. False: no memory, nothing was sent. */
 bool build_send(const struct build *b, struct sendq_at *at);
 
-/* MSS that we announce for this path: what fits into its MTU without options (RFC 6691). */
+/* MSS that we announce: what fits into our own MTU without options (RFC 6691). What was learned about the path is about
+ * the way to the peer, not from it. */
 uint16_t build_mss(struct tcp *t, struct ip_path *path, const struct tuple *tuple);
 
 #endif

@@ -68,6 +68,7 @@ enum conn_flag {
 	CONN_ECN = 1 << 18,         /* our SYN asks for ECN; behind the handshake: both ends speak it (ecn.h) */
 	CONN_ECE = 1 << 19,         /* a marked segment came: every ACK says so until CWR comes */
 	CONN_CWR = 1 << 20,         /* cwnd has fallen: the next new data says so */
+	CONN_PROBES_DOWN = 1 << 21, /* segments are smaller than the path's MTU, in search of a black hole (mtu.c) */
 };
 
 /* The logical timers, in the order in which they are served; and one whose deadline is pace.c's to say. */
@@ -145,7 +146,11 @@ struct tcp_conn {
 	uint32_t cc_words[CONN_CC_WORDS];    /* of the algorithm */
 	uint32_t pace_us;                    /* up to when what was sent has used the rate (pace.h) */
 
-	uint32_t spare_words[7];
+	/* What mss is made of (mtu.c). */
+	uint16_t mtu;
+	uint16_t peer_mss;
+
+	uint32_t spare_words[6];
 };
 
 static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are the first line");

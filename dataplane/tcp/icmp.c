@@ -1,8 +1,9 @@
 /*
  * ICMP errors about our segments (RFC 5927): believed only when the sequence number they quote is in flight, and even
- * then no more than a hint, but for an open that is not answered yet. "Packet too big" will feed the path MTU here.
+ * then no more than a hint, but for an open that is not answered yet and for the path's MTU (mtu.c).
  */
 #include "tcp/conn.h"
+#include "tcp/mtu.h"
 
 enum { ICMP4_UNREACHABLE = 3, ICMP4_PORT = 3, ICMP4_TOO_BIG = 4, ICMP6_UNREACHABLE = 1, ICMP6_PORT = 4 };
 
@@ -32,4 +33,6 @@ void tcp_icmp_error(struct tcp *t, const struct ip_icmp_error *e)
 	}
 	if (c->state == TCP_SYN_SENT && unreachable(e))
 		conn_close(c, port(e) ? ERR_CONN_REFUSED : ERR_UNREACHABLE);
+	else if (conn_synchronised(c))
+		mtu_too_big(c, e);
 }

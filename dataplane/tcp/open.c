@@ -13,6 +13,7 @@
 #include "tcp/ecn.h"
 #include "tcp/input.h"
 #include "tcp/isn.h"
+#include "tcp/mtu.h"
 #include "tcp/output.h"
 #include "tcp/pace.h"
 #include "tcp/ports.h"
@@ -27,14 +28,10 @@ static_assert(WINDOW_MAX <= 65535 << RCV_WSCALE, "the window fits its field");
 /* What the peer's SYN says; our own half of the flags is set already (what we offered, or may offer). */
 static void take_options(struct tcp_conn *c, const struct segment *g)
 {
-	const uint16_t ours = build_mss(c->tcp, &c->path, &c->tuple);
 	uint16_t mss = g->mss;
 
 	if (mss == 0)
 		mss = addr_is_v4(&c->tuple.remote) ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6;
-	if (mss < MSS_MIN)
-		mss = MSS_MIN;
-	c->mss = mss < ours ? mss : ours;
 	if (!g->ts)
 		conn_clear(c, CONN_TS);
 	if (g->wscale == WSCALE_NONE)
@@ -42,10 +39,10 @@ static void take_options(struct tcp_conn *c, const struct segment *g)
 	if (!g->sack_ok)
 		conn_clear(c, CONN_SACK);
 	if (c->flags & CONN_TS) {
-		c->mss = (uint16_t)(c->mss - 12);
 		c->ts_recent = g->tsval;
 		c->ts_recent_age = c->tcp->age;
 	}
+	mtu_start(c, mss < MSS_MIN ? MSS_MIN : mss);
 	c->snd_wscale = c->flags & CONN_WS ? g->wscale & 15u : 0u;
 	c->rcv_wscale = c->flags & CONN_WS ? RCV_WSCALE & 15u : 0u;
 }

@@ -17,6 +17,7 @@
 #include "tcp/cc.h"
 #include "tcp/conn.h"
 #include "tcp/ecn.h"
+#include "tcp/mtu.h"
 #include "tcp/pace.h"
 #include "tcp/rtt.h"
 #include "tcp/segment.h"
@@ -248,6 +249,10 @@ static void paced(struct tcp_conn *c)
 
 static void data(struct tcp_conn *c)
 {
+	const uint16_t mtu = ip_mtu(c->tcp->ip, &c->path, &c->tuple);
+
+	if (__builtin_expect(mtu != c->mtu, 0))
+		mtu_follow(c, mtu);
 	if (c->snd_max == c->snd_una && c->tcp->now_ms - c->sent_ms > rtt_rto_ms(c))
 		cc_restart(c);
 	if (__builtin_expect(pace_applies(c), 0))

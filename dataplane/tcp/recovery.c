@@ -84,6 +84,16 @@ void recovery_acked(struct tcp_conn *c, uint32_t bytes)
 		partial(c, bytes);
 }
 
+void recovery_resegment(struct tcp_conn *c)
+{
+	c->recover = c->snd_max;
+	c->dupacks = 0;
+	conn_clear(c, CONN_RECOVERY | CONN_TIMED);
+	c->snd_nxt = c->snd_una;
+	sendq_set_cursor(&c->sendq, sendq_head(&c->sendq));
+	conn_touch(c);
+}
+
 void recovery_timeout(struct tcp_conn *c)
 {
 	/* A segment that times out again says nothing new about the path (RFC 5681, 3.1). */

@@ -12,5 +12,6 @@ struct tcp_conn;
 void recovery_dupack(struct tcp_conn *c);                        /* a duplicate ACK */
 void recovery_acked(struct tcp_conn *c, uint32_t bytes);         /* snd_una has moved by bytes */
 void recovery_timeout(struct tcp_conn *c);                       /* the RTO has expired */
+void recovery_resegment(struct tcp_conn *c);                     /* mss fell: all in flight is lost for its size */
 
 #endif

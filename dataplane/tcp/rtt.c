@@ -9,6 +9,7 @@
 #include "tcp/rtt.h"
 
 #include "tcp/conn.h"
+#include "tcp/mtu.h"
 #include "tcp/output.h"
 #include "tcp/recovery.h"
 
@@ -114,6 +115,7 @@ void rtt_timeout(struct tcp_conn *c)
 		return;
 	}
 	tcp_count(c->tcp, C_tcp_rto);
+	mtu_timeout(c);
 	recovery_timeout(c);
 	c->retries++;
 	back_off(c);

@@ -16,6 +16,8 @@ enum {
 	SYN_RETRIES_MAX = 6,         /* of a SYN that we answered: 127 s */
 	SYN_ACK_RETRIES_MAX = 5,     /* 63 s */
 
+	BLACK_HOLE_RETRIES = 2,      /* with one timeout more in a row, large segments vanish */
+
 	DELACK_MS = 40,              /* RFC 1122, 4.2.3.2: at most 500 ms */
 	CONNECT_TIMEOUT_MS = 10000,
 	LINGER_MS = 60000,           /* after tcp_detach(): for queued data, FIN and the peer's FIN */

@@ -22,6 +22,22 @@ enum err ip_source(struct ip *ip, const struct addr *remote, struct addr *local)
 	return OK;
 }
 
+uint16_t ip_mtu_here(struct ip *ip, struct ip_path *path, const struct tuple *t)
+{
+	(void)path;
+	(void)t;
+	return ip->no_route ? 0 : ip->mtu_here ? ip->mtu_here : ip->mtu;
+}
+
+bool ip_mtu_lower(struct ip *ip, struct ip_path *path, const struct tuple *t, uint32_t mtu)
+{
+	(void)path;
+	if (mtu >= ip->mtu || mtu < (uint32_t)(addr_is_v4(&t->remote) ? IP4_MTU_FLOOR : IP6_MTU_FLOOR))
+		return false;
+	ip->mtu = (uint16_t)mtu;
+	return true;
+}
+
 uint16_t ip_mtu(struct ip *ip, struct ip_path *path, const struct tuple *t)
 {
 	(void)path;

@@ -11,6 +11,7 @@
 
 struct ip {
 	uint16_t mtu;
+	uint16_t mtu_here;      /* of our own end; 0: the same */
 	bool no_route;
 	uint8_t traffic_class;      /* of the segment that `sent` gets */
 	struct addr source4, source6;

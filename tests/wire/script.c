@@ -183,7 +183,7 @@ static void open_stand(struct script *p)
 		tcp_free(p->stand->tcp);
 		stand_open(p->stand, p->pools, now_ns, 7);
 	}
-	p->stand->ip.mtu = p->mtu;
+	p->stand->ip.mtu = p->stand->ip.mtu_here = p->mtu;
 }
 
 static void check_wrong(struct script *p)
@@ -860,6 +860,16 @@ static void word_iss(struct script *p)
 static void word_mtu(struct script *p)
 {
 	p->mtu = (uint16_t)number(p);
+	if (p->open)
+		p->stand->ip.mtu = p->mtu;
+}
+
+static void word_path_mtu(struct script *p)
+{
+	const uint32_t wanted = number(p);
+
+	if (ready(p)->ip.mtu != wanted)
+		fail(p, "the IP layer was told of %u", p->stand->ip.mtu);
 }
 
 static void word_family(struct script *p)
@@ -877,6 +887,14 @@ static void word_icmp(struct script *p)
 	const uint32_t seq = number(p);
 
 	e.sequence = p->stack_iss + seq;
+	e.bytes = p->mtu;
+	for (const char *w; (w = next_word(p));)
+		if (!strcmp(w, "mtu"))
+			e.mtu = number(p);
+		else if (!strcmp(w, "quotes"))
+			e.bytes = (uint16_t)number(p);
+		else
+			fail(p, "%s: mtu or quotes", w);
 	tcp_icmp_error(ready(p)->tcp, &e);
 	stand_flush(p->stand);
 }
@@ -1019,7 +1037,7 @@ static const struct {
 	{"<", word_in}, {"<+", word_in_burst}, {">", word_out}, {"!", word_event},
 	{"data", word_data}, {"acked", word_acked}, {"wait", word_wait}, {"skip", word_skip}, {"listen", word_listen},
 	{"connect", word_connect}, {"handshake", word_handshake}, {"port", word_port}, {"again", word_again},
-	{"isn", word_isn}, {"iss", word_iss}, {"mtu", word_mtu}, {"family", word_family}, {"send", word_send},
+	{"isn", word_isn}, {"iss", word_iss}, {"mtu", word_mtu}, {"path-mtu", word_path_mtu}, {"family", word_family}, {"send", word_send},
 	{"more", word_more}, {"shutdown", word_shutdown}, {"abort", word_abort}, {"detach", word_detach},
 	{"hold", word_hold}, {"credit", word_credit}, {"keepalive", word_keepalive}, {"user", word_user},
 	{"icmp", word_icmp}, {"starve", word_starve}, {"feed", word_feed}, {"no-route", word_no_route},

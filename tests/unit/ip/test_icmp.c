@@ -129,6 +129,8 @@ static void error(struct bytes *f, const char *by, unsigned type, unsigned code,
 		ip6(f, in->from, in->to, in->protocol, 60);
 	tcp(&t, 80, 40000, "");
 	put(f, t.b, in->bytes);
+	/* As it was sent: routers quote its beginning only. */
+	set16(f->b + (v4 ? 42 + 2 : 62 + 4), v4 ? 1500 : 1420);
 	if (v4)
 		seal4(f);
 	else
@@ -182,6 +184,7 @@ static void test_errors_in(void **state)
 		assert_int_equal(net.error.type, errors[i].type);
 		assert_int_equal(net.error.code, errors[i].code);
 		assert_int_equal(net.error.mtu, errors[i].mtu);
+		assert_int_equal(net.error.bytes, addr_is_v4(&local) ? 1500 : 1460);
 		assert_int_equal(net.error.sequence, 0x01020304);
 		net_close();
 	}

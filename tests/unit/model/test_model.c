@@ -122,8 +122,10 @@ static void describe_rest(const struct model *m, char *out, size_t size)
 		    m->upstreams[i].accepted.ok ? "ok" : m->upstreams[i].accepted.message);
 	put(out, size, "machine: %s\n", m->machine.accepted.ok ? "ok" : m->machine.accepted.message);
 	for (uint32_t i = 0; i < m->machine.routes_n; i++)
-		put(out, size, "ip route /%u port %u via %s\n", m->machine.routes[i].prefix_bits,
-		    m->machine.routes[i].port, addr_print(&m->machine.routes[i].gateway, text));
+		put(out, size, m->machine.routes[i].mtu ? "ip route /%u port %u via %s mtu %u\n"
+		                                        : "ip route /%u port %u via %s\n",
+		    m->machine.routes[i].prefix_bits, m->machine.routes[i].port,
+		    addr_print(&m->machine.routes[i].gateway, text), m->machine.routes[i].mtu);
 	for (uint32_t i = 0; i < m->machine.addresses_n; i++)
 		put(out, size, "address %s/%u port %u%s\n", addr_print(&m->machine.addresses[i].addr, text),
 		    m->machine.addresses[i].prefix_bits, m->machine.addresses[i].port,
@@ -266,6 +268,10 @@ static const struct row rows[] = {
 		       "24','port':'q'}],'routes':[{'to':'0.0.0.0/0','via':'10.0.0.2'},"
 		       "{'to':'10.9.0.0/16','via':'10.0.1.2'}]")},
 	 {"machine: ok\n", "ip route /112 port 1 via 10.0.1.2\nip route /96 port 0 via 10.0.0.2\n"}},
+	{"a route's MTU",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/24','port':'p'}],"
+		       "'routes':[{'to':'0.0.0.0/0','via':'10.0.0.2','mtu':1400}]")},
+	 {"machine: ok\n", "ip route /96 port 0 via 10.0.0.2 mtu 1400\n"}},
 	{"what is wrong is named and left out",
 	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/24','port':'x'},"
 		       "{'address':'10.0.1.1/24','port':'p'}]")},

@@ -1,0 +1,115 @@
+/*
+ * The size of our segments, and what makes it smaller and larger again.
+ *
+ * mss is what the peer takes and the path carries, whichever is less, without the options that every segment has
+ * (RFC 6691). What the path carries is kept by the IP layer, per destination, for ten minutes (ip/pmtu.h):
+ *
+ *   ICMP too big    (RFC 1191, 8201) is believed when it quotes a sequence number in flight (RFC 5927), tells of an
+ *                   MTU that the quoted datagram exceeds, smaller than what we know, and not absurdly small. Who knows
+ *                   what is in flight can lower it to the floor and no further.
+ *   silence         (RFC 4821 in its simple form, RFC 8899) A router that drops without a word is a black hole: large
+ *                   segments vanish while the SYN, which was small, got through. After so many timeouts in a row with a
+ *                   full segment in front, segments become half as large, and again with every further timeout, down to
+ *                   the floor. An answer to a smaller one proves the hole, and the IP layer is told; without one
+ *                   even at the floor they are large again, and it begins anew.
+ *
+ * Lost because of its size is not lost by congestion: what was in flight is sent again in smaller pieces at once, and
+ * cwnd stays.
+ */
+#include "tcp/mtu.h"
+
+#include "tcp/conn.h"
+#include "tcp/recovery.h"
+
+enum { HEADERS_V4 = 40, HEADERS_V6 = 60, TS_BYTES = 12, ICMP4_UNREACHABLE = 3, ICMP4_TOO_BIG = 4, ICMP6_TOO_BIG = 2 };
+
+static bool is_v4(const struct tcp_conn *c)
+{
+	return addr_is_v4(&c->tuple.remote);
+}
+
+static void set_mss(struct tcp_conn *c, uint16_t mtu)
+{
+	const uint16_t headers = is_v4(c) ? HEADERS_V4 : HEADERS_V6;
+	uint16_t mss = c->peer_mss;
+
+	c->mtu = mtu;
+	if (mtu < headers + MSS_MIN)
+		mtu = (uint16_t)(headers + (is_v4(c) ? MSS_DEFAULT_V4 : MSS_DEFAULT_V6));
+	if (mss > mtu - headers)
+		mss = (uint16_t)(mtu - headers);
+	c->mss = (uint16_t)(mss - (c->flags & CONN_TS ? TS_BYTES : 0));
+}
+
+void mtu_start(struct tcp_conn *c, uint16_t peer_mss)
+{
+	c->peer_mss = peer_mss;
+	set_mss(c, ip_mtu(c->tcp->ip, &c->path, &c->tuple));
+}
+
+void mtu_follow(struct tcp_conn *c, uint16_t mtu)
+{
+	const uint16_t before = c->mss;
+
+	if (mtu == 0 || (c->flags & CONN_PROBES_DOWN && mtu > c->mtu))
+		return;
+	conn_clear(c, CONN_PROBES_DOWN);
+	set_mss(c, mtu);
+	if (c->mss < before && c->snd_nxt != c->snd_una)
+		recovery_resegment(c);
+}
+
+/* RFC 1191, 7: what a router that does not know of path MTUs may have meant. */
+static uint32_t plateau_below(uint32_t bytes)
+{
+	static const uint16_t plateaus[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, IP4_MTU_FLOOR};
+
+	for (size_t i = 0; i < sizeof(plateaus) / sizeof(plateaus[0]); i++)
+		if (plateaus[i] < bytes)
+			return plateaus[i];
+	return 0;
+}
+
+static bool too_big(const struct tcp_conn *c, const struct ip_icmp_error *e)
+{
+	return is_v4(c) ? e->type == ICMP4_UNREACHABLE && e->code == ICMP4_TOO_BIG : e->type == ICMP6_TOO_BIG;
+}
+
+void mtu_too_big(struct tcp_conn *c, const struct ip_icmp_error *e)
+{
+	const uint16_t now = ip_mtu(c->tcp->ip, &c->path, &c->tuple);
+	uint32_t mtu = e->mtu;
+
+	if (!too_big(c, e))
+		return;
+	if (mtu == 0 && is_v4(c))
+		mtu = plateau_below(e->bytes < now ? e->bytes : now);
+	if (mtu >= e->bytes || !ip_mtu_lower(c->tcp->ip, &c->path, &c->tuple, mtu)) {
+		tcp_count(c->tcp, DROP_icmp_mtu);
+		return;
+	}
+	tcp_count(c->tcp, C_tcp_path_mtu_lowered);
+	mtu_follow(c, (uint16_t)mtu);
+}
+
+void mtu_timeout(struct tcp_conn *c)
+{
+	const uint16_t floor = is_v4(c) ? IP4_MTU_FLOOR : IP6_MTU_FLOOR, half = c->mtu / 2 > floor ? c->mtu / 2 : floor;
+
+	if (c->retries < BLACK_HOLE_RETRIES || (c->snd_max - c->snd_una < c->mss && !(c->flags & CONN_PROBES_DOWN)))
+		return;
+	if (c->mtu <= floor) {
+		conn_clear(c, CONN_PROBES_DOWN);
+		mtu_follow(c, ip_mtu(c->tcp->ip, &c->path, &c->tuple));
+		return;
+	}
+	set_mss(c, half);
+	c->flags |= CONN_PROBES_DOWN;
+}
+
+void mtu_answered(struct tcp_conn *c)
+{
+	if (ip_mtu_lower(c->tcp->ip, &c->path, &c->tuple, c->mtu))
+		tcp_count(c->tcp, C_tcp_black_holes);
+	conn_clear(c, CONN_PROBES_DOWN);
+}
