@@ -64,8 +64,8 @@ LDFLAGS_ALL := $(ldflavour_$(FLAVOUR)) -fuse-ld=lld $(LDFLAGS)
 
 # DPDK is linked statically, only the parts we use (drivers are constructors: they need --whole-archive).
 dpdk_parts := log kvargs telemetry eal ring rcu mempool mempool_ring mbuf net meter ethdev hash pci bus_pci bus_vdev \
-              cmdline timer gso security cryptodev pcapng \
-              net_af_packet net_memif net_ring net_virtio \
+              cmdline timer gso security cryptodev dmadev pcapng \
+              net_af_packet net_memif net_ring net_virtio vhost net_vhost \
               net_e1000 net_igc net_ixgbe net_i40e common_iavf net_iavf net_ice net_vmxnet3
 # Of BPF only what a filter needs: all of it would want libelf, for programs from files.
 dpdk_libs := -Wl,--whole-archive $(foreach p,$(dpdk_parts),-l:librte_$(p).a) -Wl,--no-whole-archive -l:librte_bpf.a

@@ -37,6 +37,15 @@ void ip_link_free(struct ip_link *l)
 	free(l->room);
 }
 
+/* Fewer are not worth it; and more than the port takes must not come of the last segment that is put into one. */
+static uint8_t large_of(const struct port *p)
+{
+	enum { LEAST = 16, MOST = 64, MARGIN = 8 };
+	const unsigned takes = p->tso_segs_max == 0 || p->tso_segs_max > MOST ? MOST : p->tso_segs_max;
+
+	return p->offloads & PORT_TX_TSO && takes >= LEAST ? (uint8_t)(takes - MARGIN) : 0;
+}
+
 static void open_iface(struct ip *ip, uint8_t i)
 {
 	const struct port_tx *tx = &ip->tx[i];
@@ -45,6 +54,7 @@ static void open_iface(struct ip *ip, uint8_t i)
 		.mac = tx->port->mac,
 		.mtu = tx->port->mtu,
 		.offloads = tx->port->offloads,
+		.large = large_of(tx->port),
 		.usable = tx->queue < tx->port->queues,
 		.steered = ip->shard->workers == 1 ||
 		           ((tx->port->offloads & PORT_RSS) != 0 && tx->port->queues >= ip->shard->workers),

@@ -83,12 +83,16 @@ struct ip_path {
 	uint32_t neigh;     /* the link's published neighbour: index, and its generation << 16 */
 	uint16_t mtu;       /* IP datagram bytes */
 	uint8_t iface;
-	uint8_t spare;
+	uint8_t large;      /* mbufs of a TCP segment that the port cuts (TSO); 0: it does not */
 };
+
+/* Payload of a large segment, which is one IP datagram until it is cut. */
+enum { IP_LARGE_MAX = 65535 - 40 - 60 };
 
 /*
  * Sends an L4 segment from tuple.local to tuple.remote. m: data starts at the L4 header, at least PACKET_HEADROOM
  * before it; takes m in every case. The transport checksum is filled in here (by the port where it can).
+ * A large TCP segment (path.large) has RTE_MBUF_F_TX_TCP_SEG, tso_segsz and l4_len set.
  */
 enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, struct rte_mbuf *m, uint8_t ttl,
                    uint8_t traffic_class);

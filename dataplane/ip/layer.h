@@ -45,6 +45,7 @@ struct iface {
 	struct rte_ether_addr mac;
 	uint16_t mtu;
 	uint32_t offloads;
+	uint8_t large;           /* of struct ip_path */
 	bool usable;             /* this worker has a queue on it */
 	bool steered;            /* it delivers to the owner by itself */
 };

@@ -25,7 +25,11 @@ static inline void put_transport_checksum(const struct iface *iface, const struc
 	const uint64_t pseudo = t->protocol == PROTOCOL_ICMP4 ? 0 : checksum_pseudo(t, m->pkt_len);
 	uint16_t sum = 0;
 
-	if ((iface->offloads & PORT_TX_L4_CSUM) != 0 && (t->protocol == IPPROTO_TCP || t->protocol == IPPROTO_UDP)) {
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) {
+		sum = checksum_fold(checksum_pseudo(t, 0)); /* each piece has a length of its own */
+		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+	} else if ((iface->offloads & PORT_TX_L4_CSUM) != 0 &&
+	           (t->protocol == IPPROTO_TCP || t->protocol == IPPROTO_UDP)) {
 		sum = checksum_fold(pseudo);
 		m->ol_flags |= t->protocol == IPPROTO_TCP ? RTE_MBUF_F_TX_TCP_CKSUM : RTE_MBUF_F_TX_UDP_CKSUM;
 	} else {
@@ -60,6 +64,9 @@ static inline void put_ip4(struct ip *ip, const struct iface *iface, const struc
 		m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM;
 	else
 		h->checksum = (uint16_t)~checksum_fold(checksum_ip4_header(h, IP4_BYTES));
+	/* The pieces of a large segment are numbered from here on. */
+	if (m->ol_flags & RTE_MBUF_F_TX_TCP_SEG)
+		ip->ip4_id = (uint16_t)(ip->ip4_id + m->pkt_len / m->tso_segsz);
 	if (m->ol_flags & RTE_MBUF_F_TX_L4_MASK)
 		m->ol_flags |= RTE_MBUF_F_TX_IPV4;
 }
@@ -129,7 +136,7 @@ static enum err refresh(const struct ip *ip, struct ip_path *path, const struct 
 		path->epoch = 0;
 		return e;
 	}
-	*path = (struct ip_path){.epoch = ip->epoch, .iface = hop->iface,
+	*path = (struct ip_path){.epoch = ip->epoch, .iface = hop->iface, .large = ip->iface[hop->iface].large,
 	                         .mtu = learned != 0 && learned < hop->mtu ? learned : hop->mtu};
 	path->neigh = neigh_find(&ip->link->neighs, hop->iface, &hop->addr);
 	*mac_word = neigh_mac(&ip->link->neighs, path->neigh);
@@ -206,6 +213,13 @@ static enum err refuse(struct ip *ip, struct rte_mbuf *m, enum err e)
 	return e;
 }
 
+/* A large segment, of a size that the path takes now: it may have changed since TCP looked. */
+static bool cut_later(const struct ip_path *path, const struct rte_mbuf *m, bool v4)
+{
+	return m->ol_flags & RTE_MBUF_F_TX_TCP_SEG && path->large != 0 &&
+	       (uint32_t)m->tso_segsz + m->l4_len + (v4 ? IP4_BYTES : IP6_BYTES) <= path->mtu;
+}
+
 enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, struct rte_mbuf *m, uint8_t ttl,
                    uint8_t traffic_class)
 {
@@ -226,7 +240,7 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 		fresh = true;
 	}
 	iface = &ip->iface[path->iface];
-	if (unlikely_(m->pkt_len + (v4 ? IP4_BYTES : IP6_BYTES) > path->mtu))
+	if (unlikely_(m->pkt_len + (v4 ? IP4_BYTES : IP6_BYTES) > path->mtu) && !cut_later(path, m, v4))
 		return refuse(ip, m, ERR_LIMIT);
 	put_transport_checksum(iface, t, m);
 	if (v4)
@@ -234,6 +248,8 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 	else
 		put_ip6(t, m, ttl, traffic_class);
 	count(ip->shard->counters, C_ip_sent);
+	if (m->ol_flags & RTE_MBUF_F_TX_L4_MASK)
+		count(ip->shard->counters, C_ip_checksums_left);
 	if (unlikely_(mac_word == 0 || !iface->usable)) {
 		if (!fresh)
 			find_hop(ip, t, &hop);
@@ -248,14 +264,14 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 enum err ip_output_finished(struct ip *ip, struct ip_path *path, const struct tuple *t, struct rte_mbuf *m)
 {
 	uint64_t mac_word;
-	struct addr hop;
+	struct hop hop;
 	const enum err e = refresh(ip, path, t, &hop, &mac_word);
 
 	if (e != OK)
 		return refuse(ip, m, e);
 	count(ip->shard->counters, C_ip_sent);
 	if (mac_word == 0 || !ip->iface[path->iface].usable) {
-		resolve(ip, m, path->iface, &hop);
+		resolve(ip, m, &hop);
 		return OK;
 	}
 	neigh_use(&ip->link->neighs, path->neigh);

@@ -3,15 +3,20 @@
 
 #include "ip/layer.h"
 
-static bool verified(const struct rte_mbuf *m)
+/*
+ * What the port says of the checksum. "None" means that there is none that could be right, because the bytes have not
+ * been on a wire: the other end of a virtual link left it to hardware.
+ */
+static inline bool verified(uint64_t said)
 {
-	return (m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
+	return said == RTE_MBUF_F_RX_L4_CKSUM_GOOD || said == RTE_MBUF_F_RX_L4_CKSUM_NONE;
 }
 
 void tcp_arrive(struct ip *ip, struct arrival *a)
 {
 	struct rte_mbuf *m = a->d.m;
 	const struct rte_tcp_hdr *h = rte_pktmbuf_mtod_offset(m, const struct rte_tcp_hdr *, a->l4);
+	const uint64_t said = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
 
 	/* In a chain the whole header has to be in the first segment; one that lies about its length is TCP's to
 	 * see. */
@@ -24,7 +29,14 @@ void tcp_arrive(struct ip *ip, struct arrival *a)
 	a->d.tuple.remote_port = rte_be_to_cpu_16(h->src_port);
 	if (!arrival_steered(ip, a) && ip_steer(ip, m, tuple_owner(&a->d.tuple, ip->shard->workers)))
 		return;
-	a->d.checksum_ok = verified(m);
+	if (said != RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN) {
+		if (unlikely_(!verified(said))) {
+			ip_drop(ip, m, DROP_tcp_checksum);
+			return;
+		}
+		a->d.checksum_ok = true;
+		count(ip->shard->counters, C_ip_checksums_trusted);
+	}
 	arrival_strip(a);
 	count(ip->shard->counters, C_ip_delivered);
 	ip->up.on_tcp(ip->up.up, &a->d);

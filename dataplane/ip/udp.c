@@ -29,9 +29,16 @@ static bool checksum_right(struct ip_datagram *d)
 
 	if (h->dgram_cksum == 0)
 		return addr_is_v4(&d->tuple.local);
-	d->checksum_ok = (d->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD ||
-	                 checksum_datagram_ok(d);
-	return d->checksum_ok;
+	switch (d->m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) {
+	case RTE_MBUF_F_RX_L4_CKSUM_BAD:
+		return false;
+	case RTE_MBUF_F_RX_L4_CKSUM_UNKNOWN:
+		d->checksum_ok = checksum_datagram_ok(d);
+		return d->checksum_ok;
+	default: /* good, or never on a wire (transport.c) */
+		d->checksum_ok = true;
+		return true;
+	}
 }
 
 void udp_arrive(struct ip *ip, struct arrival *a)

@@ -6,6 +6,9 @@
  * tuple_hash(), and an indirection table that makes its choice equal to tuple_owner(). That needs an indirection
  * table of a multiple of 128 entries. Everything else arrives where it likes and is handed over by software.
  *
+ * Checksums and segmentation (TSO): what the device offers is used. Devices want to look at such frames before they
+ * are sent (rte_eth_tx_prepare()): each has its own wishes for pseudo headers, and says no to what it cannot do.
+ *
  * Packet sockets: net_af_packet offers no receive interrupts, yet each of its queues is a socket that can be waited
  * for. The driver keeps the descriptors to itself; they are found by asking every descriptor of the process whether
  * it is a packet socket on that interface. Queues are opened in order, hence in the order of their numbers. Should
@@ -70,6 +73,11 @@ static uint16_t tx_burst(struct port *p, uint16_t queue, struct rte_mbuf **m, ui
 	if (unlikely(tap))
 		tap_see(tap, queue, m, n, false);
 	return rte_eth_tx_burst(p->id, queue, m, n);
+}
+
+static uint16_t tx_prepare(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	return rte_eth_tx_prepare(p->id, queue, m, n);
 }
 
 static int link_up(struct port *p)
@@ -151,6 +159,8 @@ static const struct {
 	{PORT_TX_IP_CSUM, 0, RTE_ETH_TX_OFFLOAD_IPV4_CKSUM},
 	{PORT_TX_L4_CSUM, 0, RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM},
 	{PORT_TX_MULTI_SEGS, 0, RTE_ETH_TX_OFFLOAD_MULTI_SEGS},
+	{PORT_TX_TSO, 0, RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM |
+	                 RTE_ETH_TX_OFFLOAD_MULTI_SEGS},
 };
 
 static void choose_offloads(const struct rte_eth_dev_info *device, struct rte_eth_conf *conf, struct port *port)
@@ -168,6 +178,10 @@ static void choose_offloads(const struct rte_eth_dev_info *device, struct rte_et
 		port->offloads &= ~(uint32_t)PORT_TX_MULTI_SEGS;
 		conf->txmode.offloads &= ~RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
 	}
+	port->segs_max = device->tx_desc_lim.nb_mtu_seg_max;
+	port->tso_segs_max = device->tx_desc_lim.nb_seg_max;
+	if (port->offloads & (PORT_TX_IP_CSUM | PORT_TX_L4_CSUM | PORT_TX_TSO))
+		port->tx_prepare = tx_prepare;
 }
 
 static void choose_rss(const struct rte_eth_dev_info *device, struct rte_eth_conf *conf, uint8_t key[RSS_KEY_MAX])

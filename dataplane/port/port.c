@@ -4,7 +4,7 @@
  * other flow of the worker.
  *
  * A port without scatter/gather gets a copy in one mbuf, made when the frame is put, so that a want of mbufs is seen
- * where it arises.
+ * where it arises; so does one that takes shorter chains only.
  */
 #include "port/port.h"
 
@@ -38,10 +38,17 @@ static struct rte_mbuf *linear(struct port_tx *tx, struct rte_mbuf *chain)
 	return copy;
 }
 
+static bool takes(const struct port *p, const struct rte_mbuf *chain)
+{
+	const uint16_t max = chain->ol_flags & RTE_MBUF_F_TX_TCP_SEG ? p->tso_segs_max : p->segs_max;
+
+	return p->offloads & PORT_TX_MULTI_SEGS && (max == 0 || chain->nb_segs <= max);
+}
+
 void port_tx_put(struct port_tx *tx, struct rte_mbuf *m)
 {
 	CHECK_SLOW(tx->n < PORT_BURST);
-	if (m->nb_segs > 1 && !(tx->port->offloads & PORT_TX_MULTI_SEGS)) {
+	if (m->nb_segs > 1 && !takes(tx->port, m)) {
 		m = linear(tx, m);
 		if (!m)
 			return;
@@ -51,16 +58,38 @@ void port_tx_put(struct port_tx *tx, struct rte_mbuf *m)
 		port_tx_flush(tx);
 }
 
+/* Frames that leave something to the device may be such as it cannot do: they alone are dropped. */
+static void prepare(struct port_tx *tx)
+{
+	struct port *p = tx->port;
+	uint16_t good = 0;
+
+	for (;;) {
+		good = (uint16_t)(good + p->tx_prepare(p, tx->queue, tx->m + good, (uint16_t)(tx->n - good)));
+		if (good == tx->n)
+			return;
+		count(tx->shard->counters, DROP_port_tx_unfit);
+		rte_pktmbuf_free(tx->m[good]);
+		tx->n--;
+		memmove(&tx->m[good], &tx->m[good + 1], (size_t)(tx->n - good) * sizeof(tx->m[0]));
+	}
+}
+
 void port_tx_flush(struct port_tx *tx)
 {
 	uint32_t bytes = 0, refused = 0;
 	uint16_t taken;
 
+	if (tx->n > 0 && tx->port->tx_prepare)
+		prepare(tx);
 	if (tx->n == 0)
 		return;
 	/* Added up before the port may free them. */
-	for (uint16_t i = 0; i < tx->n; i++)
+	for (uint16_t i = 0; i < tx->n; i++) {
 		bytes += tx->m[i]->pkt_len;
+		if (__builtin_expect(tx->m[i]->ol_flags & RTE_MBUF_F_TX_TCP_SEG, 0))
+			count(tx->shard->counters, C_port_tx_large);
+	}
 	taken = tx->port->tx_burst(tx->port, tx->queue, tx->m, tx->n);
 	for (uint16_t i = taken; i < tx->n; i++)
 		refused += tx->m[i]->pkt_len;

@@ -27,6 +27,7 @@ enum port_offload {
 	PORT_TX_L4_CSUM = 1 << 3,
 	PORT_TX_MULTI_SEGS = 1 << 4, /* without it a chain is copied into one mbuf before it is sent */
 	PORT_RSS = 1 << 5,         /* delivers to tuple_owner() by itself */
+	PORT_TX_TSO = 1 << 6,      /* cuts large TCP segments; has PORT_TX_L4_CSUM and PORT_TX_MULTI_SEGS too */
 };
 
 struct port {
@@ -35,10 +36,14 @@ struct port {
 	uint16_t mtu;               /* of the IP layer: 1500 */
 	uint16_t socket;
 	uint32_t offloads;          /* enum port_offload */
+	uint16_t segs_max;          /* mbufs of a chain that is one frame; 0: any number */
+	uint16_t tso_segs_max;      /* mbufs of a chain that the port cuts; 0: any number */
 	struct rte_ether_addr mac;
 	char name[32];
 	/* Takes up to n frames; the caller owns them. */
 	uint16_t (*rx_burst)(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n);
+	/* Looks at n frames before they are given; null: no need to. Less than n: it cannot send m[result]. */
+	uint16_t (*tx_prepare)(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 	/* Gives up to n frames; those taken belong to the port, which may hold them for any time. */
 	uint16_t (*tx_burst)(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 	/* Link state and rx interrupt; may be null. */

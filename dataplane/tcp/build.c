@@ -7,6 +7,11 @@
  *
  * Copying small pieces is cheaper than referring to them (a reference costs an mbuf and two counter updates, and the
  * port a descriptor), and it makes one segment of many small writes.
+ *
+ * Segmentation: segments are made one by one here, for ports that do not cut. That is cheaper than to make a large one
+ * and cut it in software (rte_gso), which needs the same header mbufs and references and looks at all of it twice. For
+ * ports that cut (TSO), segments of one flush that follow each other become one, up to 64 KiB: one header, one look at
+ * the path, and no checksum.
  */
 #include "tcp/build.h"
 
@@ -159,15 +164,19 @@ static struct rte_mbuf *block(struct tcp *t)
 	return m;
 }
 
-/* Puts b->len bytes of the queue behind m. False: no memory. */
-static bool payload(const struct build *b, struct rte_mbuf *m, struct sendq_at *at)
+/* Where payload is put: m's last mbuf, and whether that is a block of copies. */
+struct end {
+	struct rte_mbuf *tail;
+	bool copies;
+};
+
+/* Puts len bytes of the queue behind m. False: no memory, m has a part of them. */
+static bool payload(struct tcp *t, struct rte_mbuf *m, struct end *end, uint32_t len, struct sendq_at *at)
 {
-	struct tcp *t = b->conn->tcp;
-	struct rte_mbuf *tail = m, *of, *fresh;
-	bool copies = true; /* tail is a block of copies */
+	struct rte_mbuf *of, *fresh;
 	uint32_t off;
 
-	for (uint32_t left = b->len; left > 0;) {
+	for (uint32_t left = len; left > 0;) {
 		const uint32_t n = sendq_read(at, left, &of, &off);
 
 		CHECK(n > 0);
@@ -177,31 +186,131 @@ static bool payload(const struct build *b, struct rte_mbuf *m, struct sendq_at *
 			fresh = reference(t, of, off, n);
 			if (!fresh)
 				return false;
-			tail = chain(m, tail, fresh);
-			copies = false;
+			end->tail = chain(m, end->tail, fresh);
+			end->copies = false;
 			continue;
 		}
-		if (!copies || rte_pktmbuf_tailroom(tail) < n) {
+		if (!end->copies || rte_pktmbuf_tailroom(end->tail) < n) {
 			fresh = block(t);
 			if (!fresh)
 				return false;
-			tail = chain(m, tail, fresh);
-			copies = true;
+			end->tail = chain(m, end->tail, fresh);
+			end->copies = true;
 		}
-		rte_memcpy((char *)tail->buf_addr + tail->data_off + tail->data_len, (const char *)of->buf_addr + off,
-		           n);
-		tail->data_len = (uint16_t)(tail->data_len + n);
+		rte_memcpy((char *)end->tail->buf_addr + end->tail->data_off + end->tail->data_len,
+		           (const char *)of->buf_addr + off, n);
+		end->tail->data_len = (uint16_t)(end->tail->data_len + n);
 	}
 	return true;
+}
+
+static void output(struct tcp_conn *c, struct rte_mbuf *m, uint8_t traffic_class)
+{
+	/* What the IP layer refuses (no route for a moment, no neighbour) is lost as on a wire, and counted there. */
+	(void)ip_output(c->tcp->ip, &c->path, &c->tuple, m, TTL, traffic_class);
+}
+
+/* ---- large segments ---- */
+
+enum { RUN_FLAGS = SEGMENT_ACK | SEGMENT_PSH | SEGMENT_FIN }; /* a port puts PSH and FIN on the last piece only */
+
+static void run_send(struct build_run *r)
+{
+	struct rte_mbuf *m = r->m;
+
+	if (r->segments > 1) {
+		m->l4_len = (uint64_t)(rte_pktmbuf_mtod(m, const struct rte_tcp_hdr *)->data_off >> 4) * 4;
+		m->tso_segsz = r->conn->mss;
+		m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+	}
+	r->m = NULL;
+	output(r->conn, m, r->traffic_class);
+}
+
+void build_run(struct tcp_conn *c)
+{
+	struct build_run *r = &c->tcp->run;
+
+	CHECK_SLOW(!r->m);
+	r->conn = c;
+}
+
+void build_run_end(struct tcp *t)
+{
+	if (t->run.m)
+		run_send(&t->run);
+	t->run.conn = NULL;
+}
+
+/* Whether the segment differs from those before it in nothing but what a port changes by itself. */
+static bool run_fits(const struct build_run *r, const struct build *b)
+{
+	return b->conn == r->conn && b->seq == r->next && b->wnd == r->wnd &&
+	       b->traffic_class == r->traffic_class && r->last == b->conn->mss && b->len > 0 &&
+	       b->len <= b->conn->mss && (b->flags & ~RUN_FLAGS) == 0 && r->bytes + b->len <= IP_LARGE_MAX &&
+	       r->m->nb_segs < b->conn->path.large && !b->conn->ooo && seq_range_empty(b->again);
+}
+
+/* Undoes what payload() did to m since then; the header mbuf is never undone. */
+static void run_cut(struct build_run *r, uint16_t tail_bytes, uint16_t segs, uint32_t bytes)
+{
+	if (r->tail->next)
+		rte_pktmbuf_free(r->tail->next);
+	r->tail->next = NULL;
+	r->tail->data_len = tail_bytes;
+	r->m->nb_segs = segs;
+	r->m->pkt_len = bytes;
+}
+
+static bool run_add(struct build_run *r, const struct build *b, struct sendq_at *at)
+{
+	const uint16_t tail_bytes = r->tail->data_len, segs = r->m->nb_segs;
+	const uint32_t bytes = r->m->pkt_len;
+	struct end end = {r->tail, r->copies};
+
+	if (!payload(b->conn->tcp, r->m, &end, b->len, at)) {
+		run_cut(r, tail_bytes, segs, bytes);
+		return false;
+	}
+	r->tail = end.tail;
+	r->copies = end.copies;
+	rte_pktmbuf_mtod(r->m, struct rte_tcp_hdr *)->tcp_flags |= b->flags;
+	r->last = (uint16_t)b->len;
+	r->bytes += b->len;
+	r->next += b->len;
+	r->segments++;
+	return true;
+}
+
+/* A full segment may be the first of a large one. */
+static void run_begin(struct build_run *r, const struct build *b, struct rte_mbuf *m, const struct end *end)
+{
+	*r = (struct build_run){.conn = b->conn, .m = m, .tail = end->tail, .copies = end->copies, .wnd = b->wnd,
+	                        .traffic_class = b->traffic_class, .segments = 1, .last = (uint16_t)b->len,
+	                        .bytes = b->len, .next = b->seq + b->len};
 }
 
 bool build_send(const struct build *b, struct sendq_at *at)
 {
 	struct tcp_conn *c = b->conn;
 	struct tcp *t = c->tcp;
-	struct rte_mbuf *m = header(b);
+	struct rte_mbuf *m;
+	struct end end;
 
-	if (m && b->len > 0 && !payload(b, m, at)) {
+	if (__builtin_expect(t->run.m != NULL, 0)) {
+		if (run_fits(&t->run, b)) {
+			if (run_add(&t->run, b, at)) {
+				tcp_count(t, C_tcp_segments_out);
+				return true;
+			}
+			tcp_count(t, DROP_tcp_no_memory);
+			return false;
+		}
+		run_send(&t->run);
+	}
+	m = header(b);
+	end = (struct end){m, true};
+	if (m && b->len > 0 && !payload(t, m, &end, b->len, at)) {
 		rte_pktmbuf_free(m);
 		m = NULL;
 	}
@@ -210,7 +319,9 @@ bool build_send(const struct build *b, struct sendq_at *at)
 		return false;
 	}
 	tcp_count(t, C_tcp_segments_out);
-	/* What the IP layer refuses (no route for a moment, no neighbour) is lost as on a wire, and counted there. */
-	(void)ip_output(t->ip, &c->path, &c->tuple, m, TTL, b->traffic_class);
+	if (__builtin_expect(t->run.conn == c, 0) && b->len == c->mss && (b->flags & ~SEGMENT_PSH) == SEGMENT_ACK)
+		run_begin(&t->run, b, m, &end);
+	else
+		output(c, m, b->traffic_class);
 	return true;
 }

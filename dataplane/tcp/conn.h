@@ -27,6 +27,7 @@
 #include "base/counters.h"
 #include "base/limits.h"
 #include "base/shard.h"
+#include "tcp/build.h"
 #include "tcp/sendq.h"
 #include "tcp/seq.h"
 #include "tcp/table.h"
@@ -69,6 +70,7 @@ enum conn_flag {
 	CONN_ECE = 1 << 19,         /* a marked segment came: every ACK says so until CWR comes */
 	CONN_CWR = 1 << 20,         /* cwnd has fallen: the next new data says so */
 	CONN_PROBES_DOWN = 1 << 21, /* segments are smaller than the path's MTU, in search of a black hole (mtu.c) */
+	CONN_NO_HOLE = 1 << 22,     /* and not even the smallest were answered */
 };
 
 /* The logical timers, in the order in which they are served; and one whose deadline is pace.c's to say. */
@@ -183,6 +185,8 @@ struct tcp {
 	struct tcp_up up;
 	struct table_tcp table;
 	struct pool conns, waits, chunks, ooos;
+
+	struct build_run run;
 
 	struct tcp_conn **touched;
 	uint32_t touched_n;

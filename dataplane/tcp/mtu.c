@@ -10,8 +10,8 @@
  *   silence         (RFC 4821 in its simple form, RFC 8899) A router that drops without a word is a black hole: large
  *                   segments vanish while the SYN, which was small, got through. After so many timeouts in a row with a
  *                   full segment in front, segments become half as large, and again with every further timeout, down to
- *                   the floor. An answer to a smaller one proves the hole, and the IP layer is told; without one
- *                   even at the floor they are large again, and it begins anew.
+ *                   the floor. An answer to a smaller one proves the hole, and the IP layer is told. If not even the
+ *                   smallest was answered at once, the answer proves nothing, and they are large again.
  *
  * Lost because of its size is not lost by congestion: what was in flight is sent again in smaller pieces at once, and
  * cwnd stays.
@@ -53,8 +53,10 @@ void mtu_follow(struct tcp_conn *c, uint16_t mtu)
 
 	if (mtu == 0 || (c->flags & CONN_PROBES_DOWN && mtu > c->mtu))
 		return;
-	conn_clear(c, CONN_PROBES_DOWN);
+	conn_clear(c, CONN_PROBES_DOWN | CONN_NO_HOLE);
 	set_mss(c, mtu);
+	if (c->cwnd < c->mss)
+		c->cwnd = c->mss; /* a window of less than a segment would never let one out */
 	if (c->mss < before && c->snd_nxt != c->snd_una)
 		recovery_resegment(c);
 }
@@ -99,8 +101,8 @@ void mtu_timeout(struct tcp_conn *c)
 	if (c->retries < BLACK_HOLE_RETRIES || (c->snd_max - c->snd_una < c->mss && !(c->flags & CONN_PROBES_DOWN)))
 		return;
 	if (c->mtu <= floor) {
-		conn_clear(c, CONN_PROBES_DOWN);
-		mtu_follow(c, ip_mtu(c->tcp->ip, &c->path, &c->tuple));
+		if (c->flags & CONN_PROBES_DOWN)
+			c->flags |= CONN_NO_HOLE;
 		return;
 	}
 	set_mss(c, half);
@@ -109,7 +111,7 @@ void mtu_timeout(struct tcp_conn *c)
 
 void mtu_answered(struct tcp_conn *c)
 {
-	if (ip_mtu_lower(c->tcp->ip, &c->path, &c->tuple, c->mtu))
+	if (!(c->flags & CONN_NO_HOLE) && ip_mtu_lower(c->tcp->ip, &c->path, &c->tuple, c->mtu))
 		tcp_count(c->tcp, C_tcp_black_holes);
-	conn_clear(c, CONN_PROBES_DOWN);
+	conn_clear(c, CONN_PROBES_DOWN | CONN_NO_HOLE);
 }

@@ -255,11 +255,15 @@ static void data(struct tcp_conn *c)
 		mtu_follow(c, mtu);
 	if (c->snd_max == c->snd_una && c->tcp->now_ms - c->sent_ms > rtt_rto_ms(c))
 		cc_restart(c);
+	if (__builtin_expect(c->path.large != 0, 0))
+		build_run(c);
 	if (__builtin_expect(pace_applies(c), 0))
 		paced(c);
 	else
 		while (seq_lt(c->snd_nxt, sendable_end(c)) && next(c))
 			;
+	if (__builtin_expect(c->tcp->run.conn != NULL, 0))
+		build_run_end(c->tcp);
 	/* In flight: the RTO. Waiting for the window or for memory: the persist timer. It is the same one. */
 	if (!timer_on(c, TIMER_REXMIT) && (c->snd_max != c->snd_una || seq_lt(c->snd_nxt, sendable_end(c))) && !held(c))
 		rtt_start(c);

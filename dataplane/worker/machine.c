@@ -302,6 +302,8 @@ static enum err start_eal(struct machine *m, const struct machine_options *o, ch
 	choose_lcores(m, lcores, sizeof(lcores));
 	if (m->huge) {
 		args[n++] = "--in-memory";
+		/* A vhost-user backend maps what virtio_user has, file by file, and takes only a few. */
+		args[n++] = "--single-file-segments";
 	} else {
 		snprintf(megabytes, sizeof(megabytes), "%u", wanted_mb(m, false, m->pools_percent));
 		args[n++] = "--no-huge";

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "tests/sim/ecn.h"
+#include "tests/sim/nic.h"
 
 struct frame {
 	struct frame *next;
@@ -90,31 +91,33 @@ static bool down(struct link *l)
 	return now_ns >= l->down_ns;
 }
 
-static void transmit(struct link_port *p, struct rte_mbuf *m)
+/* A frame, whole, on its way. */
+static void pass(void *arg, uint8_t *data, uint32_t bytes)
 {
+	struct link_port *p = arg;
 	struct link *l = p->link;
 	struct sim *s = l->actor.sim;
-	uint8_t data[LINK_FRAME];
-	uint32_t bytes = 0;
+	uint8_t error[HOP_ERROR_MAX];
+	uint32_t error_n;
 
-	for (struct rte_mbuf *seg = m; seg; seg = seg->next) {
-		if (bytes + seg->data_len > LINK_FRAME) {
-			sim_fail(s, "%s: frame of %u bytes", p->port.name, m->pkt_len);
-			return;
-		}
-		memcpy(data + bytes, rte_pktmbuf_mtod(seg, void *), seg->data_len);
-		bytes += seg->data_len;
-	}
-	if (bytes != m->pkt_len)
-		sim_fail(s, "%s: pkt_len %u, segments %u", p->port.name, m->pkt_len, bytes);
-	if (bytes > (uint32_t)RTE_ETHER_HDR_LEN + p->port.mtu)
+	if (bytes > (uint32_t)RTE_ETHER_HDR_LEN + p->port.mtu) {
 		sim_fail(s, "%s: frame of %u bytes is larger than the MTU", p->port.name, bytes);
+		return;
+	}
 	p->sent++;
 	if (l->tap)
 		l->tap(l->tap_arg, data, bytes);
 	if (down(l) || chance(l, l->faults.lose)) {
 		link_print(s, p->port.name, "lost", data, bytes);
 		l->lost++;
+		return;
+	}
+	if ((error_n = hop_lie(&l->hop, &l->faults.hop, &s->rng, data, bytes, error)) > 0)
+		fly(l, NULL, error, error_n, s->now_ns + l->faults.delay_ns + up_to(l, l->faults.jitter_ns));
+	if (hop_refuses(&l->hop, &l->faults.hop, &s->rng, s->now_ns, data, bytes)) {
+		link_print(s, p->port.name, "too big", data, bytes);
+		if ((error_n = hop_answer(&l->hop, &l->faults.hop, data, bytes, error)) > 0)
+			fly(l, NULL, error, error_n, s->now_ns + l->faults.delay_ns + up_to(l, l->faults.jitter_ns));
 		return;
 	}
 	if (chance(l, l->faults.mark) && ecn_mark(data, bytes))
@@ -134,6 +137,14 @@ static void transmit(struct link_port *p, struct rte_mbuf *m)
 		l->corrupted++;
 	}
 	fly(l, p, data, bytes, at);
+}
+
+static void transmit(struct link_port *p, struct rte_mbuf *m)
+{
+	const char *wrong = nic_transmit(m, &(struct nic_sink){pass, p});
+
+	if (wrong)
+		sim_fail(p->link->actor.sim, "%s: %s", p->port.name, wrong);
 }
 
 /* The NIC keeps the mbuf for a while: whoever writes to it in that time is found by what arrives (a copy is made
@@ -193,6 +204,8 @@ static void deliver(struct link_port *p, const struct frame *f)
 	void *room = rte_pktmbuf_append(m, (uint16_t)f->bytes);
 	CHECK(room);
 	memcpy(room, f->data, f->bytes);
+	if (p->port.offloads & PORT_RX_L4_CSUM)
+		nic_receive(m);
 	p->rx[queue][p->rx_tail[queue]++ % LINK_QUEUE] = m;
 	p->received++;
 	if (p->readers[queue])
@@ -273,6 +286,23 @@ struct link *link_new(struct sim *s, const char *name, const struct link_faults 
 	return l;
 }
 
+/* Drawn apart, so that the rest of a seed does not depend on it. */
+static uint32_t offloads_of(const struct sim *s)
+{
+	static const uint32_t checksums = PORT_RX_IP_CSUM | PORT_RX_L4_CSUM | PORT_TX_IP_CSUM | PORT_TX_L4_CSUM;
+
+	switch (s->seed * UINT64_C(0x9e3779b97f4a7c15) >> 62) {
+	case 0:
+		return PORT_TX_MULTI_SEGS | checksums;
+	case 1:
+		return PORT_TX_MULTI_SEGS | checksums | PORT_TX_TSO;
+	case 2:
+		return PORT_TX_MULTI_SEGS | PORT_TX_L4_CSUM | PORT_TX_TSO; /* as of virtio */
+	default:
+		return PORT_TX_MULTI_SEGS;
+	}
+}
+
 void link_attach(struct link *l, struct link_port *p, const uint8_t mac[6], uint16_t id, uint16_t queues)
 {
 	CHECK(l->ports_n < LINK_PORTS && queues <= LINK_QUEUES);
@@ -280,7 +310,7 @@ void link_attach(struct link *l, struct link_port *p, const uint8_t mac[6], uint
 	p->port.id = id;
 	p->port.queues = queues;
 	p->port.mtu = 1500;
-	p->port.offloads = PORT_TX_MULTI_SEGS;
+	p->port.offloads = offloads_of(l->actor.sim);
 	memcpy(&p->port.mac, mac, 6);
 	snprintf(p->port.name, sizeof(p->port.name), "%s.%u", l->actor.name, l->ports_n);
 	p->port.rx_burst = port_rx_burst;

@@ -1,7 +1,8 @@
 /*
  * Links and the ports at their ends. A frame that a port transmits is copied into an mbuf of the receiver's pool when
  * it arrives, as a wire would; the transmitted mbuf itself is held for a random time before it is freed, as a NIC
- * may. In between the link loses, delays, reorders, duplicates and corrupts by the seed.
+ * may. In between the link loses, delays, reorders, duplicates and corrupts by the seed. The seed also says what the ports
+ * do for the stack: nothing, checksums, or checksums and the cutting of large segments (nic.h).
  *
  * A switch joins any number of ports by MAC address (it floods what it does not know), so both sides of the gateway
  * can have several hosts.
@@ -10,6 +11,7 @@
 #define SIM_LINK_H
 
 #include "port/port.h"
+#include "tests/sim/hop.h"
 #include "tests/sim/sim.h"
 
 enum { LINK_PORTS = 8, LINK_QUEUES = 8, LINK_QUEUE = 1024, LINK_FRAME = 1600 };
@@ -19,6 +21,7 @@ struct link_faults {
 	uint32_t lose, duplicate, reorder, corrupt, mark; /* mark: of what is ECT */
 	uint64_t delay_ns, jitter_ns, reorder_ns;
 	uint64_t hold_ns;                      /* transmitted mbufs are held up to this long */
+	struct hop_faults hop;
 	uint64_t flap_every_ns, flap_ns;       /* the link is down now and then, for so long at most; 0: never */
 };
 
@@ -43,6 +46,7 @@ struct link {
 	struct held *held;                     /* by time */
 	struct held *held_spare;
 	uint64_t down_ns, up_ns;               /* the next time, or this one, that it is down, and up again */
+	struct hop hop;
 	uint64_t lost, duplicated, reordered, corrupted, marked;
 	/* A tap for tests: sees every frame that is sent. */
 	void (*tap)(void *arg, const uint8_t *bytes, uint32_t n);

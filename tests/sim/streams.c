@@ -289,6 +289,9 @@ static void draw_faults(struct sim *s, struct link_faults *f)
 	f->jitter_ns = rng_below(r, 3) ? rng_below(r, 200000) : 0;
 	f->reorder_ns = 100000 + rng_below(r, 20000000);
 	f->hold_ns = rng_below(r, 2) ? rng_below(r, 50000000) : 0;
+	if (!rng_below(r, 3))
+		f->hop = (struct hop_faults){.mtu_min = 1280, .change_every_ns = 1 + rng_u64(r) % (20 * NS_PER_S),
+		                             .silent = !rng_below(r, 3), .lies = rng_below(r, 2) ? rng_below(r, 1000) : 0};
 	if (!rng_below(r, 4)) {
 		f->flap_every_ns = (1 + rng_below(r, 20)) * NS_PER_S;
 		f->flap_ns = 1 + rng_u64(r) % (f->flap_every_ns / 4);

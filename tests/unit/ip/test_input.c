@@ -408,26 +408,51 @@ static void test_low_addresses(void **state)
 	}
 }
 
-/* The offload flags of a port decide who looks at checksums; the header check of IPv4 trusts only "good". */
+/* What a port says of a checksum is believed; what it says nothing about is looked at. */
 static void test_offload(void **state)
 {
-	struct bytes f;
-	struct rte_mbuf *m;
+	enum { BROKEN_IP = 24, BROKEN_L4 = 60 };
+	static const struct {
+		const char *name;
+		enum base base;
+		int broken;              /* the byte that is */
+		uint64_t flags;
+		bool checked;            /* goes up as verified */
+		enum counter why;        /* 0: it goes up */
+	} cases[] = {
+		{"good, and right", TCP4, 0, RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD, true, 0},
+		{"good, whatever it is", TCP4, BROKEN_L4, RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD, true, 0},
+		{"the header is good, whatever it is", TCP4, BROKEN_IP, RTE_MBUF_F_RX_IP_CKSUM_GOOD, false, 0},
+		{"nothing is said, right", TCP4, 0, 0, false, 0},
+		{"nothing is said, wrong header", TCP4, BROKEN_IP, 0, false, DROP_ip4_checksum},
+		{"bad header, whatever it is", TCP4, 0, RTE_MBUF_F_RX_IP_CKSUM_BAD, false, DROP_ip4_checksum},
+		{"bad, whatever it is", TCP4, 0, RTE_MBUF_F_RX_L4_CKSUM_BAD, false, DROP_tcp_checksum},
+		{"never on a wire", TCP4, BROKEN_L4, RTE_MBUF_F_RX_IP_CKSUM_NONE | RTE_MBUF_F_RX_L4_CKSUM_NONE, true, 0},
+		{"IPv6, good", TCP6, 0, RTE_MBUF_F_RX_L4_CKSUM_GOOD, true, 0},
+		{"IPv6, bad", TCP6, 0, RTE_MBUF_F_RX_L4_CKSUM_BAD, false, DROP_tcp_checksum},
+	};
 
 	(void)state;
-	net_lab(1);
-	build(&f, TCP4);
-	f.b[24] ^= 1;
-	m = mbuf_of(0, &f, 0, 0);
-	m->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	ip_input(net.ip[0], m, 0);
-	assert_int_equal(net.tcp_n, 1);
-	assert_true(net.up.checksum_ok);
-	m = mbuf_of(0, &f, 0, 0);
-	m->ol_flags = RTE_MBUF_F_RX_IP_CKSUM_BAD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	ip_input(net.ip[0], m, 0);
-	assert_int_equal(counted(DROP_ip4_checksum), 1);
-	net_close();
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct bytes f;
+		struct rte_mbuf *m;
+
+		print_message("%s\n", cases[i].name);
+		net_lab(1);
+		build(&f, cases[i].base);
+		if (cases[i].broken)
+			f.b[cases[i].broken < (int)f.n ? cases[i].broken : (int)f.n - 1] ^= 1;
+		m = mbuf_of(0, &f, 0, 0);
+		m->ol_flags = cases[i].flags;
+		ip_input(net.ip[0], m, 0);
+		assert_int_equal(net.tcp_n, cases[i].why == 0);
+		if (cases[i].why != 0)
+			assert_int_equal(counted(cases[i].why), 1);
+		else
+			assert_int_equal(net.up.checksum_ok, cases[i].checked);
+		assert_int_equal(counted(C_ip_checksums_trusted), cases[i].checked);
+		net_close();
+	}
 }
 
 static void test_priority_tag(void **state)

@@ -134,6 +134,54 @@ static void test_offload(void **state)
 	net_close();
 }
 
+/* A segment that the port cuts: what DPDK wants to stand in it, and only where the path has such a port. */
+static void test_large(void **state)
+{
+	const struct tuple t = tuple("198.18.0.10", "198.18.0.2", TCP), t1 = tuple("198.18.1.1", "198.18.1.11", TCP);
+	const uint8_t pseudo[12] = {198, 18, 0, 10, 198, 18, 0, 2, 0, 6, 0, 0};
+
+	(void)state;
+	for (unsigned segsz = 1000; segsz <= 1461; segsz += 461) {
+		struct ip_path path = {0}, path1 = {0};
+
+		net_open(1, 1);
+		net.port[0].offloads |= PORT_TX_MULTI_SEGS | PORT_TX_L4_CSUM | PORT_TX_TSO;
+		net_ips();
+		g_lab();
+		net.g.t.ip_routes.n = 0;
+		apply();
+		advance(5000);
+		forget_sent();
+		meet();
+		assert_int_equal(ip_mtu(net.ip[0], &path, &t), 1500);
+		assert_in_range(path.large, 16, 64);
+		assert_int_equal(ip_mtu(net.ip[0], &path1, &t1), 1500);
+		assert_int_equal(path1.large, 0);
+		for (int to = 0; to < 2; to++) {
+			struct rte_mbuf *m = segment(0, TCP, ""), *p = rte_pktmbuf_alloc(net.shard[0].pools.payload);
+			const bool taken = to == 0 && segsz <= 1460;
+
+			memset(rte_pktmbuf_append(p, 1900), 'x', 1900);
+			rte_pktmbuf_chain(m, p);
+			m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+			m->tso_segsz = (uint16_t)segsz;
+			m->l4_len = 20;
+			assert_int_equal(ip_output(net.ip[0], to ? &path1 : &path, to ? &t1 : &t, m, 64, 0), taken ? OK : ERR_LIMIT);
+			flush();
+			assert_int_equal(net.sent_n, taken);
+			if (!taken)
+				continue;
+			assert_int_equal(net.sent[0].flags & (RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_IPV4),
+			                 RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4);
+			assert_int_equal(get16(net.sent[0].f.b + 16), 1940); /* the length of all of it */
+			assert_int_equal(get16(net.sent[0].f.b + 50), sum16(0, pseudo, 12));
+			assert_int_equal(counted(C_port_tx_large), 1);
+			forget_sent();
+		}
+		net_close();
+	}
+}
+
 /* A UDP checksum that comes out as zero is sent as all ones. */
 static void test_udp_zero(void **state)
 {
@@ -261,6 +309,7 @@ int main(void)
 		cmocka_unit_test(test_ip6),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_offload),
+		cmocka_unit_test(test_large),
 		cmocka_unit_test(test_udp_zero),
 		cmocka_unit_test(test_too_big),
 		cmocka_unit_test(test_no_route),

@@ -127,6 +127,85 @@ static void test_chains(void **state)
 	}
 }
 
+/* Chains that are longer than the device takes become one mbuf; large segments have a limit of their own. */
+static void test_long_chains(void **state)
+{
+	static const struct {
+		const char *name;
+		uint16_t segs_max, tso_segs_max;
+		bool large;
+		uint16_t sent;           /* mbufs */
+	} cases[] = {
+		{"any number", 0, 0, false, 2}, {"just so many", 2, 1, false, 2}, {"too many", 1, 2, false, 1},
+		{"large, any number", 1, 0, true, 2}, {"large, just so many", 1, 2, true, 2},
+	};
+	struct port p = {.tx_burst = sink_tx, .queues = 1, .offloads = PORT_TX_MULTI_SEGS};
+	struct port_tx tx = {.port = &p, .shard = &shard};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		struct rte_mbuf *m = chain();
+
+		print_message("%s\n", cases[i].name);
+		memset(&cells, 0, sizeof(cells));
+		memset(&sink, 0, sizeof(sink));
+		sink.takes = 32;
+		p.segs_max = cases[i].segs_max;
+		p.tso_segs_max = cases[i].tso_segs_max;
+		if (cases[i].large)
+			m->ol_flags |= RTE_MBUF_F_TX_TCP_SEG;
+		port_tx_put(&tx, m);
+		port_tx_flush(&tx);
+		assert_int_equal(sink.last_segments, cases[i].sent);
+		assert_memory_equal(sink.last, "head body", 9);
+		assert_int_equal(cells.cell[C_port_tx_large], cases[i].large);
+		leaves_nothing();
+	}
+}
+
+/* Refuses frames that begin with "bad". */
+static uint16_t no_bad_ones(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	(void)p;
+	(void)queue;
+	for (uint16_t i = 0; i < n; i++)
+		if (!memcmp(rte_pktmbuf_mtod(m[i], char *), "bad", 3))
+			return i;
+	return n;
+}
+
+static void test_unfit(void **state)
+{
+	static const struct {
+		const char *name, *frames[4];
+		unsigned sent, dropped;
+	} cases[] = {
+		{"all fit", {"good1", "good2"}, 2, 0},
+		{"the first does not", {"bad", "good2", "good3"}, 2, 1},
+		{"one in between", {"good1", "bad", "good3"}, 2, 1},
+		{"two in a row", {"good1", "bad", "bad", "good4"}, 2, 2},
+		{"the last", {"good1", "bad"}, 1, 1},
+		{"none fits", {"bad", "bad"}, 0, 2},
+	};
+	struct port p = {.tx_burst = sink_tx, .tx_prepare = no_bad_ones, .queues = 1};
+	struct port_tx tx = {.port = &p, .shard = &shard};
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(cases); i++) {
+		print_message("%s\n", cases[i].name);
+		memset(&cells, 0, sizeof(cells));
+		memset(&sink, 0, sizeof(sink));
+		sink.takes = 32;
+		for (unsigned k = 0; k < 4 && cases[i].frames[k]; k++)
+			port_tx_put(&tx, frame(cases[i].frames[k]));
+		port_tx_flush(&tx);
+		assert_int_equal(sink.taken, cases[i].sent);
+		assert_int_equal(cells.cell[DROP_port_tx_unfit], cases[i].dropped);
+		assert_int_equal(cells.cell[C_port_tx_packets], cases[i].sent);
+		leaves_nothing();
+	}
+}
+
 static void test_no_mbuf(void **state)
 {
 	struct port p = {.tx_burst = sink_tx, .queues = 1};
@@ -185,6 +264,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bursts),
 		cmocka_unit_test(test_chains),
+		cmocka_unit_test(test_long_chains),
+		cmocka_unit_test(test_unfit),
 		cmocka_unit_test(test_no_mbuf),
 		cmocka_unit_test(test_ethdev),
 	};
