@@ -1,6 +1,7 @@
 #: make fuzz           every fuzz target for FUZZ_SECONDS (default 10) from its corpus (FUZZ=ip_input: only that one)
 #: make fuzz-corpus    every fuzz target once over its corpus
 #: make fuzz-seeds     makes the corpus of fuzz_table anew, after a change of the table's layout
+#                      (tests/fuzz/seeds/packet_in.py FOLDER writes the seeds of fuzz_packet_in)
 FUZZ_SECONDS ?= 10
 fuzz_bin := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_$(FUZZ)*.c)))
 

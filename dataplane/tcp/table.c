@@ -44,7 +44,7 @@ static char *object_of(const struct table_tcp *t, uint32_t ref)
 void *table_tcp_find(const struct table_tcp *t, const struct tuple *u, uint32_t hash, bool *wait)
 {
 	for (uint32_t i = hash & t->mask; t->slots[i].ref != 0; i = (i + 1) & t->mask) {
-		const struct table_slot *s = &t->slots[i];
+		const struct tcp_slot *s = &t->slots[i];
 		char *object;
 
 		if (s->hash != hash)
@@ -64,7 +64,7 @@ void table_tcp_put(struct table_tcp *t, uint32_t hash, void *object, bool wait)
 	CHECK(t->used < t->mask);
 	while (t->slots[i].ref != 0)
 		i = (i + 1) & t->mask;
-	t->slots[i] = (struct table_slot){.hash = hash, .ref = ref_of(t, object, wait)};
+	t->slots[i] = (struct tcp_slot){.hash = hash, .ref = ref_of(t, object, wait)};
 	t->used++;
 }
 

@@ -15,13 +15,13 @@
 
 enum { TABLE_WAIT = UINT32_C(1) << 31 };
 
-struct table_slot {
+struct tcp_slot {
 	uint32_t hash;
 	uint32_t ref;                  /* 0: empty; else offset / 64 + 1, TABLE_WAIT for TIME_WAIT objects */
 };
 
 struct table_tcp {
-	struct table_slot *slots;
+	struct tcp_slot *slots;
 	uint32_t mask;
 	uint32_t used;
 	uint64_t key[4];

@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "tests/sim/ecn.h"
 #include "tests/sim/host.h"
-#include "tests/sim/invariants.h"
+#include "tests/support/tcp_invariants.h"
 #include "tests/support/table_fixture.h"
 
 enum { PAIRS = 8, UNREAD = 16384, PORT = 7000 };

@@ -7,7 +7,7 @@
  *      acknowledged <= delivered <= written, each byte in its place
  *      the end of a stream is told once, behind its last byte, and only if the writer ended it
  *      a connection ends with an error only if one of its ends gave up or vanished
- *      what stands in a connection fits together (invariants.c), and what waits for the peer has a timer
+ *      what stands in a connection fits together, and what waits for the peer has a timer (support/tcp_invariants.c)
  */
 #ifndef SIM_STREAMS_H
 #define SIM_STREAMS_H

@@ -488,7 +488,7 @@ static void test_send_limits(void **state)
 /* What an idle connection costs, its places in the table included. */
 static void test_idle_memory(void **state)
 {
-	const size_t table = sizeof(struct table_slot) * (s->tcp->table.mask + 1) / LIMIT_tcp_conns;
+	const size_t table = sizeof(struct tcp_slot) * (s->tcp->table.mask + 1) / LIMIT_tcp_conns;
 
 	(void)state;
 	assert_true(sizeof(struct tcp_conn) + table <= 384 + 32);

@@ -1,0 +1,87 @@
+#include "tests/support/tcp_invariants.h"
+
+#include "tcp/conn.h"
+#include "tcp/ooo.h"
+
+/* Timers that bring a silent connection on: all but those of a peer that owes us nothing. */
+enum { PASSIVE_TIMERS = 1 << TIMER_LIFE | 1 << TIMER_DELACK | 1 << TIMER_KEEP };
+
+static bool waits_for_peer(const struct tcp_conn *c)
+{
+	if (c->snd_max != c->snd_una)
+		return true;
+	/* What tcp_more() holds waits for the user. */
+	return (c->queued > 0 && !(c->flags & CONN_MORE)) || c->flags & CONN_FIN;
+}
+
+const char *invariant_broken(const struct tcp_conn *c, uint32_t user_credit)
+{
+	const bool syn = c->state == TCP_SYN_SENT || c->state == TCP_SYN_RECEIVED;
+
+	if (c->magic != CONN_MAGIC)
+		return "it is no connection";
+	if (c->flags & CONN_TOUCHED)
+		return NULL; /* its round is not over */
+	if (seq_gt(c->snd_una, c->snd_nxt) || seq_gt(c->snd_nxt, c->snd_max))
+		return "snd_una <= snd_nxt <= snd_max";
+	if (c->snd_max - c->snd_una > c->queued + 1)
+		return "no more is in flight than is queued, and FIN";
+	if (!syn && seq_gt(c->rcv_nxt, c->rcv_adv + 1))
+		return "no more is taken than was offered, and FIN";
+	if (c->rcv_held < user_credit)
+		return "the user's credit is charged";
+	if (!c->ooo && c->rcv_held != user_credit)
+		return "nobody else's credit is charged";
+	if (!syn && (c->mss == 0 || c->cwnd < c->mss))
+		return "cwnd is a segment at least";
+	if (c->timers && !timer_armed(&c->timer))
+		return "a logical timer is on, and the wheel's is armed";
+	if (waits_for_peer(c) && !(c->timers & ~PASSIVE_TIMERS))
+		return "what waits for the peer has a timer";
+	return NULL;
+}
+
+/* Null when the range is what its mbufs are; adds what they cost. */
+static const char *broken_range(const struct ooo_range *r, uint32_t *held)
+{
+	uint32_t bytes = 0;
+
+	for (const struct rte_mbuf *m = r->first; m; m = m->next) {
+		bytes += m->data_len;
+		*held += tcp_cost(m);
+		if (!m->next && m != r->last)
+			return "a range of early bytes ends with its last mbuf";
+	}
+	if (bytes == 0 || bytes != r->bytes.right - r->bytes.left)
+		return "a range of early bytes is as long as its mbufs";
+	return NULL;
+}
+
+const char *invariant_broken_in_queues(const struct tcp_conn *c, uint32_t user_credit)
+{
+	uint32_t held = user_credit;
+
+	if (c->queued > LIMIT_tcp_send_buffer || c->sendq.slices > LIMIT_tcp_send_slices)
+		return "the send queue has its limits";
+	if (c->flags & CONN_TOUCHED || !conn_synchronised(c))
+		return NULL;
+	if (seq_gt(c->snd_max, conn_fin_seq(c) + (c->flags & CONN_FIN ? 1 : 0)))
+		return "nothing is in flight but what is queued, and FIN";
+	if (c->rcv_held > LIMIT_tcp_recv_buffer / 2 * 3)
+		return "what is received is bounded by the credit and its reserve";
+	if (!c->ooo)
+		return NULL;
+	if (ooo_empty(c->ooo))
+		return "an out-of-order queue is held only while there is something in it";
+	for (uint32_t i = 0, edge = c->rcv_nxt; i < c->ooo->n; i++) {
+		const struct ooo_range *r = &c->ooo->range[c->ooo->order[i]];
+		const char *broken = broken_range(r, &held);
+
+		if (broken)
+			return broken;
+		if (!seq_gt(r->bytes.left, edge))
+			return "early bytes are sorted, with holes between them";
+		edge = r->bytes.right;
+	}
+	return c->rcv_held == held ? NULL : "the credit of what came early is charged";
+}
