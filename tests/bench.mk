@@ -35,7 +35,7 @@ $(B)/bench-route: $(call obj,tests/bench/route/lookup.c tests/bench/routes.c) $(
 bench-route: $(B)/bench-route
 	@$(B)/bench-route
 
-#: make bench-tcp      cycles per segment of the TCP layer alone, in and out
+#: make bench-tcp      cycles of the TCP layer alone: per segment, per connection, behind holes
 $(B)/bench-tcp: $(call obj,tests/wire/bench/segments.c tests/wire/codec.c tests/wire/ip_double.c) $(B)/libdataplane.a
 	$(call link,$^,$(libs_dataplane))
 .PHONY: bench-tcp

@@ -1,8 +1,13 @@
 /*
- * Cycles per segment of the TCP layer alone: N connections in turn receive a request of 128 bytes and send a response of
- * 128 or 1400 bytes, which the next request acknowledges. No IP layer, no port: what is sent is freed.
+ * Cycles of the TCP layer alone. No IP layer, no port: what is sent is freed, and what comes in was made before.
  *
- * Prints the lowest quartile of the rounds, which leaves out those that the machine spent elsewhere.
+ *   segments      N connections in turn receive a request of 128 bytes and send a response of 128 or 1400 bytes, which
+ *                 the next request acknowledges
+ *   connections   SYN; ACK; request, response with FIN; the peer's FIN and our TIME_WAIT; its end
+ *   holes         the second of two requests comes first, and is answered by SACK; then the first
+ *   SACK blocks   64 segments are in flight, and an ACK has three blocks of them
+ *
+ * Prints the median of the better quarter of the rounds, which leaves out those that the machine spent elsewhere.
  */
 #include <netinet/in.h>
 #include <rte_cycles.h>
@@ -17,7 +22,10 @@
 #include "tests/wire/codec.h"
 #include "tests/wire/ip_double.h"
 
-enum { CONNS_MAX = 4096, ROUNDS = 2000, BURST = 32, REQUEST = 128 };
+enum { CONNS_MAX = 4096, ROUNDS = 2000, BURST = 32, REQUEST = 128, IN_FLIGHT = 64, SEGMENT = 1448 };
+
+/* Connections that come and go have places behind those that stay. */
+enum { PLACES = CONNS_MAX + BURST };
 
 static struct {
 	struct shard shard;
@@ -25,10 +33,11 @@ static struct {
 	struct packet_pools pools;
 	struct ip ip;
 	struct tcp *tcp;
-	struct tcp_conn *conn[CONNS_MAX];
-	struct tuple tuple[CONNS_MAX];
-	uint32_t seq[CONNS_MAX], ack[CONNS_MAX];
+	struct tcp_conn *conn[PLACES];
+	struct tuple tuple[PLACES];
+	uint32_t seq[PLACES], ack[PLACES];
 	unsigned accepted, response, sent;
+	bool ends;                 /* a response is the last one */
 	struct rte_mbuf *text;
 	struct tcp_sending sending;
 } net;
@@ -41,6 +50,13 @@ static void on_data(void *user, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 	tcp_credit(c, cost);
 	CHECK(tcp_send(c, slice_of(net.text, rte_pktmbuf_mtod(net.text, char *), (uint16_t)net.response)));
+	if (net.ends)
+		tcp_shutdown(c);
+}
+
+static void on_eof(void *user)
+{
+	(void)user;
 }
 
 static void on_acked(void *user, uint32_t bytes)
@@ -55,7 +71,9 @@ static void on_closed(void *user, enum err why)
 	(void)why;
 }
 
-static const struct tcp_user_ops ops = {.on_data = on_data, .on_acked = on_acked, .on_closed = on_closed};
+static const struct tcp_user_ops ops = {
+	.on_data = on_data, .on_eof = on_eof, .on_acked = on_acked, .on_closed = on_closed,
+};
 
 static bool accepts(void *up, const struct tuple *t, struct tcp_sending *sending)
 {
@@ -80,21 +98,34 @@ static void on_sent(void *arg, const struct tuple *t, struct rte_mbuf *m)
 	rte_pktmbuf_free(m);
 }
 
-static struct rte_mbuf *make(unsigned i, uint8_t flags, unsigned len, bool ts)
+static struct rte_mbuf *encode(unsigned i, const struct wire_segment *g)
 {
-	static uint8_t payload[REQUEST], bytes[300];
-	const struct wire_segment g = {
-		.source = net.tuple[i].remote_port, .destination = 80, .seq = net.seq[i], .ack = net.ack[i], .flags = flags,
-		.window = 65535, .has_mss = flags & FLAG_S, .mss = 1460, .has_scale = flags & FLAG_S, .scale = 7,
-		.has_ts = ts, .tsval = net.tcp->now_ms, .payload = payload, .len = len,
-		.raw_options = {1, 1}, .raw_bytes = flags & FLAG_S ? 0 : 2,
-	};
+	static uint8_t bytes[300];
 	struct rte_mbuf *m = rte_pktmbuf_alloc(net.pools.rx);
-	const size_t n = wire_encode(&g, &net.tuple[i].remote, &net.tuple[i].local, bytes, sizeof(bytes));
+	const size_t n = wire_encode(g, &net.tuple[i].remote, &net.tuple[i].local, bytes, sizeof(bytes));
 
 	CHECK(m && n > 0);
 	memcpy(rte_pktmbuf_append(m, (uint16_t)n), bytes, n);
 	return m;
+}
+
+static struct wire_segment segment(unsigned i, uint8_t flags, unsigned len)
+{
+	static uint8_t payload[REQUEST];
+
+	return (struct wire_segment){
+		.source = net.tuple[i].remote_port, .destination = 80, .seq = net.seq[i], .ack = net.ack[i], .flags = flags,
+		.window = 65535, .has_mss = flags & FLAG_S, .mss = 1460, .has_scale = flags & FLAG_S, .scale = 7,
+		.sack_ok = flags & FLAG_S, .has_ts = true, .tsval = net.tcp->now_ms, .payload = payload, .len = len,
+		.raw_options = {1, 1}, .raw_bytes = flags & FLAG_S ? 0 : 2,
+	};
+}
+
+static struct rte_mbuf *make(unsigned i, uint8_t flags, unsigned len)
+{
+	const struct wire_segment g = segment(i, flags, len);
+
+	return encode(i, &g);
 }
 
 static void give(unsigned i, struct rte_mbuf *m)
@@ -106,21 +137,33 @@ static void give(unsigned i, struct rte_mbuf *m)
 	tcp_input(net.tcp, &d);
 }
 
+static void place(unsigned i)
+{
+	net.tuple[i] = (struct tuple){.local = addr_v4(0x0a00c612), .remote = addr_v4(0x0200c612 + i),
+	                              .local_port = 80, .remote_port = (uint16_t)(1024 + i), .protocol = IPPROTO_TCP};
+	net.seq[i] = i * 1000;
+	net.ack[i] = 0;
+}
+
+/* The SYN was answered: what the peer says next. */
+static void answered(unsigned i)
+{
+	bool wait;
+	const struct tcp_conn *c =
+		table_tcp_find(&net.tcp->table, &net.tuple[i], table_tcp_hash(&net.tcp->table, &net.tuple[i]), &wait);
+
+	net.seq[i]++;
+	net.ack[i] = c->snd_nxt;
+}
+
 static void open_all(unsigned conns)
 {
 	for (unsigned i = 0; i < conns; i++) {
-		struct tcp_conn *c;
-		bool wait;
-
-		net.tuple[i] = (struct tuple){.local = addr_v4(0x0a00c612), .remote = addr_v4(0x0200c612 + i),
-		                              .local_port = 80, .remote_port = (uint16_t)(1024 + i), .protocol = IPPROTO_TCP};
-		net.seq[i] = i * 1000;
-		give(i, make(i, FLAG_S, 0, true));
+		place(i);
+		give(i, make(i, FLAG_S, 0));
 		tcp_flush(net.tcp);
-		c = table_tcp_find(&net.tcp->table, &net.tuple[i], table_tcp_hash(&net.tcp->table, &net.tuple[i]), &wait);
-		net.seq[i]++;
-		net.ack[i] = c->snd_nxt;
-		give(i, make(i, FLAG_A, 0, true));
+		answered(i);
+		give(i, make(i, FLAG_A, 0));
 		tcp_flush(net.tcp);
 	}
 }
@@ -130,6 +173,31 @@ static int by_size(const void *a, const void *b)
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
+}
+
+/* Of each: the median of the better quarter. */
+static uint64_t best(uint64_t *of, unsigned rounds, unsigned each)
+{
+	qsort(of, rounds, sizeof(of[0]), by_size);
+	return of[rounds / 8] / each;
+}
+
+/* A burst of segments and the end of its round: cycles. */
+static uint64_t burst(unsigned first, struct rte_mbuf *m[BURST])
+{
+	const uint64_t t0 = rte_rdtsc_precise();
+
+	for (unsigned k = 0; k < BURST; k++)
+		give(first + k, m[k]);
+	tcp_flush(net.tcp);
+	return rte_rdtsc_precise() - t0;
+}
+
+static void pass(uint64_t ns)
+{
+	net.shard.now_ns += ns;
+	wheel_advance(&net.shard.wheel, net.shard.now_ns, 2 * PLACES);
+	tcp_flush(net.tcp);
 }
 
 static void measure(unsigned conns, unsigned response)
@@ -142,10 +210,9 @@ static void measure(unsigned conns, unsigned response)
 	for (unsigned r = 0; r < ROUNDS; r++) {
 		uint64_t t0, t1, t2;
 
-		net.shard.now_ns += 20000;
-		wheel_advance(&net.shard.wheel, net.shard.now_ns, 64);
+		pass(20000);
 		for (unsigned k = 0; k < BURST; k++)
-			m[k] = make((at + k) % conns, FLAG_A | FLAG_P, REQUEST, true);
+			m[k] = make((at + k) % conns, FLAG_A | FLAG_P, REQUEST);
 		t0 = rte_rdtsc_precise();
 		for (unsigned k = 0; k < BURST; k++)
 			give((at + k) % conns, m[k]);
@@ -160,10 +227,127 @@ static void measure(unsigned conns, unsigned response)
 		in[r] = t1 - t0;
 		out[r] = t2 - t1;
 	}
-	qsort(in, ROUNDS, sizeof(in[0]), by_size);
-	qsort(out, ROUNDS, sizeof(out[0]), by_size);
 	printf("%5u connections, response %4u: in %4lu, out %4lu cycles per segment\n", conns, response,
-	       in[ROUNDS / 8] / BURST, out[ROUNDS / 8] / BURST);
+	       best(in, ROUNDS, BURST), best(out, ROUNDS, BURST));
+}
+
+/* The peer's next segments to connections that come and go. */
+static uint64_t all_say(uint8_t flags, unsigned len)
+{
+	struct rte_mbuf *m[BURST];
+
+	for (unsigned k = 0; k < BURST; k++)
+		m[k] = make(CONNS_MAX + k, flags, len);
+	return burst(CONNS_MAX, m);
+}
+
+/* Whatever is still in flight arrives; nothing is left that a timer would send again. */
+static void acknowledge_all(void)
+{
+	for (unsigned i = 0; i < CONNS_MAX; i++)
+		give(i, make(i, FLAG_A, 0));
+	tcp_flush(net.tcp);
+	pass(NS_PER_S);
+}
+
+static void measure_connections(void)
+{
+	static uint64_t open[ROUNDS], request[ROUNDS], close[ROUNDS], over[ROUNDS], all[ROUNDS];
+
+	acknowledge_all();
+	net.response = REQUEST;
+	net.ends = true;
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		const uint32_t before = tcp_conns(net.tcp);
+		uint64_t t0;
+
+		net.accepted = CONNS_MAX;
+		for (unsigned k = 0; k < BURST; k++)
+			place(CONNS_MAX + k);
+		open[r] = all_say(FLAG_S, 0);
+		for (unsigned k = 0; k < BURST; k++)
+			answered(CONNS_MAX + k);
+		open[r] += all_say(FLAG_A, 0);
+		request[r] = all_say(FLAG_A | FLAG_P, REQUEST);
+		for (unsigned k = 0; k < BURST; k++) {
+			net.seq[CONNS_MAX + k] += REQUEST;
+			net.ack[CONNS_MAX + k] += REQUEST + 1;
+		}
+		close[r] = all_say(FLAG_A | FLAG_F, 0);
+		CHECK(tcp_conns(net.tcp) == before + BURST); /* TIME_WAIT */
+		t0 = rte_rdtsc_precise();
+		pass((TIME_WAIT_MS + 10) * NS_PER_MS);
+		over[r] = rte_rdtsc_precise() - t0;
+		CHECK(tcp_conns(net.tcp) == before);
+		all[r] = open[r] + request[r] + close[r] + over[r];
+	}
+	net.ends = false;
+	printf("one connection: open %4lu, request and response %4lu, close %4lu, end of TIME_WAIT %4lu, all %5lu cycles\n",
+	       best(open, ROUNDS, BURST), best(request, ROUNDS, BURST), best(close, ROUNDS, BURST),
+	       best(over, ROUNDS, BURST), best(all, ROUNDS, BURST));
+}
+
+static void measure_holes(void)
+{
+	static uint64_t early[ROUNDS], due[ROUNDS];
+
+	net.response = REQUEST;
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		struct rte_mbuf *first[BURST], *second[BURST];
+
+		pass(20000);
+		for (unsigned k = 0; k < BURST; k++) {
+			first[k] = make(k, FLAG_A | FLAG_P, REQUEST);
+			net.seq[k] += REQUEST;
+			second[k] = make(k, FLAG_A | FLAG_P, REQUEST);
+			net.seq[k] += REQUEST;
+		}
+		early[r] = burst(0, second);
+		due[r] = burst(0, first);
+		for (unsigned k = 0; k < BURST; k++)
+			net.ack[k] += 2 * REQUEST;
+	}
+	printf("behind a hole: in, and SACK out, %4lu; the hole is filled, two responses out: %4lu cycles per segment\n",
+	       best(early, ROUNDS, BURST), best(due, ROUNDS, BURST));
+}
+
+/* 64 segments are in flight; of an ACK that selects three runs of them, the cycles. */
+static uint64_t selected(unsigned i)
+{
+	struct wire_segment g = segment(i, FLAG_A, 0);
+	struct rte_mbuf *m;
+	uint64_t t0;
+
+	net.conn[i]->cwnd = 2 * IN_FLIGHT * SEGMENT;
+	for (unsigned k = 0; k < IN_FLIGHT; k++)
+		CHECK(tcp_send(net.conn[i], slice_of(net.text, rte_pktmbuf_mtod(net.text, char *), SEGMENT)));
+	net.sent = 0;
+	tcp_flush(net.tcp);
+	CHECK(net.sent == IN_FLIGHT);
+	for (g.blocks = 0; g.blocks < 3; g.blocks++) {
+		g.block[g.blocks].left = g.ack + (40 - 16 * g.blocks) * SEGMENT;
+		g.block[g.blocks].right = g.block[g.blocks].left + 8 * SEGMENT;
+	}
+	m = encode(i, &g);
+	t0 = rte_rdtsc_precise();
+	give(i, m);
+	t0 = rte_rdtsc_precise() - t0;
+	tcp_flush(net.tcp);
+	net.ack[i] += IN_FLIGHT * SEGMENT;
+	give(i, make(i, FLAG_A, 0));
+	tcp_flush(net.tcp);
+	return t0;
+}
+
+static void measure_sack(void)
+{
+	static uint64_t in[ROUNDS];
+
+	for (unsigned r = 0; r < ROUNDS; r++) {
+		pass(20000);
+		in[r] = selected(r % BURST);
+	}
+	printf("three SACK blocks of %u segments in flight: in %4lu cycles per ACK\n", IN_FLIGHT, best(in, ROUNDS, 1));
 }
 
 int main(void)
@@ -180,7 +364,7 @@ int main(void)
 	net.ip = (struct ip){.mtu = 1500, .sent = on_sent};
 	net.tcp = tcp_new(&net.shard, &net.ip, &up);
 	net.text = rte_pktmbuf_alloc(net.pools.payload);
-	memset(rte_pktmbuf_append(net.text, 1400), 'x', 1400);
+	memset(rte_pktmbuf_append(net.text, SEGMENT), 'x', SEGMENT);
 	open_all(CONNS_MAX);
 	measure(32, 128);
 	measure(32, 1400);
@@ -189,5 +373,8 @@ int main(void)
 	net.sent = 0;
 	measure(32, 128);
 	CHECK(net.sent == ROUNDS * BURST); /* one segment out for each in: ACKs ride on responses */
+	measure_holes();
+	measure_sack();
+	measure_connections();
 	return 0;
 }
