@@ -10,6 +10,10 @@
  *
  * A header section that lies in one packet is parsed there. One that does not is gathered: in a piece of the arena, and
  * when that is too small in a buffer of 64 KB, of which there are few.
+ *
+ * What is pipelined waits in a queue of packets. Small ones are moved together, so that it is the bytes that fill the
+ * queue, and the client's window that ends them, however small the segments are. What they cost together is charged
+ * up to what the packet costs that they lie in.
  */
 #include <string.h>
 
@@ -333,6 +337,39 @@ static void consume(struct h1_conn *c, struct input *in)
 		drop(c, in);
 }
 
+/* Moves it behind what waits last, if there is room that nobody else refers to. */
+static bool append(struct h1_conn *c, struct input *last, struct input *in)
+{
+	struct rte_mbuf *m = last->m;
+	uint32_t cost = last->cost + in->cost;
+
+	if (!m || !RTE_MBUF_DIRECT(m) || rte_mbuf_refcnt_read(m) != 1 || rte_pktmbuf_tailroom(m) < in->len ||
+	    input_at(last) + last->len != rte_pktmbuf_mtod_offset(m, const char *, m->data_len))
+		return false;
+	memcpy(rte_pktmbuf_append(m, in->len), input_at(in), in->len);
+	last->len = (uint16_t)(last->len + in->len);
+	last->cost = cost < tcp_cost(m) ? cost : tcp_cost(m);
+	in->cost = cost - last->cost;
+	drop(c, in);
+	return true;
+}
+
+/* To where others have room behind it; without memory it stays where it is. */
+static void make_room(struct h1_conn *c, struct input *in)
+{
+	struct rte_mbuf *m;
+
+	if (RTE_MBUF_DIRECT(in->m) && rte_pktmbuf_tailroom(in->m) >= PACKET_COPY_MAX)
+		return;
+	m = rte_pktmbuf_alloc(c->http->shard->pools.payload);
+	if (!m)
+		return;
+	memcpy(rte_pktmbuf_append(m, in->len), input_at(in), in->len);
+	rte_pktmbuf_free_seg(in->m);
+	in->m = m;
+	in->off = m->data_off;
+}
+
 static void enqueue(struct h1_conn *c, struct input *in)
 {
 	struct h1_queue *q = c->queue;
@@ -345,6 +382,11 @@ static void enqueue(struct h1_conn *c, struct input *in)
 			return;
 		}
 		q->first = q->n = 0;
+	}
+	if (q->n && in->len <= PACKET_COPY_MAX) {
+		if (append(c, &q->items[(q->first + q->n - 1) % LIMIT_http_queued_mbufs], in))
+			return;
+		make_room(c, in);
 	}
 	if (q->n == LIMIT_http_queued_mbufs) {
 		http_count(c->http, C_limit_http_queued_mbufs);

@@ -447,9 +447,6 @@ static void on_end(void *user)
 	/* A reset for the sake of a later request takes with it the answers that are still on their way. */
 	for (uint32_t i = a->due_head; p->reset && i != a->due_tail; i++)
 		a->excused = a->excused || excused(a, a->due[i % PIPELINE_MAX]);
-	/* The one limit that a client with good manners can reach here: too many small packets behind a request. */
-	if (world_count(a->h->world, C_limit_http_queued_mbufs))
-		a->excused = true;
 	if (e && !excused(a, e) && !a->closing_said)
 		fail(a, "ended without an answer");
 	if (e && a->closing_said && a->in_answer && !excused(a, e))
