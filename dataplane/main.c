@@ -40,7 +40,6 @@ static const char usage[] =
 	"  --run DIR           sockets and counters (dataplane.sock, counters)\n"
 	"  --state DIR         the last accepted generation\n"
 	"  --access-log FILE   default: standard output; SIGHUP opens it anew (logrotate)\n"
-	"  --access-log-format text|json   Envoy's default text (the default), or JSON with Envoy Gateway's fields\n"
 	"  --drain-ms N        how long exchanges may go on after SIGTERM (default 10000)\n"
 	"  --no-huge           do not use hugepages even if there are some\n"
 	"  --profile FILE      sample where the workers' CPU time goes, write it at the end\n"
@@ -54,7 +53,6 @@ static const struct option long_options[] = {
 	{"run", required_argument, NULL, 'r'},       {"state", required_argument, NULL, 's'},
 	{"access-log", required_argument, NULL, 'a'}, {"drain-ms", required_argument, NULL, 'd'},
 	{"no-huge", no_argument, NULL, 'n'},         {"file-prefix", required_argument, NULL, 'f'},
-	{"access-log-format", required_argument, NULL, 'A'},
 	{"profile", required_argument, NULL, 'p'},   {"help", no_argument, NULL, 'h'},
 #ifdef SLUICE_FAULTS
 	{"fault", required_argument, NULL, 'F'},
@@ -109,13 +107,6 @@ static unsigned milliseconds(const char *text)
 	return (unsigned)ms;
 }
 
-static bool is_json(const char *format)
-{
-	if (strcmp(format, "json") != 0 && strcmp(format, "text") != 0)
-		wrong("--access-log-format: neither text nor json: ", format);
-	return strcmp(format, "json") == 0;
-}
-
 static void read_options(int argc, char **argv, struct housekeeping_options *o)
 {
 	int c;
@@ -125,7 +116,6 @@ static void read_options(int argc, char **argv, struct housekeeping_options *o)
 		case 'r': o->run_dir = optarg; break;
 		case 's': o->state_dir = optarg; break;
 		case 'a': o->access_log = optarg; break;
-		case 'A': o->access_json = is_json(optarg); break;
 		case 'd': o->drain_ms = milliseconds(optarg); break;
 		case 'n': o->machine.no_huge = true; break;
 		case 'p': profile_open(optarg); break;

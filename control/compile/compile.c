@@ -39,6 +39,7 @@ static void put_machine(const struct model_machine *m, struct builder *b, struct
 			.queues = m->ports[i].queues,
 		};
 	builder_root(b)->workers = m->workers;
+	builder_root(b)->access_log = m->access_log;
 	list = builder_list(b, ports, sizeof(ports[0]), m->ports_n);
 	builder_root(b)->ports = list;
 	list = builder_list(b, m->addresses, sizeof(m->addresses[0]), m->addresses_n);
@@ -169,6 +170,7 @@ static enum err put_rule(const struct model_route *route, uint32_t i, struct bui
 	*out = (struct table_rule){
 		.id = table_id(name, len),
 		.name = builder_own_text(b, name, len),
+		.section = text(b, rule->section),
 		.request_timeout_ms = rule->request_timeout_ms,
 		.backend_timeout_ms = rule->backend_timeout_ms,
 		.direct_status = rule->direct_status,

@@ -318,6 +318,15 @@ static void read_sending(struct build *b, yyjson_val *spec, const char *field, s
 		                         control));
 }
 
+static void read_access_log(struct build *b, yyjson_val *log)
+{
+	const char *format = doc_str(log, "format");
+
+	b->model->machine.access_log = strcmp(format, "JSON") == 0 ? TABLE_ACCESS_JSON : TABLE_ACCESS_TEXT;
+	if (format[0] != '\0' && strcmp(format, "JSON") != 0 && strcmp(format, "Text") != 0)
+		complain(b, region_print(b->region, "spec.accessLog.format: %s is not supported", format));
+}
+
 /* There is one Machine, named "self"; without one of that name, the first. */
 static const struct object *self(const struct snapshot *s)
 {
@@ -374,4 +383,5 @@ void build_machine(struct build *b)
 	read_nameservers(b, doc_get(spec, "nameservers"));
 	read_sending(b, spec, "listeners", &m->listeners);
 	read_sending(b, spec, "upstreams", &m->upstreams);
+	read_access_log(b, doc_get(spec, "accessLog"));
 }

@@ -47,6 +47,7 @@ struct model_machine {
 	const struct object *object; /* null: there is none (any more) */
 	struct model_condition accepted;
 	uint32_t workers;
+	enum table_access_log access_log;
 	struct model_port *ports;
 	uint32_t ports_n;
 	struct table_address *addresses;   /* own ones, then VIPs */
@@ -165,6 +166,7 @@ struct model_session {
 };
 
 struct model_rule {
+	const char *section;         /* what the route calls it; "": nothing */
 	struct model_match *matches;
 	uint32_t matches_n;
 	struct model_filters filters;    /* not read when direct_status is set */

@@ -245,6 +245,7 @@ static void read_rule(struct rule_reader *r, yyjson_val *rule)
 {
 	struct filter_reader filters = {.build = r->b, .route = r->route, .rule = r->index, .place = "filters"};
 
+	r->rule->section = doc_str(rule, "name");
 	read_matches(r, doc_get(rule, "matches"));
 	read_filters(&filters, doc_get(rule, "filters"), &r->rule->filters);
 	if (filters.invalid != NULL)

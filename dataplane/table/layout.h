@@ -17,7 +17,7 @@
 
 #include "base/addr.h"
 
-enum { TABLE_FORMAT = 6, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
+enum { TABLE_FORMAT = 7, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
 #define TABLE_MAGIC UINT64_C(0x454c424143554c53) /* "SLUCABLE" */
 enum { TABLE_BYTES_MAX = 1 << 30 }; /* the largest block that is built, and that the data plane takes */
 
@@ -212,6 +212,7 @@ struct table_session {       /* which clients stay with their endpoint (proxy/se
 struct table_rule {
 	uint64_t id;                 /* of namespace/route/rule index */
 	struct table_text name;      /* "httproute/default/shop/rule/0": Envoy Gateway's naming, for the log */
+	struct table_text section;   /* what the route calls it (rules[].name); empty: nothing */
 	struct table_list filters;   /* struct table_filter, in order */
 	struct table_list backends;  /* struct table_backend */
 	uint32_t weight_sum;         /* 0: no backends, or all of weight 0 */
@@ -269,6 +270,8 @@ struct table_endpoint {
 
 /* ---- the block ---- */
 
+enum table_access_log { TABLE_ACCESS_TEXT, TABLE_ACCESS_JSON, TABLE_ACCESS_LOGS };
+
 struct table {
 	uint64_t magic;
 	uint32_t format;
@@ -278,6 +281,8 @@ struct table {
 	uint64_t content;            /* XXH3 of everything from `workers` on: equal content needs no publish */
 	uint32_t workers;
 	uint32_t hash_seed;
+	uint32_t access_log;         /* enum table_access_log */
+	uint32_t spare;
 	struct table_list ports;
 	struct table_list addresses;
 	struct table_list ip_routes;  /* longest prefix first */

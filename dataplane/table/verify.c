@@ -134,6 +134,7 @@ static enum err ports(struct walk *w)
 
 	DEMAND(w, w->t->ports.n <= LIMIT_ports, VALUE, "number of ports");
 	DEMAND(w, w->t->workers <= LIMIT_workers, VALUE, "number of workers");
+	DEMAND(w, w->t->access_log < TABLE_ACCESS_LOGS, VALUE, "format of the access log");
 	for (uint32_t i = 0; i < w->t->ports.n; i++) {
 		TRY(text(w, p[i].name, "name of a port"));
 		TRY(text(w, p[i].device, "device of a port"));
@@ -355,6 +356,7 @@ static enum err rule(struct walk *w, const struct table_rule *r)
 	uint64_t weights = 0;
 
 	TRY(text(w, r->name, "name of a rule"));
+	TRY(text(w, r->section, "section of a rule"));
 	TRY(filters(w, r->filters));
 	TRY(list(w, r->backends, sizeof(*b), "backends of a rule"));
 	DEMAND(w, r->direct_status == 0 || (r->direct_status >= 200 && r->direct_status <= 599), VALUE,

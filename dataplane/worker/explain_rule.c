@@ -9,7 +9,7 @@
 #include "filter/filter.h"
 #include "proxy/proxy.h"
 
-enum { ENDPOINTS_MAX = 100, CODE_MIN = 400, FROM_MAX = 600 };
+enum { ENDPOINTS_MAX = 100, CODE_MIN = 400, FROM_MAX = 900 };
 
 struct writer {
 	yyjson_mut_doc *d;
@@ -24,7 +24,10 @@ static void add_text(const struct writer *w, yyjson_mut_val *to, const char *nam
 	yyjson_mut_obj_add_strncpy(w->d, to, name, table_text(w->t, x), x.len);
 }
 
-/* "httproute/default/shop/rule/0" is "HTTPRoute default/shop rule 0"; other names are said as they are. */
+/*
+ * "httproute/default/shop/rule/0" is "HTTPRoute default/shop rule 0", and the rule's own name behind it. Other names
+ * are said as they are.
+ */
 static void name_object(struct writer *w)
 {
 	static const struct {
@@ -42,8 +45,10 @@ static void name_object(struct writer *w)
 
 		if (at == NULL)
 			continue;
-		snprintf(w->from, sizeof(w->from), "%s %.*s rule %.*s", kinds[i].kind, (int)(at - name - (long)word),
-		         name + word, (int)(name + len - at - (long)(sizeof(rule) - 1)), at + sizeof(rule) - 1);
+		snprintf(w->from, sizeof(w->from), "%s %.*s rule %.*s%s%.*s", kinds[i].kind,
+		         (int)(at - name - (long)word), name + word, (int)(name + len - at - (long)(sizeof(rule) - 1)),
+		         at + sizeof(rule) - 1, w->rule->section.len > 0 ? " " : "", (int)w->rule->section.len,
+		         table_text(w->t, w->rule->section));
 	}
 }
 
@@ -202,6 +207,8 @@ void explain_rule(yyjson_mut_doc *d, yyjson_mut_val *item, const struct table *t
 
 	name_object(&w);
 	add_text(&w, item, "rule", r->name);
+	if (r->section.len > 0)
+		add_text(&w, item, "ruleName", r->section);
 	if (r->direct_status != 0)
 		yyjson_mut_obj_add_uint(d, item, "status", r->direct_status);
 	yyjson_mut_obj_add_val(d, item, "filters", filters(&w, r->filters));

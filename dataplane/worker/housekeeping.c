@@ -139,6 +139,12 @@ static void say_in_use(const struct house *h, char why[static BLOCK_WHY_MAX])
 			n += (size_t)snprintf(why + n, BLOCK_WHY_MAX - n, ", worker %u hangs", w);
 }
 
+/* From the next line on. */
+static void choose_format(struct house *h, const struct table *t)
+{
+	scribe_format(h->scribe, t->access_log == TABLE_ACCESS_JSON ? access_print_json : access_print);
+}
+
 static enum err take(struct house *h, const struct table *t, char why[static BLOCK_WHY_MAX])
 {
 	enum err e = gateway_publish(h->gateway, t, on_free, h);
@@ -149,6 +155,8 @@ static enum err take(struct house *h, const struct table *t, char why[static BLO
 		snprintf(why, BLOCK_WHY_MAX, "its regular expressions cannot be made: %s", err_text(e));
 	else
 		h->unsaved = t;
+	if (!e)
+		choose_format(h, t);
 	return e;
 }
 
@@ -574,8 +582,6 @@ enum housekeeping_end housekeeping_run(const struct housekeeping_options *o,
 	h->o = o;
 	h->signals = signals;
 	h->scribe = scribe_new(o->access_log);
-	if (h->scribe)
-		scribe_format(h->scribe, o->access_json ? access_print_json : access_print);
 	if (!h->scribe)
 		fprintf(stderr, "dataplane: %s: %s\n", o->access_log, strerror(errno));
 	else if (!desk_open(&h->desk, o->run_dir, &up)) {

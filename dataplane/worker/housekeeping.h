@@ -20,7 +20,6 @@ struct housekeeping_options {
 	const char *run_dir;
 	const char *state_dir;
 	const char *access_log;        /* a file, or "-" for standard output */
-	bool access_json;              /* its format */
 	unsigned drain_ms;             /* how long exchanges may go on after SIGTERM */
 	struct machine_options machine;
 };

@@ -46,7 +46,7 @@ struct scribe {
 	int fd;
 	int wake_fd;
 	const char *path;        /* "-": standard output */
-	access_printer *print;
+	_Atomic(access_printer *) print;
 	bool may_block;
 	bool complained;         /* about the failure that goes on */
 	size_t n, done;          /* of the buffer; done: is written */
@@ -97,7 +97,7 @@ struct scribe *scribe_new(const char *path)
 	}
 	use(s, fd);
 	s->path = path;
-	s->print = access_print;
+	atomic_init(&s->print, access_print);
 	s->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return s;
 }
@@ -164,11 +164,12 @@ static enum flow flush(struct scribe *s)
 
 static void fill(struct scribe *s, struct logring *r)
 {
+	access_printer *print = atomic_load(&s->print);
 	const void *record;
 	size_t bytes;
 
 	while (BUFFER - s->n >= LINE_ROOM && (record = logring_peek(r, &bytes))) {
-		s->n += s->print(record, bytes, s->buffer + s->n, LINE_ROOM);
+		s->n += print(record, bytes, s->buffer + s->n, LINE_ROOM);
 		logring_release(r);
 	}
 }
@@ -286,7 +287,7 @@ uint64_t scribe_stop(struct scribe *s)
 void scribe_format(struct scribe *s, access_printer *print)
 {
 	static_assert((int)LINE_ROOM >= (int)ACCESS_JSON_MIN, "a line of JSON is never cut");
-	s->print = print;
+	atomic_store(&s->print, print);
 }
 
 void scribe_free(struct scribe *s)

@@ -16,7 +16,7 @@
 struct scribe;
 
 struct scribe *scribe_new(const char *path);      /* "-": standard output; null: it cannot be opened (errno) */
-void scribe_format(struct scribe *s, access_printer *print);   /* before it starts; else it is text */
+void scribe_format(struct scribe *s, access_printer *print);   /* of lines to come, at any time; first it is text */
 void scribe_free(struct scribe *s);
 enum err scribe_start(struct scribe *s, struct logring *const *rings, uint16_t rings_n) MUST_CHECK;
 /* The file was renamed (logrotate): a new one is made under its name. Records that are written meanwhile lie in one of

@@ -197,6 +197,7 @@ static void print(yyjson_val *item)
 	else
 		print_one("answer", item, "answer");
 	print_one("rule", item, "rule");
+	print_one("  name", item, "ruleName");
 	print_matches(doc_get(item, "matches"));
 	print_names("filters", doc_get(item, "filters"));
 	print_backends(doc_get(item, "backends"));

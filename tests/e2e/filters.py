@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 
-from harness import LAB, Lab, case, expect, expect_equal, main, retry
+from harness import LAB, ROOT, Lab, case, expect, expect_equal, main, retry
 
 ECHO = "{group: gateway.envoyproxy.io, kind: Backend, name: echo, port: 9000}"
 SHADOW = "{group: gateway.envoyproxy.io, kind: Backend, name: shadow, port: 9001}"
@@ -236,21 +236,41 @@ def a_dead_mirror_is_not_noticed(lab):
     expect_equal(after["callouts_failed"] - before["callouts_failed"], 20, "failed copies")
 
 
-@case
-def access_log_in_json(lab):
-    """Options of the lab: the log is JSON, whatever the client sends."""
-    lab.curl("-A", 'log-probe "1\\ é', "-H", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-             GATEWAY + "/v1/logged?x=1")
-
+def log_line(marker):
+    """The access log line with this marker."""
     def line():
         with open(os.path.join(LAB, "access.log"), encoding="utf-8") as f:
-            return next((x for x in map(json.loads, f) if "log-probe" in (x["user-agent"] or "")), None)
-    entry = retry(5, line, "the access log line")
+            return next((text for text in f if marker in text), None)
+    return retry(5, line, f"an access log line with {marker}")
+
+
+def set_log_format(lab, log_format):
+    with open(os.path.join(ROOT, "configs/lab.yaml"), encoding="utf-8") as f:
+        machine = f.read().split("\n---\n")[0].replace("${WORKERS}", str(lab.workers))
+    lab.apply(machine.replace("\nspec:\n", f"\nspec:\n  accessLog: {{format: {log_format}}}\n"))
+    markers = (f"in-{log_format}-{n}/1" for n in range(1000))
+
+    def obeyed():
+        marker = next(markers)
+        lab.curl("-A", marker, GATEWAY + "/full")
+        return (log_line(marker)[0] == "{") == (log_format == "JSON")
+    retry(10, obeyed, f"a line in the format {log_format}")
+
+
+@case
+def access_log_in_json(lab):
+    """From when the Machine says so, without a new start, and whatever the client sends."""
+    set_log_format(lab, "JSON")
+    lab.curl("-A", 'log-probe "1\\ é', "-H", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+             GATEWAY + "/v1/logged?x=1")
+    entry = json.loads(log_line("log-probe"))
     expect_equal(entry["user-agent"], 'log-probe "1\\ é', "user-agent")
     expect_equal(entry["x-envoy-origin-path"], "/v1/logged?x=1", "path as the client sent it")
     expect_equal((entry["response_code"], entry["response_code_details"]), (200, "via_upstream"), "answer")
     expect_equal(entry["upstream_host"], "198.18.1.11:9000", "upstream_host")
     expect(entry["route_name"].startswith("httproute/default/filters/rule/"), entry["route_name"])
+    set_log_format(lab, "Text")
+    expect("starting anew" not in lab.log("dataplane"), "a new start")
 
 
 @case
@@ -262,5 +282,4 @@ def everything_ends_clean(lab):
     lab.alive()
 
 
-main(lambda: Environment(workers=int(os.environ.get("WORKERS", "2")), flavour=os.environ.get("FLAVOUR", "release"),
-                         options="--access-log-format json"))
+main(lambda: Environment(workers=int(os.environ.get("WORKERS", "2")), flavour=os.environ.get("FLAVOUR", "release")))

@@ -242,12 +242,13 @@ def explain_says_what_happens(lab):
         else:
             names = {"v2": "a/rule/1", "longer": "b/rule/1", "method": "b/rule/0", "regex": "a/rule/7", "wild": "wild/rule/0"}
             expect_equal(mine[0]["rule"], "httproute/default/" + names[got], target)
+            expect_equal(mine[0]["ruleName"], got, target)
             expect_equal([m["rule"] for m in mine[0]["matches"] if m["won"]], [mine[0]["rule"]], target)
     text = lab.ctl("explain", "GET", "http://a.test/h", "-H", "x-a: 1").stdout
     for part in ("default/match/all", "holds, but is less specific", "PathPrefix /h, header x-a = 1",
-                 "RequestHeaderModifier", "backend/default/echo", "100.0 %", "request: 7000 ms (HTTPRoute default/b rule 0)",
+                 "RequestHeaderModifier", "backend/default/echo", "100.0 %", "request: 7000 ms (HTTPRoute default/b rule 0 method)",
                  "backendRequest: none (default)", "streamIdle: 300000 ms (default (limits: stream_idle_s))",
-                 "endpoint    198.18.1.11:9000"):
+                 "endpoint    198.18.1.11:9000", "\n  name      method\n"):
         expect(part in text, f"{part} in:\n{text}")
     lab.ctl("explain", "GET", check=False)
 

@@ -305,6 +305,7 @@ static void put_rules(struct draft *d)
 		}
 		snprintf(name, sizeof(name), "route/%u", d->routes_n);
 		r->name = put_text(d, from->name != NULL ? from->name : name);
+		r->section = from->section != NULL ? put_text(d, from->section) : (struct table_text){0};
 		r->id = fixture_cluster_id(from->name != NULL ? from->name : name);
 		r->filters = put_filters(d, from->filters);
 		r->backends = builder_list(d->b, backends, sizeof(backends[0]), n);

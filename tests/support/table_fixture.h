@@ -75,6 +75,7 @@ struct fixture_route {
 	struct fixture_backend backends[FIXTURE_FEW];
 	const char *filters;     /* JSON array of HTTPRouteFilter objects, or null */
 	const char *name;        /* null: "route/<index>" */
+	const char *section;     /* of the rule; null: none */
 	uint32_t request_timeout_ms;
 	uint32_t backend_timeout_ms;
 	uint16_t direct_status;

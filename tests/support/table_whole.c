@@ -24,7 +24,7 @@ const struct fixture table_whole = {
 		{.name = "none"},
 	},
 	.routes = {
-		{.path = "/a/b", .exact = true, .headers = {{"X-A", "1"}, {"X-B", "[a-z]+", true}},
+		{.path = "/a/b", .section = "all", .exact = true, .headers = {{"X-A", "1"}, {"X-B", "[a-z]+", true}},
 		 .query = {{"q", "2"}},
 		 .filters = "[{\"type\":\"RequestHeaderModifier\",\"requestHeaderModifier\":{" EDITS
 		            ",\"remove\":[\"r\"]}},"

@@ -387,7 +387,7 @@ static void test_backends(void **state)
 		SLICE("a", "198.18.1.11"),
 		SERVICE("b"),
 		ROUTE("r", "01",
-		      RULES("{'timeouts':{'request':'1s','backendRequest':'500ms'},'backendRefs':[{'name':'a','port':"
+		      RULES("{'name':'first','timeouts':{'request':'1s','backendRequest':'500ms'},'backendRefs':[{'name':'a','port':"
 			    "80,'weight':9,"
 			    "'filters':[{'type':'RequestHeaderModifier','requestHeaderModifier':{'set':[{'name':'x','"
 			    "value':'y'}]}}]},"
@@ -403,9 +403,13 @@ static void test_backends(void **state)
 
 	(void)state;
 	assert_int_equal(t->workers, 2);
+	assert_int_equal(t->access_log, TABLE_ACCESS_TEXT);
 	assert_int_equal(t->ports.n, 2);
 	assert_int_equal(t->addresses.n, 6);
 	assert_int_equal(t->rules.n, 2);
+	assert_int_equal(r[0].section.len, 5);
+	assert_memory_equal(table_text(t, r[0].section), "first", 5);
+	assert_int_equal(r[1].section.len, 0);
 	assert_int_equal(r[0].weight_sum, 12);
 	assert_int_equal(r[0].request_timeout_ms, 1000);
 	assert_int_equal(r[0].backend_timeout_ms, 500);
@@ -421,6 +425,30 @@ static void test_backends(void **state)
 	assert_int_equal(TABLE_LIST(t, r[1].filters, struct table_filter)->kind, FILTER_request_redirect);
 	generation_fini(&g);
 	snapshot_put(s);
+}
+
+static void test_access_log(void **state)
+{
+	static const struct {
+		const char *name, *objects[2];
+		enum table_access_log want;
+	} cases[] = {
+		{"not said", {MACHINE_WITH("'workers':1")}, TABLE_ACCESS_TEXT},
+		{"nothing is said of it", {MACHINE_WITH("'accessLog':{}")}, TABLE_ACCESS_TEXT},
+		{"text", {MACHINE_WITH("'accessLog':{'format':'Text'}")}, TABLE_ACCESS_TEXT},
+		{"JSON", {MACHINE_WITH("'accessLog':{'format':'JSON'}")}, TABLE_ACCESS_JSON},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct snapshot *s = world_new(cases[i].objects, NULL);
+		struct generation g = compile(s);
+
+		if (g.table->access_log != cases[i].want)
+			fail_msg("%s: %u", cases[i].name, g.table->access_log);
+		generation_fini(&g);
+		snapshot_put(s);
+	}
 }
 
 /* CORS goes first, so that nothing else answers a preflight; the rest stays in its order. */
@@ -629,7 +657,7 @@ static void test_many_routes(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
-		cmocka_unit_test(test_sending),
+		cmocka_unit_test(test_sending), cmocka_unit_test(test_access_log),
 		cmocka_unit_test(test_backends),
 		cmocka_unit_test(test_filter_order), cmocka_unit_test(test_order),
 		cmocka_unit_test(test_names_that_meet), cmocka_unit_test(test_many_routes),

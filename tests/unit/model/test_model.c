@@ -301,6 +301,9 @@ static const struct row rows[] = {
 	{"a prefix that is too long",
 	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/33','port':'p'}]")},
 	 {"machine: spec.addresses[0].address"}},
+	{"a format of the access log that is not known",
+	 {MACHINE_WITH("'accessLog':{'format':'XML'}")},
+	 {"machine: spec.accessLog.format: XML is not supported\n"}},
 
 	/* listeners */
 	{"https is refused and takes nothing with it",

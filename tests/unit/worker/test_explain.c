@@ -26,7 +26,7 @@ static const struct fixture lab = {
 		{.name = "httproute/default/shop/rule/1", .path = "/shop", .headers = {{"x-user", "[0-9]+", true}},
 		 .backends = {{"web", 1, NULL}}},
 		{.name = "httproute/default/shop/rule/2", .path = "/shop", .query = {{"q", "1"}}, .backends = {{"web", 1, NULL}}},
-		{.name = "httproute/default/shop/rule/3", .path = "/shop", .filters = HEADERS "," REWRITE,
+		{.name = "httproute/default/shop/rule/3", .section = "cart", .path = "/shop", .filters = HEADERS "," REWRITE,
 		 .backends = {{"web", 2, NULL}, {"canary", 1, HEADERS "]"}, {"!", 1, NULL}}, .request_timeout_ms = 7000,
 		 .backend_timeout_ms = 400000, .retry = {.codes = {500, 503}, .attempts = 3, .backoff_ms = 50},
 		 .session = {.name = "stay", .permanent = true, .timeout_s = 60}},
@@ -149,7 +149,7 @@ static void test_matches(void **state)
 	yyjson_doc_free(d);
 }
 
-#define OF_RULE "\"from\":\"HTTPRoute default/shop rule 3\"}"
+#define OF_RULE "\"from\":\"HTTPRoute default/shop rule 3 cart\"}"
 #define OF_LIMIT(name) "\"from\":\"default (limits: " name ")\"}"
 
 static void test_consequences(void **state)
@@ -158,6 +158,7 @@ static void test_consequences(void **state)
 	yyjson_val *item = only(d);
 
 	(void)state;
+	expect("ruleName", doc_get(item, "ruleName"), "\"cart\"");
 	expect("filters", doc_get(item, "filters"), "[\"RequestHeaderModifier\",\"URLRewrite\"]");
 	expect("backends", doc_get(item, "backends"),
 	       "[{\"cluster\":\"web\",\"weight\":2,\"sharePerMille\":500,\"balancer\":\"round_robin\",\"endpointsTotal\":2,"
@@ -192,6 +193,7 @@ static void test_defaults(void **state)
 	       OF_LIMIT("http_header_s") ",{\"name\":\"keepAlive\",\"ms\":3600000," OF_LIMIT("http_idle_s") "]");
 	expect("retry", doc_get(item, "retry"), "{\"attempts\":2,\"codes\":[],\"backoffMs\":0,\"from\":\"default\"}");
 	expect("session", doc_get(item, "session"), "nothing");
+	expect("ruleName", doc_get(item, "ruleName"), "nothing");
 	yyjson_doc_free(d);
 }
 

@@ -126,6 +126,39 @@ static void expect_all(const unsigned seen[2])
 	assert_int_equal(seen[1], next[1]);
 }
 
+/* The format is another one from one line to the next; all lines are there. */
+static void test_format(void **state)
+{
+	static char text[1 << 16];
+	unsigned seen[3] = {0};
+
+	(void)state;
+	open_scribe();
+	for (unsigned step = 0; step < 3; step++) {
+		if (step > 0)
+			scribe_format(scribe, step == 1 ? access_print_json : access_print);
+		for (unsigned i = 0; i < 10; i++)
+			put_both();
+		for (int64_t until = clock_ms() + 3000; clock_ms() < until; usleep(1000)) {
+			size_t lines = 0;
+
+			read_all(path, text, sizeof(text));
+			for (const char *p = text; (p = strchr(p, '\n')); p++)
+				lines++;
+			if (lines == (step + 1) * 20)
+				break;
+		}
+	}
+	assert_int_equal(scribe_stop(scribe), 0);
+	for (const char *p = text; *p; p = strchr(p, '\n') + 1) {
+		const unsigned step = *p == '{' ? 1 : seen[1] > 0 ? 2 : 0;
+
+		seen[step]++;
+	}
+	for (unsigned step = 0; step < 3; step++)
+		assert_int_equal(seen[step], 20);
+}
+
 static void test_file(void **state)
 {
 	static char text[LINES_MAX];
@@ -330,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_file, start, end),
+		cmocka_unit_test_setup_teardown(test_format, start, end),
 		cmocka_unit_test_setup_teardown(test_reopen, start, end),
 		cmocka_unit_test_setup_teardown(test_full_disk, start, end),
 		cmocka_unit_test_setup_teardown(test_full_disk_then_reopen, start, end),
