@@ -22,13 +22,14 @@ const struct site sites[] = {
 	{SITE_RETRIED, "/retried", 0, false, 2},
 	{SITE_RETRIED, "/tries-timed", 0, true, 1},
 	{SITE_SESSION, "/session", 0, false, 0},
+	{SITE_PLAIN, "/regex", 0, false, 0},
 };
 const unsigned sites_n = sizeof(sites) / sizeof(sites[0]);
 
 /* The texts of a generation, until the next one is made. */
-static char modified[512], rewritten[512];
+static char modified[512], rewritten[512], regex[64];
 
-/* Each generation has its number in what its filters write, and other weights and timeouts. */
+/* Each generation has its number in what its filters write and its expressions match, and other weights and timeouts. */
 static void routes_of(struct fixture *f, uint64_t variant)
 {
 	const uint32_t one = (uint32_t)(1 + variant % 7), two = (uint32_t)(1 + variant % 5);
@@ -45,6 +46,7 @@ static void routes_of(struct fixture *f, uint64_t variant)
 	         "\"value\":\"%" PRIu64 "\"}]}},{\"type\":\"URLRewrite\",\"urlRewrite\":{\"hostname\":\"g%" PRIu64 ".example\","
 	         "\"path\":{\"type\":\"ReplacePrefixMatch\",\"replacePrefixMatch\":\"/rewritten/%" PRIu64 "\"}}}]",
 	         generation, generation, generation);
+	snprintf(regex, sizeof(regex), "/regex(/.*)?|/of-generation-%" PRIu64, generation);
 	const struct fixture_route routes[] = {
 		{.path = "/plain", .backends = {{"one", one, NULL}, {"two", two, NULL}}},
 		{.path = "/modified", .backends = {{"two", two, NULL}, {"one", one, NULL}}, .filters = modified},
@@ -63,6 +65,8 @@ static void routes_of(struct fixture *f, uint64_t variant)
 		 .retry = {.codes = {503}, .attempts = 1, .backoff_ms = 5}},
 		{.path = "/session", .backends = {{"one", one, NULL}, {"two", two, NULL}},
 		 .session = {.name = "stay", .permanent = variant % 2, .timeout_s = variant % 2 ? 3600 : 0}},
+		{.path = regex, .regex = true, .headers = {{"x-exchange", ".+", true}},
+		 .backends = {{"one", one, NULL}, {"two", two, NULL}}},
 		{.path = "/invalid", .backends = {{"!", 1, NULL}}},
 		{.path = "/empty", .backends = {{"empty", 1, NULL}}},
 		{.path = "/foreign", .backends = {{"one", 1, NULL}, {"two", 1, NULL}}},

@@ -165,11 +165,12 @@ static inline const char *reader_line(struct reader *r, size_t *n)
 	return NULL;
 }
 
-static inline void lower(const char *name, size_t n, char out[static 64])
+/* As the most careless of readers compares names: without case, and with an underscore for a hyphen. */
+static inline void careless(const char *name, size_t n, char out[static 64])
 {
 	n = n < 63 ? n : 63;
 	for (size_t i = 0; i < n; i++)
-		out[i] = (char)tolower((unsigned char)name[i]);
+		out[i] = name[i] == '_' ? '-' : (char)tolower((unsigned char)name[i]);
 	out[n] = '\0';
 }
 
@@ -194,7 +195,7 @@ static inline bool read_field(struct reader *r, const char *line, size_t n, stru
 	for (const char *p = colon; p < line + n; p++)
 		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
 			return wrong(r, "a control byte in a value");
-	lower(line, (size_t)(colon - line), name);
+	careless(line, (size_t)(colon - line), name);
 	if (!strcmp(name, "host"))
 		f->hosts++;
 	if (!strcmp(name, "upgrade"))

@@ -48,8 +48,8 @@ static inline void rig_init(const struct fixture *f)
 	rig.proxy = proxy_new(&dbl.shard, rig.upstream);
 }
 
-/* Ends what a test has left, and looks whether everything came back. */
-static inline void rig_fini(void)
+/* All peers go away. */
+static inline void rig_end(void)
 {
 	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
 		if (dbl.streams[i] != NULL && dbl.streams[i]->server)
@@ -58,6 +58,12 @@ static inline void rig_fini(void)
 	double_settle();
 	while (double_client(0) != NULL)
 		double_client_close(double_client(0), OK);
+}
+
+/* Ends what a test has left, and looks whether everything came back. */
+static inline void rig_fini(void)
+{
+	rig_end();
 	CHECK(proxy_exchanges(rig.proxy) == 0);
 	proxy_free(rig.proxy);
 	upstream_free(rig.upstream);
@@ -83,6 +89,30 @@ static inline struct http_stream *rig_up(unsigned nth)
 		double_open(c);
 	assert_non_null(c->stream);
 	return c->stream;
+}
+
+/* The first stream to an upstream that there is, its connection opened if need be; or null. */
+static inline struct http_stream *rig_up_any(void)
+{
+	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
+		struct http_client *c = dbl.clients[i];
+
+		if (c == NULL || c->state == DOUBLE_DYING)
+			continue;
+		if (c->state == DOUBLE_CONNECTING)
+			double_open(c);
+		if (c->stream != NULL)
+			return c->stream;
+	}
+	return NULL;
+}
+
+static inline struct http_stream *rig_up_one(void)
+{
+	struct http_stream *up = rig_up_any();
+
+	assert_non_null(up);
+	return up;
 }
 
 /* The newest record of the log. */

@@ -2,16 +2,8 @@
  * The exchange between doubles of HTTP streams, over the real routing, filters, balancing and pools: what is sent to
  * whom, credit, retries, timeouts, and every order in which things can end.
  */
-#include "tests/unit/test.h"
-
 #include "base/pressure.h"
-#include "proxy/access.h"
-#include "proxy/proxy.h"
-#include "tests/support/http_double.h"
-#include "tests/support/logged.h"
-#include "tests/support/table_fixture.h"
-#include "upstream/health.h"
-#include "upstream/upstream.h"
+#include "rig.h"
 
 static const struct fixture lab = {
 	.listeners = {{"gw/http", "198.18.0.10", 80}},
@@ -46,83 +38,33 @@ static const struct fixture lab = {
 };
 static const struct fixture without_listener = {.clusters = {{.name = "other", .endpoints = {{"10.0.0.3", 80}}}}};
 
-static struct proxy *proxy;
-static struct health *health;
-static struct upstream *u;
-static struct table *t;
-static struct logring *ring;
-
-static void use(const struct fixture *f)
-{
-	size_t bytes;
-
-	free(t);
-	t = fixture_table(f, &bytes);
-	dbl.shard.table = t;
-}
-
-static void on_stream(struct http_stream *s)
-{
-	proxy_on_stream(proxy, s);
-}
-
 static int setup(void **state)
 {
 	(void)state;
-	double_init(1);
-	dbl.on_stream = on_stream;
-	ring = logring_new(1 << 16);
-	dbl.shard.access_log = ring;
-	use(&lab);
-	health = health_new(1);
-	u = upstream_new(&dbl.shard, NULL, &(struct upstream_up){.health = health});
-	proxy = proxy_new(&dbl.shard, u);
+	rig_init(&lab);
 	return 0;
-}
-
-static void end_all(void)
-{
-	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
-		if (dbl.streams[i] != NULL && dbl.streams[i]->server)
-			double_close(dbl.streams[i], ERR_CONN_RESET);
-	}
-	double_settle();
-	while (double_client(0) != NULL)
-		double_client_close(double_client(0), OK);
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	if (proxy_exchanges(proxy) != 0) /* a test has failed in the middle: clear up, so that its message is seen */
-		end_all();
-	CHECK(proxy_exchanges(proxy) == 0);
-	CHECK(dbl.counters.cell[C_exchanges_opened] == dbl.counters.cell[C_exchanges_closed]);
-	CHECK(dbl.counters.cell[C_access_logged] + dbl.counters.cell[C_access_lost] ==
-	      dbl.counters.cell[C_exchanges_closed] + dbl.counters.cell[C_shed_requests]);
-	proxy_free(proxy);
-	upstream_free(u);
-	health_free(health);
-	logring_free(ring);
-	free(t);
-	t = NULL;
-	double_fini();
+	if (proxy_exchanges(rig.proxy) != 0) /* a test has failed in the middle: clear up, so that its message is seen */
+		rig_end();
+	CHECK(proxy_exchanges(rig.proxy) == 0);
+	CHECK(rig_counted(C_exchanges_opened) == rig_counted(C_exchanges_closed));
+	CHECK(rig_counted(C_access_logged) + rig_counted(C_access_lost) ==
+	      rig_counted(C_exchanges_closed) + rig_counted(C_shed_requests));
+	rig_fini();
 	return 0;
 }
 
 /* ---- helpers ---- */
 
-static uint64_t counted(enum counter c)
-{
-	return dbl.counters.cell[c];
-}
-
 /* The newest record of the log, its texts after each other. */
 static const struct access_record *logged(char texts[static 512])
 {
-	const struct access_record *r = logged_newest(ring);
+	const struct access_record *r = rig_logged();
 
-	assert_non_null(r);
 	snprintf(texts, 512, "%s", r->texts);
 	return r;
 }
@@ -132,53 +74,24 @@ static struct http_stream *get(const char *path)
 	return double_request("GET", "a.example", path, HTTP_BODY_NONE, 0, "");
 }
 
-/* The stream to the upstream, opening its connection if need be. */
-static struct http_stream *up_stream(void)
-{
-	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
-		struct http_client *c = dbl.clients[i];
-
-		if (c == NULL || c->state == DOUBLE_DYING)
-			continue;
-		if (c->state == DOUBLE_CONNECTING)
-			double_open(c);
-		if (c->stream != NULL)
-			return c->stream;
-	}
-	fail_msg("no upstream stream");
-	return NULL;
-}
-
 /* Leaves a pooled connection behind. */
 static struct http_client *warm(void)
 {
 	struct http_stream *up;
 
 	get("/");
-	up = up_stream();
+	up = rig_up_one();
 	double_respond(up, 200, HTTP_BODY_NONE, 0, "");
 	double_settle();
 	assert_int_equal(double_streams(), 0);
 	return double_client(0);
 }
 
-static void assert_has(const char *head, const char *line)
-{
-	if (strstr(head, line) == NULL)
-		fail_msg("no \"%s\" in:\n%s", line, head);
-}
-
-static void assert_has_not(const char *head, const char *line)
-{
-	if (strcasestr(head, line) != NULL)
-		fail_msg("\"%s\" in:\n%s", line, head);
-}
-
 /* ---- what is said to whom ---- */
 
 static void test_simple(void **state)
 {
-	struct http_stream *down = get("/x?y=1"), *up = up_stream();
+	struct http_stream *down = get("/x?y=1"), *up = rig_up_one();
 	const struct access_record *r;
 	char texts[512];
 
@@ -201,7 +114,7 @@ static void test_simple(void **state)
 	assert_int_equal(up->owed, 0);
 	double_settle();
 	assert_int_equal(double_streams(), 0);
-	assert_int_equal(counted(C_exchanges_2xx), 1);
+	assert_int_equal(rig_counted(C_exchanges_2xx), 1);
 	r = logged(texts);
 	assert_int_equal(r->status, 200);
 	assert_int_equal(r->response_bytes, 3000);
@@ -219,7 +132,7 @@ static void test_request_fields(void **state)
 	                           "x-forwarded-for: 3.3.3.3\nX-Forwarded-Proto: https\nX-Request-Id: mine\n"
 	                           "X-Envoy-Retry-On: 5xx\nX-Envoy-External-Address: 9.9.9.9\nx-envoy: kept\n"
 	                           "Host: a.example\nExpect: 100-continue\nCookie: c=1";
-	struct http_stream *down = double_request("GET", "a.example", "/", HTTP_BODY_NONE, 0, sent), *up = up_stream();
+	struct http_stream *down = double_request("GET", "a.example", "/", HTTP_BODY_NONE, 0, sent), *up = rig_up_one();
 
 	(void)state;
 	assert_has(up->head, "x-forwarded-for: 1.1.1.1, 2.2.2.2,3.3.3.3,198.18.0.2\n");
@@ -257,10 +170,10 @@ static void test_connection_options(void **state)
 	assert_int_equal(down->status, 431);
 	double_settle();
 	down = get("/");
-	double_respond(up_stream(), 200, HTTP_BODY_NONE, 0, sent);
+	double_respond(rig_up_one(), 200, HTTP_BODY_NONE, 0, sent);
 	assert_int_equal(down->status, 502);
 	double_settle();
-	assert_int_equal(counted(C_limit_connection_options), 2);
+	assert_int_equal(rig_counted(C_limit_connection_options), 2);
 }
 
 /* The request id is a version 4 UUID and another one each time. */
@@ -273,13 +186,13 @@ static void test_request_id(void **state)
 		const char *id;
 
 		get("/");
-		id = strstr(up_stream()->head, "x-request-id: ") + 14;
+		id = strstr(rig_up_one()->head, "x-request-id: ") + 14;
 		assert_int_equal(strspn(id, "0123456789abcdef-"), 36);
 		assert_true(id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-' && id[14] == '4');
 		assert_non_null(strchr("89ab", id[19]));
 		assert_int_not_equal(strncmp(first, id, 36), 0);
 		memcpy(first, id, 36);
-		double_respond(up_stream(), 200, HTTP_BODY_NONE, 0, "");
+		double_respond(rig_up_one(), 200, HTTP_BODY_NONE, 0, "");
 		double_settle();
 	}
 }
@@ -290,8 +203,8 @@ static void test_filters(void **state)
 
 	(void)state;
 	double_request("GET", "a.example", "/changed", HTTP_BODY_NONE, 0, "X-Secret: s\nx-a: client");
-	use(&without_listener); /* the tables change while the connection is made */
-	up = up_stream();
+	rig_use(&without_listener); /* the tables change while the connection is made */
+	up = rig_up_one();
 	assert_has(up->head, "GET inner.example /changed\n");
 	assert_has(up->head, "x-a: rule\n");
 	assert_has(up->head, "X-B: backend\n");
@@ -329,7 +242,7 @@ static void test_local_replies(void **state)
 		double_settle();
 		assert_string_equal(logged(texts)->flags, cases[i].flags);
 	}
-	assert_int_equal(counted(C_local_replies), LENGTH(cases));
+	assert_int_equal(rig_counted(C_local_replies), LENGTH(cases));
 	assert_int_equal(dbl.connects, 0);
 }
 
@@ -337,7 +250,7 @@ static void test_local_replies(void **state)
 static void test_normal_form(void **state)
 {
 	static char long_path[6000];
-	struct http_stream *down = get("/old/../x/%7Eu//v?q=/../%41"), *up = up_stream();
+	struct http_stream *down = get("/old/../x/%7Eu//v?q=/../%41"), *up = rig_up_one();
 	char texts[512];
 
 	(void)state;
@@ -346,19 +259,19 @@ static void test_normal_form(void **state)
 	double_settle();
 	logged(texts);
 	assert_has(texts, "/x/~u/v?q=/../%41");
-	assert_int_equal(counted(C_uri_normalised), 1);
+	assert_int_equal(rig_counted(C_uri_normalised), 1);
 	down = get("/none/..%2fold?q=%2f");
 	assert_int_equal(down->status, 307);
 	assert_has(down->head, "location: /old?q=%2f\n");
 	double_settle();
-	assert_int_equal(counted(C_uri_redirected), 1);
+	assert_int_equal(rig_counted(C_uri_redirected), 1);
 	assert_int_equal(get("/a%00")->status, 400);
 	double_settle();
 	memset(long_path, '{', sizeof(long_path) - 1);
 	long_path[0] = '/';
 	assert_int_equal(get(long_path)->status, 414);
 	double_settle();
-	assert_int_equal(counted(C_limit_uri_normal_form), 1);
+	assert_int_equal(rig_counted(C_limit_uri_normal_form), 1);
 	assert_int_equal(double_request("OPTIONS", "a.example", "*", HTTP_BODY_NONE, 0, "")->status, 404);
 	double_settle();
 }
@@ -382,10 +295,10 @@ static void test_underscore(void **state)
 		if (down->status != cases[i].status)
 			fail_msg("%s: %u", cases[i].name, down->status);
 		if (cases[i].status == 0)
-			double_respond(up_stream(), 200, HTTP_BODY_NONE, 0, "");
+			double_respond(rig_up_one(), 200, HTTP_BODY_NONE, 0, "");
 		double_settle();
 	}
-	assert_int_equal(counted(C_underscores_refused), 3);
+	assert_int_equal(rig_counted(C_underscores_refused), 3);
 }
 
 /* Trailers are held to the same, as long as somebody would get them. */
@@ -406,7 +319,7 @@ static void test_underscore_in_trailers(void **state)
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		struct http_stream *down = double_request("POST", "a.example", "/", HTTP_BODY_CHUNKED, 0, "");
-		struct http_stream *up = up_stream();
+		struct http_stream *up = rig_up_one();
 		struct http_message m;
 
 		double_give_body(down, 10);
@@ -417,8 +330,8 @@ static void test_underscore_in_trailers(void **state)
 		                          TEXT("1")), OK);
 		double_give_trailers(down, &m);
 		refused += cases[i].refused;
-		if (counted(C_underscores_refused) != refused || (!cases[i].refused && up->trailers_sent != cases[i].sent))
-			fail_msg("%s: refused %lu", cases[i].name, (unsigned long)counted(C_underscores_refused));
+		if (rig_counted(C_underscores_refused) != refused || (!cases[i].refused && up->trailers_sent != cases[i].sent))
+			fail_msg("%s: refused %lu", cases[i].name, (unsigned long)rig_counted(C_underscores_refused));
 		if (cases[i].refused && !cases[i].answered)
 			assert_int_equal(down->status, 400);
 		if (!cases[i].refused) {
@@ -439,7 +352,7 @@ static void test_no_tables(void **state)
 	down = get("/");
 	assert_int_equal(down->status, 404);
 	double_settle();
-	use(&without_listener);
+	rig_use(&without_listener);
 	down = get("/");
 	assert_int_equal(down->status, 404);
 	double_settle();
@@ -472,7 +385,7 @@ static void test_upstream_failures(void **state)
 		struct http_stream *down = get("/");
 
 		if (cases[i].connected)
-			double_close(up_stream(), cases[i].why);
+			double_close(rig_up_one(), cases[i].why);
 		else
 			double_client_close(double_client(0), cases[i].why);
 		if (down->status != cases[i].status || strcmp(down->text, cases[i].body) != 0)
@@ -488,7 +401,7 @@ static void test_upstream_failures(void **state)
 	dbl.connect_error = ERR_NO_PORTS;
 	assert_string_equal(get("/")->text, BEFORE "local connection failure");
 	double_settle();
-	assert_int_equal(counted(C_upstream_retries), 0);
+	assert_int_equal(rig_counted(C_upstream_retries), 0);
 }
 
 static void test_head(void **state)
@@ -496,15 +409,15 @@ static void test_head(void **state)
 	struct http_stream *down = double_request("HEAD", "a.example", "/", HTTP_BODY_NONE, 0, "");
 
 	(void)state;
-	double_respond(up_stream(), 200, HTTP_BODY_LENGTH, 5000, "");
+	double_respond(rig_up_one(), 200, HTTP_BODY_LENGTH, 5000, "");
 	assert_true(down->end_sent);
 	assert_int_equal(down->length, 5000);
-	double_give_end(up_stream());
+	double_give_end(rig_up_one());
 	double_settle();
 	assert_int_equal(double_streams(), 0);
 	/* A local reply to HEAD has its length and no body. */
 	down = double_request("HEAD", "a.example", "/", HTTP_BODY_NONE, 0, "");
-	double_close(up_stream(), ERR_HTTP_SYNTAX);
+	double_close(rig_up_one(), ERR_HTTP_SYNTAX);
 	assert_true(down->end_sent);
 	assert_true(down->length > 20);
 	assert_int_equal(down->sent, 0);
@@ -515,7 +428,7 @@ static void test_interim(void **state)
 {
 	struct http_stream *down = double_request("POST", "a.example", "/", HTTP_BODY_LENGTH, 10,
 	                                          "Expect: 100-continue");
-	struct http_stream *up = up_stream();
+	struct http_stream *up = rig_up_one();
 
 	(void)state;
 	double_respond(up, 100, HTTP_BODY_NONE, 0, "");
@@ -533,7 +446,7 @@ static void test_interim(void **state)
 	assert_int_equal(double_streams(), 0);
 	/* Nobody asked for an upgrade. */
 	down = get("/");
-	double_respond(up_stream(), 101, HTTP_BODY_NONE, 0, "Upgrade: websocket");
+	double_respond(rig_up_one(), 101, HTTP_BODY_NONE, 0, "Upgrade: websocket");
 	assert_int_equal(down->status, 502);
 	double_settle();
 }
@@ -548,7 +461,7 @@ static void test_upload_waits_for_connection(void **state)
 	double_give_body(down, 100000);
 	double_give_end(down);
 	assert_true(down->owed > 100000);
-	up = up_stream();
+	up = rig_up_one();
 	assert_int_equal(up->sent, 100000);
 	assert_true(up->end_sent);
 	double_ack(up, 50000);
@@ -562,7 +475,7 @@ static void test_upload_waits_for_connection(void **state)
 
 static void test_back_pressure(void **state)
 {
-	struct http_stream *down = get("/"), *up = up_stream();
+	struct http_stream *down = get("/"), *up = rig_up_one();
 	uint64_t total = 0;
 
 	(void)state;
@@ -589,7 +502,7 @@ static void test_back_pressure(void **state)
 /* Many small pieces that have to wait are put together: they do not hold a packet each. */
 static void test_small_pieces(void **state)
 {
-	struct http_stream *down = get("/"), *up = up_stream();
+	struct http_stream *down = get("/"), *up = rig_up_one();
 
 	(void)state;
 	double_respond(up, 200, HTTP_BODY_CHUNKED, 0, "");
@@ -609,7 +522,7 @@ static void test_small_pieces(void **state)
 
 static void test_end_waits_for_room(void **state)
 {
-	struct http_stream *down = get("/"), *up = up_stream();
+	struct http_stream *down = get("/"), *up = rig_up_one();
 
 	(void)state;
 	double_respond(up, 200, HTTP_BODY_CHUNKED, 0, "");
@@ -621,18 +534,18 @@ static void test_end_waits_for_room(void **state)
 	/* The upstream's stream ends first: its connection is free for others. */
 	double_settle();
 	assert_int_equal(double_streams(), 1);
-	assert_int_equal(upstream_conns(u), 1);
+	assert_int_equal(upstream_conns(rig.upstream), 1);
 	double_room(down, 10);
 	assert_true(down->end_sent);
 	double_settle();
 	assert_int_equal(double_streams(), 0);
-	assert_int_equal(counted(C_exchanges_2xx), 1);
+	assert_int_equal(rig_counted(C_exchanges_2xx), 1);
 }
 
 /* Trailers that cannot be sent at once outlive the upstream's stream. */
 static void test_trailers_wait(void **state)
 {
-	struct http_stream *down = get("/"), *up = up_stream();
+	struct http_stream *down = get("/"), *up = rig_up_one();
 	struct http_message m;
 
 	(void)state;
@@ -652,7 +565,7 @@ static void test_trailers_wait(void **state)
 static void test_early_answer(void **state)
 {
 	struct http_stream *down = double_request("POST", "a.example", "/", HTTP_BODY_LENGTH, 100000, ""), *up =
-		up_stream();
+		rig_up_one();
 
 	(void)state;
 	double_give_body(down, 5000);
@@ -667,8 +580,8 @@ static void test_early_answer(void **state)
 	assert_int_equal(down->owed, 0);
 	double_settle();
 	assert_int_equal(double_streams(), 0);
-	assert_int_equal(upstream_conns(u), 0);
-	assert_int_equal(counted(C_exchanges_4xx), 1);
+	assert_int_equal(upstream_conns(rig.upstream), 0);
+	assert_int_equal(rig_counted(C_exchanges_4xx), 1);
 }
 
 static void test_body_after_local_reply(void **state)
@@ -693,14 +606,14 @@ static void test_client_leaves(void **state)
 	double_close(get("/"), ERR_CONN_RESET);
 	assert_string_equal(logged(texts)->flags, "DC");
 	double_open(double_client(0));
-	assert_int_equal(upstream_conns(u), 1);
+	assert_int_equal(upstream_conns(rig.upstream), 1);
 	/* While waiting: the request is given up, and its connection with it. */
 	double_close(get("/"), ERR_CONN_RESET);
 	double_settle();
-	assert_int_equal(upstream_conns(u), 0);
+	assert_int_equal(upstream_conns(rig.upstream), 0);
 	/* While the response comes. */
 	{
-		struct http_stream *down = get("/"), *up = up_stream();
+		struct http_stream *down = get("/"), *up = rig_up_one();
 
 		double_respond(up, 200, HTTP_BODY_LENGTH, 100000, "");
 		double_give_body(up, 5000);
@@ -708,14 +621,14 @@ static void test_client_leaves(void **state)
 		double_settle();
 	}
 	assert_int_equal(double_streams(), 0);
-	assert_int_equal(upstream_conns(u), 0);
+	assert_int_equal(upstream_conns(rig.upstream), 0);
 	assert_int_equal(logged(texts)->status, 200);
-	assert_int_equal(counted(C_exchanges_cut), 3);
+	assert_int_equal(rig_counted(C_exchanges_cut), 3);
 }
 
 static void test_upstream_breaks_off(void **state)
 {
-	struct http_stream *down = get("/"), *up = up_stream();
+	struct http_stream *down = get("/"), *up = rig_up_one();
 	char texts[512];
 
 	(void)state;
@@ -725,7 +638,7 @@ static void test_upstream_breaks_off(void **state)
 	/* The client sees it: its stream was cut. */
 	assert_false(double_alive(down));
 	double_settle();
-	assert_int_equal(counted(C_exchanges_cut), 1);
+	assert_int_equal(rig_counted(C_exchanges_cut), 1);
 	assert_string_equal(logged(texts)->flags, "UC");
 }
 
@@ -755,7 +668,7 @@ static void test_stale_connection_is_retried(void **state)
 
 		warm();
 		down = double_request(cases[i].method, "a.example", "/", cases[i].body, 100, "");
-		up = up_stream();
+		up = rig_up_one();
 		if (cases[i].given > 0)
 			double_give_body(down, cases[i].given);
 		double_close(up, ERR_CONN_RESET);
@@ -763,7 +676,7 @@ static void test_stale_connection_is_retried(void **state)
 			fail_msg("%s: %u", cases[i].name, down->status);
 		double_settle();
 		if (cases[i].retried) {
-			up = up_stream();
+			up = rig_up_one();
 			assert_true(up->head_sent);
 			if (cases[i].body != HTTP_BODY_NONE) {
 				double_give_body(down, 100);
@@ -777,7 +690,7 @@ static void test_stale_connection_is_retried(void **state)
 			double_client_close(double_client(0), OK);
 		assert_int_equal(double_streams(), 0);
 	}
-	assert_int_equal(counted(C_upstream_retries), 4);
+	assert_int_equal(rig_counted(C_upstream_retries), 4);
 }
 
 static void test_retried_once_only(void **state)
@@ -787,19 +700,19 @@ static void test_retried_once_only(void **state)
 	(void)state;
 	warm();
 	down = get("/");
-	double_close(up_stream(), ERR_CONN_RESET);
+	double_close(rig_up_one(), ERR_CONN_RESET);
 	double_settle();
-	double_close(up_stream(), ERR_CONN_RESET);
+	double_close(rig_up_one(), ERR_CONN_RESET);
 	assert_int_equal(down->status, 503);
 	double_settle();
 	/* Not after the response began, not on a fresh connection. */
 	warm();
 	down = get("/");
-	double_respond(up_stream(), 200, HTTP_BODY_LENGTH, 10, "");
-	double_close(up_stream(), ERR_CONN_RESET);
+	double_respond(rig_up_one(), 200, HTTP_BODY_LENGTH, 10, "");
+	double_close(rig_up_one(), ERR_CONN_RESET);
 	assert_false(double_alive(down));
 	double_settle();
-	assert_int_equal(counted(C_upstream_retries), 1);
+	assert_int_equal(rig_counted(C_upstream_retries), 1);
 }
 
 /* ---- times ---- */
@@ -816,7 +729,7 @@ static void test_timeouts(void **state)
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		struct http_stream *down = get(cases[i].path);
 
-		up_stream();
+		rig_up_one();
 		double_advance(cases[i].before_ms * NS_PER_MS);
 		assert_int_equal(down->status, 0);
 		double_advance(cases[i].after_ms * NS_PER_MS);
@@ -825,7 +738,7 @@ static void test_timeouts(void **state)
 		double_settle();
 		assert_string_equal(logged(texts)->flags, "UT");
 	}
-	assert_int_equal(upstream_conns(u), 0);
+	assert_int_equal(upstream_conns(rig.upstream), 0);
 }
 
 static void test_timeout_while_connecting_and_responding(void **state)
@@ -837,14 +750,14 @@ static void test_timeout_while_connecting_and_responding(void **state)
 	assert_int_equal(down->status, 504);
 	double_settle();
 	down = get("/timed");
-	up = up_stream();
+	up = rig_up_one();
 	double_respond(up, 200, HTTP_BODY_LENGTH, 10, "");
 	double_advance(1010 * NS_PER_MS);
 	assert_false(double_alive(down));
 	double_settle();
 	/* A whole response that the client takes slowly is not cut. */
 	down = get("/timed");
-	up = up_stream();
+	up = rig_up_one();
 	double_room(down, 0);
 	double_respond(up, 200, HTTP_BODY_LENGTH, 10, "");
 	double_give_body(up, 10);
@@ -862,7 +775,7 @@ static void test_timeout_after_upload(void **state)
 	struct http_stream *down = double_request("POST", "a.example", "/timed", HTTP_BODY_LENGTH, 10, "");
 
 	(void)state;
-	up_stream();
+	rig_up_one();
 	double_advance(5000 * NS_PER_MS);
 	assert_int_equal(down->status, 0);
 	double_give_body(down, 10);
@@ -877,7 +790,7 @@ static void test_idle(void **state)
 	struct http_stream *down = get("/"), *up;
 
 	(void)state;
-	up_stream();
+	rig_up_one();
 	for (int i = 0; i < 290; i++)
 		double_advance(NS_PER_S);
 	assert_int_equal(down->status, 0);
@@ -887,7 +800,7 @@ static void test_idle(void **state)
 	assert_string_equal(down->text, "stream timeout");
 	double_settle();
 	down = double_request("POST", "a.example", "/", HTTP_BODY_LENGTH, 10, "");
-	up = up_stream();
+	up = rig_up_one();
 	for (int i = 0; i < 305; i++)
 		double_advance(NS_PER_S);
 	assert_false(double_alive(up));
@@ -895,7 +808,7 @@ static void test_idle(void **state)
 	double_settle();
 	/* A rule may give the response longer. */
 	down = get("/patient");
-	up_stream();
+	rig_up_one();
 	for (int i = 0; i < 395; i++)
 		double_advance(NS_PER_S);
 	assert_int_equal(down->status, 0);
@@ -920,7 +833,7 @@ static void test_send_fails(void **state)
 	double_settle();
 	/* To the client, and the local reply too. */
 	down = get("/");
-	up = up_stream();
+	up = rig_up_one();
 	dbl.send_head_error = ERR_NO_MEMORY;
 	double_respond(up, 200, HTTP_BODY_NONE, 0, "");
 	assert_int_equal(down->status, 503);
@@ -957,7 +870,7 @@ static void test_no_arena(void **state)
 /* New requests get 503, bodies and all; what has begun goes on. */
 static void test_shed(void **state)
 {
-	struct http_stream *before = get("/"), *up = up_stream(), *down;
+	struct http_stream *before = get("/"), *up = rig_up_one(), *down;
 	char texts[512];
 
 	(void)state;
@@ -971,10 +884,10 @@ static void test_shed(void **state)
 	assert_true(down->end_sent);
 	double_give_body(down, 1000);
 	assert_int_equal(down->owed, 0);
-	assert_int_equal(counted(C_shed_requests), 1);
+	assert_int_equal(rig_counted(C_shed_requests), 1);
 	assert_string_equal(logged_line(logged(texts)), "503 OM overload POST /");
-	assert_int_equal(counted(C_limit_exchanges), 0);
-	assert_int_equal(proxy_exchanges(proxy), 1);
+	assert_int_equal(rig_counted(C_limit_exchanges), 0);
+	assert_int_equal(proxy_exchanges(rig.proxy), 1);
 	double_close(down, ERR_CONN_RESET);
 	double_respond(up, 200, HTTP_BODY_LENGTH, 1000, "");
 	double_give_body(up, 1000);
@@ -985,10 +898,10 @@ static void test_shed(void **state)
 	double_settle();
 	dbl.shard.shed = 0;
 	down = get("/");
-	double_respond(up_stream(), 200, HTTP_BODY_NONE, 0, "");
+	double_respond(rig_up_one(), 200, HTTP_BODY_NONE, 0, "");
 	assert_int_equal(down->status, 200);
 	double_settle();
-	assert_int_equal(counted(C_shed_requests), 1);
+	assert_int_equal(rig_counted(C_shed_requests), 1);
 }
 
 /* ---- any order of events ---- */
@@ -1102,8 +1015,8 @@ static void random_step(struct script *s)
 		break;
 	default:
 		if (rng_below(&s->r, 10) == 0) {
-			use(rng_below(&s->r, 6) == 0 && dbl.shard.table->binds.n > 0 ? &without_listener : &lab);
-			upstream_apply(u);
+			rig_use(rng_below(&s->r, 6) == 0 && dbl.shard.table->binds.n > 0 ? &without_listener : &lab);
+			upstream_apply(rig.upstream);
 		}
 		double_advance(rng_below(&s->r, 400) == 0 ? 400 * NS_PER_S : rng_below(&s->r, 30) * NS_PER_MS);
 		break;
@@ -1126,19 +1039,19 @@ static void test_any_order(void **state)
 			if (rng_below(&s.r, 3) > 0)
 				double_settle();
 		}
-		end_all();
+		rig_end();
 		fprintf(stderr, "# SEED=%lu: %u requests, 2xx %lu, 3xx %lu, 4xx %lu, 5xx %lu, cut %lu, retries %lu\n",
-		        (unsigned long)seed, s.requests, counted(C_exchanges_2xx), counted(C_exchanges_3xx),
-		        counted(C_exchanges_4xx), counted(C_exchanges_5xx), counted(C_exchanges_cut),
-		        	counted(C_upstream_retries));
-		assert_int_equal(proxy_exchanges(proxy), 0);
+		        (unsigned long)seed, s.requests, rig_counted(C_exchanges_2xx), rig_counted(C_exchanges_3xx),
+		        rig_counted(C_exchanges_4xx), rig_counted(C_exchanges_5xx), rig_counted(C_exchanges_cut),
+		        	rig_counted(C_upstream_retries));
+		assert_int_equal(proxy_exchanges(rig.proxy), 0);
 		assert_int_equal(double_streams(), 0);
-		assert_int_equal(upstream_conns(u), 0);
+		assert_int_equal(upstream_conns(rig.upstream), 0);
 		assert_int_equal(double_mbufs(), 0);
-		assert_int_equal(counted(C_exchanges_opened), s.requests);
-		assert_int_equal(counted(C_exchanges_2xx) + counted(C_exchanges_3xx) + counted(C_exchanges_4xx) +
-		                         counted(C_exchanges_5xx) + counted(C_exchanges_cut), s.requests);
-		assert_true(counted(C_exchanges_2xx) > 10);
+		assert_int_equal(rig_counted(C_exchanges_opened), s.requests);
+		assert_int_equal(rig_counted(C_exchanges_2xx) + rig_counted(C_exchanges_3xx) + rig_counted(C_exchanges_4xx) +
+		                         rig_counted(C_exchanges_5xx) + rig_counted(C_exchanges_cut), s.requests);
+		assert_true(rig_counted(C_exchanges_2xx) > 10);
 		teardown(NULL);
 		setup(NULL);
 	}

@@ -44,28 +44,12 @@ static int teardown(void **state)
 	return 0;
 }
 
-static struct http_stream *up_stream(void)
-{
-	for (unsigned i = 0; i < DOUBLES_MAX; i++) {
-		struct http_client *c = dbl.clients[i];
-
-		if (c == NULL || c->state == DOUBLE_DYING)
-			continue;
-		if (c->state == DOUBLE_CONNECTING)
-			double_open(c);
-		if (c->stream != NULL)
-			return c->stream;
-	}
-	fail_msg("no upstream stream");
-	return NULL;
-}
-
 /* One request and its answer; says who served it, and what the client was given. */
 static const char *serve(const char *path, const char *fields, char given[static 256])
 {
 	static char who[ADDR_TEXT_MAX];
 	struct http_stream *down = double_request("GET", "a.example", path, HTTP_BODY_NONE, 0, fields);
-	struct http_stream *up = up_stream();
+	struct http_stream *up = rig_up_one();
 	const char *line;
 
 	addr_print(&up->tuple.remote, who);
@@ -187,12 +171,12 @@ static void test_moves_when_it_fails(void **state)
 	(void)state;
 	snprintf(who, sizeof(who), "%s", serve("/o", "", given));
 	down = double_request("GET", "a.example", "/o", HTTP_BODY_NONE, 0, brought(given));
-	up = up_stream();
+	up = rig_up_one();
 	assert_string_equal(addr_print(&up->tuple.remote, other), who);
 	double_respond(up, 503, HTTP_BODY_LENGTH, 0, "");
 	double_settle();
 	double_advance(100 * NS_PER_MS);
-	up = up_stream();
+	up = rig_up_one();
 	assert_string_not_equal(addr_print(&up->tuple.remote, other), who);
 	double_respond(up, 200, HTTP_BODY_LENGTH, 0, "");
 	assert_non_null(strcasestr(down->head, "set-cookie: s="));
