@@ -285,10 +285,12 @@ static void answer6(void)
 
 static uint32_t charged(const struct tcp_conn *c)
 {
-	for (const struct user *u = net.user; u < net.user + FLOWS; u++) {
+	for (unsigned i = 0; i < FLOWS; i++) {
+		const struct user *u = &net.user[i];
+
 		if (u->conn == c)
 			return u->held_cost;
-		if (u->left == c)
+		if (u->left == c && tuple_equal(&net.flow[i].tuple, &c->tuple))
 			return u->left_cost;
 	}
 	return 0;

@@ -62,6 +62,7 @@ static void note_connection(struct flow *f, const struct wire_segment *g, const 
 		return;
 	if (c != before) {
 		flow_begin(f, c->snd_una);
+		net.user[f - net.flow].left = NULL; /* that one is no more, and this may have its memory */
 		f->offered_scale = c->rcv_wscale; /* until it is said: a forged ACK may come before our SYN,ACK leaves */
 	} else if (state != TCP_SYN_SENT || c->state == TCP_SYN_SENT) {
 		return;
