@@ -19,7 +19,7 @@
 
 #define MUST(x) ((x) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x), abort()))
 
-enum { CAME_MAX = 256, MSS_LEAST = 216, NEAR = 1 << 28 };
+enum { CAME_MAX = 256, MSS_LEAST = 216, NEAR = 1 << 28, LATELY = 64 };
 
 struct flow {
 	struct tuple tuple;
@@ -30,6 +30,8 @@ struct flow {
 	struct seq_range came[CAME_MAX]; /* what it has sent, sorted, with gaps; SYN and FIN are bytes of it */
 	unsigned came_n;
 	struct seq_range last;           /* the segment that it sent last */
+	struct seq_range lately[LATELY]; /* and those before it, a ring */
+	unsigned lately_n;
 	uint32_t wnd_edge;               /* the furthest that it let the stack send */
 	uint16_t mss;                    /* the largest that it named, or the default */
 	uint8_t scale;
@@ -110,6 +112,7 @@ static void flow_sent(struct flow *f, const struct wire_segment *g)
 	const uint32_t edge = g->ack + ((uint32_t)g->window << (g->flags & FLAG_S ? 0 : f->scale));
 
 	f->last = (struct seq_range){g->seq, g->seq + span};
+	f->lately[f->lately_n++ % LATELY] = f->last;
 	if (!f->known)
 		return;
 	/* No stream here becomes longer; what lies elsewhere cannot be sorted. */
@@ -134,6 +137,15 @@ static bool has_come(const struct flow *f, uint32_t left, uint32_t right)
 	return false;
 }
 
+/* Some segment held these bytes. Not only the last: what answers may wait until a neighbour's address is known. */
+static bool held_lately(const struct flow *f, uint32_t left, uint32_t right)
+{
+	for (unsigned i = 0; i < LATELY; i++)
+		if (covers(&f->lately[i], left, right))
+			return true;
+	return false;
+}
+
 static void check_blocks(const struct flow *f, const struct wire_segment *g)
 {
 	MUST(g->blocks == 0 || (f->sack_ok && g->flags & FLAG_A && !(g->flags & (FLAG_S | FLAG_R))));
@@ -142,7 +154,7 @@ static void check_blocks(const struct flow *f, const struct wire_segment *g)
 
 		/* The first may be a D-SACK, of what came now and is known no more. */
 		MUST(seq_lt(b->left, b->right));
-		MUST(has_come(f, b->left, b->right) || (i == 0 && covers(&f->last, b->left, b->right)));
+		MUST(has_come(f, b->left, b->right) || (i == 0 && held_lately(f, b->left, b->right)));
 		MUST(i == 0 || seq_gt(b->left, g->ack));
 		for (unsigned k = 1; k < i; k++)
 			MUST(seq_lt(b->right, g->block[k].left) || seq_gt(b->left, g->block[k].right));
