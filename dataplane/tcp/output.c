@@ -104,11 +104,23 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 	return emit_built(c, &b, at);
 }
 
+/*
+ * Where a segment without text stands: at the end of what was sent, also after a timeout, or to a peer that has all of it
+ * it were an old one. But a probe, or a window that was taken back, leaves that end outside of the peer's window, where
+ * nothing is acceptable to it: then at the window's edge.
+ */
+static uint32_t bare_seq(const struct tcp_conn *c)
+{
+	const uint32_t edge = c->snd_una + c->snd_wnd;
+
+	return conn_synchronised(c) && seq_lt(edge, c->snd_max) ? edge : c->snd_max;
+}
+
 void output_ack_of(struct tcp_conn *c, struct seq_range again)
 {
 	struct build b = {
 		.conn = c,
-		.seq = c->snd_max,
+		.seq = bare_seq(c),
 		.flags = SEGMENT_ACK,
 		.again = again,
 	};
@@ -280,7 +292,7 @@ void output_flush(struct tcp_conn *c)
 	if (c->queued > 0 || c->flags & CONN_FIN)
 		data(c);
 	if (c->flags & CONN_ACK_NOW)
-		emit(c, c->snd_max, 0, SEGMENT_ACK, NULL);
+		emit(c, bare_seq(c), 0, SEGMENT_ACK, NULL);
 	/* No memory for the ACK: soon again. */
 	if (c->flags & CONN_ACK_NOW) {
 		conn_clear(c, CONN_ACK_NOW);

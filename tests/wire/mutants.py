@@ -90,6 +90,8 @@ MUTANTS = [
     ("time_wait_not_restarted", "tcp/wait.c", "		list_take(t, w); /* the peer has not heard our last ACK: 2 MSL begin again */\n		list_put(t, w);", "		;"),
     # Sending
     ("silly_window_used", "tcp/output.c", "	return c->snd_wnd - (c->snd_nxt - c->snd_una) == len && len >= conn_window_max(c) / 2;", "	return true;"),
+    ("ack_outside_window", "tcp/output.c", "seq_lt(edge, c->snd_max) ? edge : c->snd_max;", "false ? edge : c->snd_max;"),
+    ("ack_old_after_timeout", "tcp/output.c", "	const uint32_t edge = c->snd_una + c->snd_wnd;\n\n	return conn_synchronised(c) && seq_lt(edge, c->snd_max) ? edge : c->snd_max;", "	return c->snd_nxt;"),
     ("window_overrun", "tcp/output.c", "	return wnd > in_flight ? wnd - in_flight : 0;", "	return wnd > in_flight ? wnd - in_flight + 1 : 0;"),
 ]
 
