@@ -176,6 +176,7 @@ enum err h1_scan(struct h1_scan *scan, const char *text, uint32_t len) MUST_CHEC
 /* h1_parse.c: the section is whole (scan->end bytes) and stays where it is as long as the message is used. */
 enum err h1_parse_request(struct http_message *m, struct arena *a, const char *at,
                           const struct h1_scan *scan) MUST_CHECK;
+/* m is initialised, or was an interim response's of the same stream: its array of fields serves again. */
 enum err h1_parse_response(struct http_message *m, struct arena *a, const char *at, const struct h1_scan *scan,
                            bool head_request) MUST_CHECK;
 enum err h1_parse_trailers(struct http_message *m, struct arena *a, const char *at,

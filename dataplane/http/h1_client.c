@@ -122,6 +122,8 @@ void h1_client_head(struct h1_conn *c, const char *at, struct held under)
 	enum err e;
 
 	h1_release_head(c, s); /* an interim response's makes way for the next one */
+	if (s->interim_n == 0)
+		http_message_init(&s->message);
 	s->held[0] = under;
 	s->big = c->big;
 	c->big = NULL;

@@ -132,6 +132,8 @@ static enum err fields_room(struct http_message *m, struct arena *a, const struc
 	if (scan->lines > LIMIT_http_headers + 1)
 		return ERR_HTTP_HEADERS_TOO_LARGE;
 	m->fields_n = 0;
+	if (m->fields_max >= max)
+		return OK; /* an interim response's */
 	m->fields_max = (uint16_t)max;
 	m->fields = arena_get(a, max * sizeof(*m->fields));
 	return m->fields ? OK : ERR_NO_MEMORY;
@@ -596,10 +598,14 @@ enum err h1_parse_response(struct http_message *m, struct arena *a, const char *
                            bool head_request)
 {
 	struct framing f;
+	struct http_field *const fields = m->fields;
+	const uint16_t fields_max = m->fields_max;
 	llhttp_t p;
 	enum err e;
 
 	http_message_init(m);
+	m->fields = fields;
+	m->fields_max = fields_max;
 	if (scan->first_line < STATUS_LINE_LEN + 1 || at[VERSION_LEN] != ' ')
 		return ERR_HTTP_SYNTAX;
 	e = read_version(m, (struct text){at, VERSION_LEN});

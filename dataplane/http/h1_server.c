@@ -54,13 +54,15 @@ bool h1_server_measured(const struct h1_conn *c)
 	return c->role == H1_SERVER && c->state == H1_OPEN && (c->stream || c->acked_bytes < c->queued_bytes);
 }
 
-/* Has the body of one request been on its way for the whole window, and was it the client that held it up? */
+/* Has the body of one request been on its way for the whole window, and was it the client that held it up? Not if we may
+ * have dropped its text for want of memory: then it waits to send it again. */
 static bool sends_slowly(const struct h1_conn *c)
 {
 	const struct http_stream *s = c->stream;
 	const bool under_way = s && c->streams == c->window.stream && c->rx != RX_TUNNEL && c->rx != RX_WHOLE;
 
 	return under_way && !s->expects && s->owed == 0 && c->tx == TX_HEAD &&
+	       c->http->text_shed_ns < c->window.since_ns &&
 	       c->received_bytes - c->window.received_bytes < (uint64_t)LIMIT_http_body_rate * H1_WINDOW_MS / 1000;
 }
 

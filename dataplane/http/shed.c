@@ -8,6 +8,7 @@
  * A connection that has received part of a head idles too: no exchange has begun, and its packets may be what is
  * missing. It is told 503.
  */
+#include "base/pressure.h"
 #include "http/h1.h"
 
 enum { LOOKS = 256 };
@@ -53,6 +54,8 @@ void http_shed(struct http *h)
 {
 	struct shed_pass *p = &h->shed;
 
+	if (h->shard->shed & (SHED_SEGMENTS | SHED_TEXT))
+		h->text_shed_ns = h->shard->now_ns;
 	http_enter(h);
 	for (unsigned i = 0; i < LOOKS && p->at < h->conns.capacity; i++)
 		look(h, pool_at(&h->conns, p->at++));

@@ -79,6 +79,7 @@ struct http {
 	struct pool conns, streams, bigs;
 	struct h1_conn *later, **later_last;
 	struct timer later_timer;
+	uint64_t text_shed_ns;            /* when received text was last dropped for want of memory (pressure.h) */
 	uint32_t depth;
 	bool draining;
 	struct shed_pass shed;

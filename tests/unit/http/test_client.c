@@ -366,10 +366,12 @@ static void test_connect_fails(void **state)
 	rig_end();
 }
 
-/* Each head that comes in pieces is gathered: the same memory serves all, or eight of them used up the stream's. */
+/* Each head that comes in pieces is gathered, and has fields: the same memory serves all, or they used up the stream's. */
+#define LINKS "Link: a\r\nLink: b\r\nLink: c\r\nLink: d\r\nLink: e\r\nLink: f\r\nLink: g\r\nLink: h\r\n"
+
 static void test_interim_in_pieces(void **state)
 {
-	static const char text[] = "HTTP/1.1 103 x\r\nLink: a\r\n\r\n", final[] = OK_LINE "Content-Length: 0\r\n\r\n";
+	static const char text[] = "HTTP/1.1 103 x\r\n" LINKS LINKS LINKS LINKS LINKS LINKS LINKS LINKS "\r\n", final[] = OK_LINE "Content-Length: 0\r\n\r\n";
 	struct tcp_conn *c;
 
 	(void)state;

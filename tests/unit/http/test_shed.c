@@ -1,4 +1,5 @@
 /* Closing idle client connections when memory is short: whom, in which order, and what they are told. */
+#include "base/pressure.h"
 #include "tests/unit/http/rig.h"
 
 #define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -97,12 +98,46 @@ static void test_part_of_a_head(void **state)
 	rig_end();
 }
 
+/* Seconds until a body of which only the first byte comes is ended; our memory is short at the tenth, if at all. */
+static unsigned slow_body_lasts(uint8_t shed)
+{
+	static const char text[] = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\nx";
+	struct tcp_conn *c;
+	unsigned s;
+
+	rig_start(HOLD);
+	c = rig_accept();
+	rig_input(c, text, strlen(text));
+	for (s = 1; s < 300 && recorder.closed == 0; s++) {
+		rig_ack_all(c);
+		if (s == 10 && shed) {
+			rig.shard.shed = shed;
+			http_shed(rig.http);
+			rig.shard.shed = 0;
+		}
+		rig_tick(1000);
+	}
+	assert_int_equal(recorder.why, ERR_HTTP_TIMEOUT);
+	rig_end();
+	return s;
+}
+
+/* A client whose text we drop is not slow: it waits to send it again. */
+static void test_dropped_text_is_not_slow(void **state)
+{
+	(void)state;
+	assert_in_range(slow_body_lasts(0), 60, 65);
+	assert_in_range(slow_body_lasts(SHED_IDLE), 60, 65);
+	assert_in_range(slow_body_lasts(SHED_IDLE | SHED_SEGMENTS), 119, 125);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_oldest_first),
 		TEST(test_busy_ones_stay),
 		TEST(test_part_of_a_head),
+		TEST(test_dropped_text_is_not_slow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
