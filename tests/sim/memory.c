@@ -63,7 +63,7 @@ void scenario_squeeze(struct sim *s, struct world *w)
 		o.faults.lose = rng_below(&s->rng, 200);
 	world_init(w, s, &o);
 	a->tolerant = w->servers1.tolerant = w->servers2.tolerant = true;
-	a->conns_wanted = 30u * o.workers;
+	a->conns_wanted = 48u * o.workers;
 	a->requests_each = 2;
 	a->body_min = 500000;
 	a->body_max = 700000;
