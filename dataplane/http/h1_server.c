@@ -54,8 +54,10 @@ bool h1_server_measured(const struct h1_conn *c)
 	return c->role == H1_SERVER && c->state == H1_OPEN && (c->stream || c->acked_bytes < c->queued_bytes);
 }
 
-/* Has the body of one request been on its way for the whole window, and was it the client that held it up? Not if we may
- * have dropped its text for want of memory: then it waits to send it again. */
+/*
+ * Has the body of one request been on its way for the whole window, and was it the client that held it up? Not if we
+ * may have dropped its text for want of memory: then it waits to send it again.
+ */
 static bool sends_slowly(const struct h1_conn *c)
 {
 	const struct http_stream *s = c->stream;

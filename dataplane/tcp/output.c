@@ -105,9 +105,9 @@ static bool emit(struct tcp_conn *c, uint32_t seq, uint32_t len, uint8_t flags, 
 }
 
 /*
- * Where a segment without text stands: at the end of what was sent, also after a timeout, or to a peer that has all of it
- * it were an old one. But a probe, or a window that was taken back, leaves that end outside of the peer's window, where
- * nothing is acceptable to it: then at the window's edge.
+ * Where a segment without text stands: at the end of what was sent, also after a timeout; to a peer that has all of
+ * that, a lower number would be an old segment's. But a probe, or a window that was taken back, leaves that end outside
+ * of the peer's window, where nothing is acceptable to it: then at the window's edge.
  */
 static uint32_t bare_seq(const struct tcp_conn *c)
 {
