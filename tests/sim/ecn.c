@@ -84,6 +84,19 @@ void ecn_see(void *watch, const uint8_t *frame, uint32_t n)
 	side->cwr += (tcp[13] & CWR) != 0;
 }
 
+void ecn_hear(void *watch, const uint8_t *frame, uint32_t n)
+{
+	struct ecn_watch *w = watch;
+	const unsigned side = frame[5] == 2;
+	uint32_t payload;
+	uint8_t bits;
+	const uint8_t *tcp = tcp_of(frame, n, &bits, &payload);
+
+	if (!tcp || tcp[13] & SYN || !(tcp[13] & ECE))
+		return;
+	w->sides[side].told += w->lives(w->arg, side, (uint16_t)(tcp[2] << 8 | tcp[3]), (uint16_t)(tcp[0] << 8 | tcp[1]));
+}
+
 void ecn_check(struct ecn_watch *w, unsigned side, const struct counters *own, const struct counters *peer)
 {
 	const struct ecn_side *mine = &w->sides[side], *theirs = &w->sides[!side];
@@ -94,8 +107,8 @@ void ecn_check(struct ecn_watch *w, unsigned side, const struct counters *own, c
 		sim_fail(w->sim, "side %u counts marks of what was never ECT", !side);
 	if (theirs->ece > 0 && peer->cell[C_tcp_ecn_marked] == 0)
 		sim_fail(w->sim, "side %u tells of marks that it has not seen", !side);
-	if (theirs->ece >= HEARD && reduced + losses == 0)
-		sim_fail(w->sim, "side %u was told of marks %" PRIu64 " times and has not reduced its window", side, theirs->ece);
+	if (mine->told >= HEARD && reduced + losses == 0)
+		sim_fail(w->sim, "side %u was told of marks %" PRIu64 " times and has not reduced its window", side, mine->told);
 	if (reduced >= HEARD && mine->cwr == 0)
 		sim_fail(w->sim, "side %u reduced its window %" PRIu64 " times and never said so", side, reduced);
 }

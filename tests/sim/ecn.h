@@ -13,14 +13,19 @@
 
 struct ecn_side {
 	uint64_t ect, ece, cwr;                /* segments that it has sent */
+	uint64_t told;                         /* those with ECE that came to a connection of its own that lives */
 };
 
 struct ecn_watch {
 	struct sim *sim;
+	bool (*lives)(void *arg, unsigned side, uint16_t local_port, uint16_t remote_port);
+	void *arg;
 	struct ecn_side sides[2];              /* by the last byte of the MAC address: 1, 2 */
 };
 
-void ecn_see(void *watch, const uint8_t *frame, uint32_t n);   /* a link's tap */
+/* A link's taps, out and in. */
+void ecn_see(void *watch, const uint8_t *frame, uint32_t n);
+void ecn_hear(void *watch, const uint8_t *frame, uint32_t n);
 
 /* At the end of a run. own, peer: the counters of side `side` and of the other one. */
 void ecn_check(struct ecn_watch *w, unsigned side, const struct counters *own, const struct counters *peer);

@@ -208,6 +208,8 @@ static void deliver(struct link_port *p, const struct frame *f)
 		nic_receive(m);
 	p->rx[queue][p->rx_tail[queue]++ % LINK_QUEUE] = m;
 	p->received++;
+	if (p->link->tap_in)
+		p->link->tap_in(p->link->tap_arg, f->data, f->bytes);
 	if (p->readers[queue])
 		actor_at(p->readers[queue], s->now_ns + up_to(p->link, p->wake_ns + 1));
 }

@@ -48,8 +48,9 @@ struct link {
 	uint64_t down_ns, up_ns;               /* the next time, or this one, that it is down, and up again */
 	struct hop hop;
 	uint64_t lost, duplicated, reordered, corrupted, marked;
-	/* A tap for tests: sees every frame that is sent. */
+	/* Taps for tests: of every frame that is sent, and of every one that arrives. */
 	void (*tap)(void *arg, const uint8_t *bytes, uint32_t n);
+	void (*tap_in)(void *arg, const uint8_t *bytes, uint32_t n);
 	void *tap_arg;
 };
 

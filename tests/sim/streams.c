@@ -274,6 +274,20 @@ static void on_accept(void *up, struct tcp_conn *c)
 	tcp_abort(c, ERR_CONN_ABORTED);
 }
 
+/* Who vanished, or gave a connection up, is told of marks in vain. */
+static bool lives(void *arg, unsigned side, uint16_t local_port, uint16_t remote_port)
+{
+	const struct streams *w = arg;
+
+	for (unsigned i = 0; i < w->pairs_n && !w->hosts[side].vanished; i++) {
+		const struct tcp_conn *c = w->ends[i][side].tcp;
+
+		if (c && tcp_tuple(c)->local_port == local_port && tcp_tuple(c)->remote_port == remote_port)
+			return true;
+	}
+	return false;
+}
+
 /* ---- a run ---- */
 
 static void draw_faults(struct sim *s, struct link_faults *f)
@@ -327,8 +341,9 @@ static void init(struct streams *w, struct sim *s)
 	w->sim = s;
 	draw_faults(s, &faults);
 	w->link = link_new(s, "link", &faults);
-	w->ecn.sim = s;
+	w->ecn = (struct ecn_watch){.sim = s, .lives = lives, .arg = w};
 	w->link->tap = ecn_see;
+	w->link->tap_in = ecn_hear;
 	w->link->tap_arg = &w->ecn;
 	for (unsigned side = 0; side < 2; side++) {
 		struct host *h = &w->hosts[side];
