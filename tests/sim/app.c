@@ -534,7 +534,7 @@ void app_connect(struct app *a)
 void app_connect_more(struct app *a, uint32_t conns)
 {
 	const struct tcp_connect how = {.remote = fixture_addr(a->target), .remote_port = a->target_port,
-	                                .connect_timeout_ms = 60000, .ops = &conn_ops};
+	                                .connect_timeout_ms = 60000, .sending = a->host->sending, .ops = &conn_ops};
 
 	for (uint32_t i = 0; i < conns; i++) {
 		struct app_conn *c = conn_new(a, true);

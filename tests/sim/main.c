@@ -44,6 +44,7 @@ static void draw(struct sim *s, struct world_options *o)
 
 	for (unsigned i = 0; i < 4; i++)
 		*kinds[i] = rng_below(r, 3) ? rng_below(r, 501) : 0;
+	o->faults.mark = rng_below(r, 3) ? rng_below(r, 2001) : 0;
 	o->faults.delay_ns = 1000 + rng_below(r, 2000000);
 	o->faults.jitter_ns = rng_below(r, 3) ? rng_below(r, 200000) : 0;
 	o->faults.reorder_ns = 100000 + rng_below(r, 20000000);

@@ -55,6 +55,9 @@ bool world_publish(struct world *w, uint64_t variant)
 
 	f.workers = w->workers_n;
 	f.resource_version = variant + 1;
+	/* Each generation sends in another way, and so do the peers. */
+	f.sending = (struct table_sending){.control = variant % TABLE_CONTROLS, .pacing = variant / 2 % 2,
+	                                   .ecn = variant % 3 != 0};
 	if (w->dead_endpoints)
 		memcpy(&f.clusters[1].endpoints[2], dead, sizeof(dead));
 	w->routes(&f, variant);
@@ -184,6 +187,9 @@ void world_init(struct world *w, struct sim *s, const struct world_options *o)
 	host_init(&w->client, w->client_link, &client);
 	host_init(&w->server1, w->server_link, &server1);
 	host_init(&w->server2, w->server_link, &server2);
+	w->server1.sending = (struct tcp_sending){.control = TCP_CONTROL_cubic, .pacing = true, .ecn = true};
+	w->server2.sending = (struct tcp_sending){.control = TCP_CONTROL_newreno, .ecn = true};
+	w->client.sending = w->server1.sending;
 	app_client_init(&w->clients, &w->client, rng_u64(&s->rng));
 	app_server_init(&w->servers1, &w->server1, rng_u64(&s->rng));
 	app_server_init(&w->servers2, &w->server2, rng_u64(&s->rng));

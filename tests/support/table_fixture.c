@@ -176,6 +176,7 @@ static void put_clusters(struct draft *d)
 		clusters[n].endpoints = builder_list(d->b, e, sizeof(e[0]), k);
 		clusters[n].connect_timeout_ms = from->connect_timeout_ms != 0 ? from->connect_timeout_ms : 10000;
 		clusters[n].balancer = from->balancer;
+		clusters[n].sending = d->f->sending;
 		clusters[n].conns_max = from->conns_max != 0 ? from->conns_max : LIMIT_cluster_conns;
 		clusters[n].pending_max = from->pending_max != 0 ? from->pending_max : LIMIT_cluster_pending;
 		clusters[n].outlier = from->outlier;
@@ -572,7 +573,8 @@ static void put_binds(struct draft *d)
 			b++;
 		if (b == n)
 			binds[n++] = (struct table_bind){
-				.addr = a, .port = port, .protocol = TABLE_HTTP, .catch_all = TABLE_NONE};
+				.addr = a, .port = port, .protocol = TABLE_HTTP, .sending = d->f->sending,
+				.catch_all = TABLE_NONE};
 	}
 	for (uint32_t b = 0; b < n; b++) {
 		uint32_t host_hashes[FIXTURE_MANY], host_values[FIXTURE_MANY], hosts_n = 0;

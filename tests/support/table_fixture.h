@@ -109,6 +109,7 @@ struct fixture_cluster {
 struct fixture {
 	uint32_t workers;        /* 0: 1 */
 	uint64_t resource_version;
+	struct table_sending sending; /* of all binds and clusters */
 	struct fixture_port ports[FIXTURE_FEW];
 	struct fixture_address addresses[FIXTURE_MANY];
 	struct fixture_ip_route ip_routes[FIXTURE_SOME];
