@@ -316,8 +316,11 @@ void neigh_learn(struct ip *ip, const struct neigh_news *news)
 			neigh_set_state(ip, i, NEIGH_STALE);
 		return;
 	}
-	if (differs)
+	if (differs) {
 		neigh_publish(t, i, word);
+		if (t->entry[i].gateway)
+			count(ip->shard->counters, C_neigh_gateway_moves);
+	}
 	if (news->solicited)
 		neigh_set_state(ip, i, NEIGH_REACHABLE);
 	else if (differs)

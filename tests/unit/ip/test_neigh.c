@@ -487,6 +487,37 @@ static void test_gateway(void **state)
 	net_close();
 }
 
+/* RFC 826, RFC 4861, 7.2.5: a gateway whose MAC address becomes another, as when its stand-in takes over, is obeyed at
+ * once, and it is counted: there may be more to it. */
+static void test_gateway_moves(void **state)
+{
+	struct bytes f;
+
+	(void)state;
+	for (int v4 = 0; v4 < 2; v4++) {
+		const char *name = v4 ? "198.18.0.254" : "2001:2::fe";
+
+		net_lab(1);
+		while (strcmp(neigh_state_of(name), "incomplete") != 0)
+			advance(100);
+		for (int turn = 0; turn < 3; turn++) {
+			const char *mac = turn < 2 ? CLIENT_MAC : OTHER_MAC;
+
+			if (v4)
+				arp_ask(&f, mac, name, name);
+			else
+				nd(&f, "33:33:00:00:00:01", mac, name, "ff02::1", 136, 0x20, name, 2);
+			receive(0, &f);
+			assert_int_equal(counted(C_neigh_gateway_moves), turn == 2);
+			forget_sent();
+			path = (struct ip_path){0};
+			assert_int_equal(send_to(v4 ? "8.8.8.8" : "2400::1", "x"), OK);
+			assert_string_equal(hex(only_sent(), 0, 6), turn < 2 ? "020000000102" : "020000009999");
+		}
+		net_close();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -504,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_evicted_path),
 		cmocka_unit_test(test_solicitation_rate),
 		cmocka_unit_test(test_gateway),
+		cmocka_unit_test(test_gateway_moves),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);
