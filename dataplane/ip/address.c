@@ -2,20 +2,22 @@
  * The states of our addresses. Runs on the link owner; the other workers only read (address.h).
  *
  *                 in the tables                 nobody objected
- *   none, withdrawn --virtual--> TENTATIVE ----------------------> ACTIVE <--------+
- *          |  ^                   |  ^  |                           ^  |           |
- *          |  |                   |  +--+ conflict: again later     |  | left the  | back in
- *          |  +---- left tables --+                                 |  | tables    | the tables
- *          |                                                        |  v           |
- *          +-------------- own (the machine's) ---------------------+  DRAINING ---+
+ *   none, withdrawn ------------> TENTATIVE ----------------------> ACTIVE <--------+
+ *             ^                   |  ^  |                           ^  |            |
+ *             |                   |  +--+ conflict: again later     |  | left the   | back in
+ *             +---- left tables --+                                 |  | tables     | the tables
+ *                                                                   |  v            |
+ *                                                                   +- DRAINING ----+
  *                                                                         |
  *                                            withdrawn <--- 60 s, conflict
  *
- * The machine's own addresses are used at once and announced: without them the box has no way to speak at all, and
- * an administrator who gave the same address twice is told by the conflict counter. A virtual address is probed
- * first (RFC 5227, RFC 4862), because it may just be moving away from another box; timing.h says how long that is.
- * An active address is never given up to another claimant: it is defended, once in DEFEND_INTERVAL (RFC 5227,
- * 2.4 (c)). A draining one is: its claimant is where the address has moved to.
+ * Every address is probed before it is used (RFC 5227, RFC 4862): a virtual one may just be moving away from another
+ * box, and one of the machine's own may have been given twice. timing.h says how long that is. Until then it neither
+ * answers nor speaks. An active address is never given up to another claimant: it is defended, once in DEFEND_INTERVAL
+ * (RFC 5227, 2.4 (c)). A draining one is: its claimant is where the address has moved to.
+ *
+ * Who claims an address is remembered, for an alarm that stands as long as the address cannot be used, or for a minute
+ * after the last claim: `sluicectl addresses`, a line in the log, conditions of the Gateway and the Machine.
  */
 #include "ip/address.h"
 
@@ -182,7 +184,8 @@ static void fire(struct timer *timer, uint64_t now_ns)
 	switch (address_state(word_of(s))) {
 	case IP_ADDRESS_TENTATIVE:
 		if (o->left == 0) {
-			o->conflicts = 0;
+			__atomic_store_n(&o->conflicts, 0, __ATOMIC_RELAXED);
+			__atomic_store_n(&o->claimed_ns, 0, __ATOMIC_RELAXED);
 			activate(ip, s, 0);
 			return;
 		}
@@ -203,6 +206,25 @@ static void fire(struct timer *timer, uint64_t now_ns)
 	}
 }
 
+/*
+ * Rarer and rarer. By chance because two gateways that were switched on together with the same address see each
+ * other's probes, would give way to each other, and try again together (RFC 5227, 2.1).
+ */
+static uint64_t retry_ms(struct ip *ip, const struct address_owned *o)
+{
+	const uint32_t ms = o->conflicts * (uint32_t)ADDRESS_RETRY_MS;
+	const bool often = o->conflicts == ADDRESS_CONFLICTS_MAX;
+
+	return (often ? (uint32_t)ADDRESS_RATE_LIMIT_MS : ms) + rng_below(&ip->shard->rng, ms);
+}
+
+static void remember_claim(struct ip *ip, struct address_owned *o, const struct rte_ether_addr *mac)
+{
+	count(ip->shard->counters, C_neigh_conflicts);
+	__atomic_store_n(&o->claimant, neigh_mac_word(mac), __ATOMIC_RELAXED);
+	__atomic_store_n(&o->claimed_ns, ip_now(ip), __ATOMIC_RELAXED);
+}
+
 void address_conflict(struct ip *ip, const struct addr *a, const struct rte_ether_addr *mac)
 {
 	struct address *s = find(&ip->link->addresses, a);
@@ -213,13 +235,13 @@ void address_conflict(struct ip *ip, const struct addr *a, const struct rte_ethe
 	o = owned_of(&ip->link->addresses, s);
 	switch (address_state(word_of(s))) {
 	case IP_ADDRESS_TENTATIVE:
-		count(ip->shard->counters, C_neigh_conflicts);
-		if (o->conflicts < ADDRESS_RETRIES_MAX)
-			o->conflicts++;
-		start_probing(ip, s, (uint64_t)o->conflicts * ADDRESS_RETRY_MS);
+		remember_claim(ip, o, mac);
+		if (o->conflicts < ADDRESS_CONFLICTS_MAX)
+			__atomic_store_n(&o->conflicts, o->conflicts + 1, __ATOMIC_RELAXED);
+		start_probing(ip, s, retry_ms(ip, o));
 		return;
 	case IP_ADDRESS_ACTIVE:
-		count(ip->shard->counters, C_neigh_conflicts);
+		remember_claim(ip, o, mac);
 		if (o->defended_ns != 0 && ip_now(ip) - o->defended_ns < ADDRESS_DEFEND_MS * NS_PER_MS)
 			return;
 		o->defended_ns = ip_now(ip);
@@ -263,16 +285,16 @@ static void want(struct ip *ip, const struct addr *a, uint8_t iface, enum addres
 			return;
 		}
 		*o = (struct address_owned){.ip = ip, .stamp = ip->epoch};
-		set_word(t, s, kind == ADDRESS_VIRTUAL ? IP_ADDRESS_TENTATIVE : IP_ADDRESS_ACTIVE, iface, kind);
-		if (kind == ADDRESS_VIRTUAL)
+		set_word(t, s, kind == ADDRESS_BROADCAST ? IP_ADDRESS_ACTIVE : IP_ADDRESS_TENTATIVE, iface, kind);
+		if (kind != ADDRESS_BROADCAST)
 			start_probing(ip, s, in_ms);
-		else if (kind == ADDRESS_OWN)
-			start_announcing(ip, s, in_ms);
 		return;
 	case IP_ADDRESS_TENTATIVE:
-		set_word(t, s, kind == ADDRESS_VIRTUAL ? IP_ADDRESS_TENTATIVE : IP_ADDRESS_ACTIVE, iface, kind);
-		if (kind == ADDRESS_OWN)
-			start_announcing(ip, s, in_ms);
+		set_word(t, s, kind == ADDRESS_BROADCAST ? IP_ADDRESS_ACTIVE : IP_ADDRESS_TENTATIVE, iface, kind);
+		if (kind == ADDRESS_BROADCAST)
+			timer_cancel(&ip->shard->wheel, &o->timer);
+		else if (address_iface(word) != iface)
+			start_probing(ip, s, in_ms);
 		return;
 	case IP_ADDRESS_ACTIVE:
 		set_word(t, s, IP_ADDRESS_ACTIVE, iface, kind);
@@ -379,4 +401,55 @@ enum ip_address_state ip_address_state(const struct ip_link *l, const struct add
 	CHECK_MAGIC(l, IP_LINK_MAGIC);
 	word = address_find(&l->addresses, a);
 	return address_kind(word) == ADDRESS_BROADCAST ? IP_ADDRESS_NONE : address_state(word);
+}
+
+/* ---- what `sluicectl addresses` shows ---- */
+
+static bool contested(const struct address_owned *o, enum ip_address_state state, uint64_t now_ns,
+                      struct ip_address_info *info)
+{
+	const uint64_t claimed_ns = __atomic_load_n(&o->claimed_ns, __ATOMIC_RELAXED);
+	const uint64_t claimant = __atomic_load_n(&o->claimant, __ATOMIC_RELAXED);
+
+	if (claimed_ns == 0)
+		return false;
+	info->claimed_ms = now_ns > claimed_ns ? (now_ns - claimed_ns) / NS_PER_MS : 0;
+	memcpy(&info->claimant, &claimant, sizeof(info->claimant));
+	return state == IP_ADDRESS_TENTATIVE || info->claimed_ms < ADDRESS_ALARM_MS;
+}
+
+unsigned ip_address_walk(const struct ip_link *l, uint64_t now_ns, uint32_t *at, struct ip_address_info *out,
+                         unsigned max)
+{
+	static const char *const states[] = {
+		[IP_ADDRESS_TENTATIVE] = "tentative",
+		[IP_ADDRESS_ACTIVE] = "active",
+		[IP_ADDRESS_DRAINING] = "draining",
+	};
+	const struct address_table *t = &l->addresses;
+	unsigned n = 0;
+
+	CHECK_MAGIC(l, IP_LINK_MAGIC);
+	for (; *at < ADDRESS_SLOTS && n < max; ++*at) {
+		const struct address *s = &t->slot[*at];
+		struct ip_address_info info = {0};
+		uint32_t word;
+
+		if (__atomic_load_n(&t->tag[*at], __ATOMIC_ACQUIRE) == 0)
+			continue;
+		info.addr.q[0] = __atomic_load_n(&s->addr.q[0], __ATOMIC_RELAXED);
+		info.addr.q[1] = __atomic_load_n(&s->addr.q[1], __ATOMIC_RELAXED);
+		word = address_find(t, &info.addr); /* whole, or not found while it is being written */
+		if (!address_claimed(word) || address_kind(word) == ADDRESS_BROADCAST)
+			continue;
+		info.iface = address_iface(word);
+		info.virtual = address_kind(word) == ADDRESS_VIRTUAL;
+		info.usable = address_up(word);
+		info.state = states[address_state(word)];
+		info.contested = contested(&t->owned[*at], address_state(word), now_ns, &info);
+		out[n++] = info;
+	}
+	if (*at == ADDRESS_SLOTS)
+		*at = 0;
+	return n;
 }

@@ -35,13 +35,15 @@ struct address {             /* published: 32 bytes, two to a cache line */
 	uint64_t spare;
 };
 
-struct address_owned {       /* the link owner's */
+struct address_owned {       /* the link owner's; who else claims the address is read by all */
 	struct timer timer;
 	struct ip *ip;
 	uint64_t defended_ns;
+	uint64_t claimant;       /* MAC address of who claimed it last, in memory order */
+	uint64_t claimed_ns;     /* when; 0: nobody did */
 	uint32_t stamp;          /* of the last ip_apply() that wanted it */
 	uint8_t left;            /* probes or announcements still to send */
-	uint8_t conflicts;
+	uint8_t conflicts;       /* while it is probed */
 };
 
 struct address_table {
@@ -136,8 +138,8 @@ static inline uint32_t address_find(const struct address_table *t, const struct 
 /* Takes over the addresses of the shard's table: new ones are probed or announced, those that left drain. */
 void address_apply(struct ip *ip);
 
-/* Somebody else, with MAC address `mac`, uses or probes for an address of ours. Virtual addresses that are still
- * tentative stay so and try again later; the others are defended. */
+/* Somebody else, with MAC address `mac`, uses or probes for an address of ours. One that is still tentative stays so
+ * and tries again later; the others are defended. */
 void address_conflict(struct ip *ip, const struct addr *a, const struct rte_ether_addr *mac);
 
 void address_fini(struct ip *ip);  /* cancels the timers */

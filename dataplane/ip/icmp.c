@@ -87,6 +87,8 @@ void icmp6_arrive(struct ip *ip, struct arrival *a)
 	type = header(a)[0];
 	if (type == ICMP6_NEIGHBOUR_SOLICITATION || type == ICMP6_NEIGHBOUR_ADVERTISEMENT)
 		nd_arrive(ip, a, type);
+	else if (address_claimed(address_find(&ip->link->addresses, &a->d.tuple.remote)))
+		ip_drop(ip, a->d.m, DROP_ip_land);
 	else if (type == ICMP6_ECHO && !multicast)
 		answer_echo(ip, a, ICMP6_ECHO_REPLY);
 	else if (type >= ICMP6_UNREACHABLE && type <= ICMP6_PARAMETER_PROBLEM && !multicast)

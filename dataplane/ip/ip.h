@@ -69,7 +69,7 @@ void ip_free(struct ip *ip);
 
 /*
  * Takes over interfaces, addresses and routes of the shard's table; called by the worker in the first round with a
- * new generation. Addresses that stay keep their state. The link owner announces and probes new ones (RFC 5227,
+ * new generation. Addresses that stay keep their state. The link owner probes and announces new ones (RFC 5227,
  * RFC 4862) and withdraws those that left.
  */
 void ip_apply(struct ip *ip);
@@ -118,6 +118,23 @@ void ip_unreachable(struct ip *ip, const struct ip_datagram *d);
 enum ip_address_state { IP_ADDRESS_NONE, IP_ADDRESS_TENTATIVE, IP_ADDRESS_ACTIVE, IP_ADDRESS_DRAINING,
                         IP_ADDRESS_WITHDRAWN };
 enum ip_address_state ip_address_state(const struct ip_link *l, const struct addr *a);
+
+/*
+ * What `sluicectl addresses` shows: those from *at on; returns how many were written, advances *at, 0 at the end. Any
+ * thread.
+ */
+struct ip_address_info {
+	struct addr addr;
+	const char *state;      /* "tentative", "active", "draining" */
+	struct rte_ether_addr claimant;
+	uint8_t iface;
+	bool virtual;
+	bool usable;            /* it answers */
+	bool contested;         /* another host, the claimant, uses it or wants to */
+	uint64_t claimed_ms;    /* since it last claimed it */
+};
+unsigned ip_address_walk(const struct ip_link *l, uint64_t now_ns, uint32_t *at, struct ip_address_info *out,
+                         unsigned max);
 
 /* What `sluicectl neigh` shows: entries from *at on; returns how many were written, advances *at, 0 at the end. */
 struct ip_neigh_info {

@@ -181,12 +181,14 @@ static bool unspecified(const struct addr *a)
 	return (a->q[0] | a->q[1]) == 0;
 }
 
+/* Whoever has an address of ours speaks of that from this very address: DROP_ip_land is icmp.c's to say then. */
 static enum counter check_addresses(const struct ip *ip, const struct arrival *a, bool multicast)
 {
 	const struct address_table *t = &ip->link->addresses;
 	const struct addr *from = &a->d.tuple.remote, *to = &a->d.tuple.local;
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(a->d.m, const struct rte_ether_hdr *);
 	uint32_t word;
+	bool land;
 
 	/* Only duplicate address detection speaks from the unspecified address: nd.c looks at that. */
 	if (unlikely_(from->b[0] == 0xff || (in_low_addresses(from) && !(unspecified(from) && multicast))))
@@ -194,17 +196,18 @@ static enum counter check_addresses(const struct ip *ip, const struct arrival *a
 	/* RFC 4291, 2.7: of the scopes of groups, 0 is reserved and 1 never leaves a host. */
 	if (unlikely_(in_low_addresses(to) || (multicast && (to->b[1] & 0xf) <= 1)))
 		return DROP_ip6_martian;
-	if (unlikely_(address_claimed(address_find(t, from))))
-		return DROP_ip_land;
+	land = address_claimed(address_find(t, from));
 	if (unlikely_(multicast))
-		return 0; /* only neighbour discovery goes on from here */
+		return land ? DROP_ip_land : 0; /* only neighbour discovery goes on from here */
 	word = address_find(t, to);
 	if (unlikely_(!address_up(word)))
 		return DROP_ip_not_ours;
 	/* RFC 4007, 6: a link-local address means something on its own link only; the answer would go to another. */
 	if (unlikely_(addr_is_link_local(from) || addr_is_link_local(to)) && address_iface(word) != a->d.iface)
 		return DROP_ip_link_local;
-	return unlikely_(rte_is_multicast_ether_addr(&eth->dst_addr)) ? DROP_eth_multicast : 0;
+	if (unlikely_(rte_is_multicast_ether_addr(&eth->dst_addr)))
+		return DROP_eth_multicast;
+	return unlikely_(land) ? DROP_ip_land : 0;
 }
 
 /* The sender is told about a header that we refuse, when the rules say so. */
@@ -344,7 +347,8 @@ void ip6_input(struct ip *ip, struct rte_mbuf *m)
 		.hop_limit = h->hop_limit,
 	};
 	multicast = a.d.tuple.local.b[0] == 0xff;
-	if (unlikely_((why = check_addresses(ip, &a, multicast)) != 0)) {
+	why = check_addresses(ip, &a, multicast);
+	if (unlikely_(why != 0) && !(why == DROP_ip_land && h->next_header == IPPROTO_ICMPV6)) {
 		ip_drop(ip, m, why);
 		return;
 	}

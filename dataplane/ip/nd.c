@@ -186,6 +186,10 @@ static void take_solicitation(struct ip *ip, const struct heard *x)
 {
 	const uint32_t word = address_find(&ip->link->addresses, &x->target);
 
+	if (address_claimed(address_find(&ip->link->addresses, &x->from))) {
+		address_conflict(ip, &x->from, x->frame_mac);
+		return;
+	}
 	if (address_iface(word) != x->iface || !address_claimed(word)) {
 		count(ip->shard->counters, DROP_nd_not_ours);
 		return;

@@ -12,6 +12,8 @@
  * Only INCOMPLETE and FAILED stop packets: in INCOMPLETE they wait in the entry's queue, in FAILED they are refused,
  * so that a transport learns soon. TCP gives no hints of reachability here: a used entry costs one unicast question
  * in about 35 s. A gateway's entry never ends: from FAILED it goes back to asking.
+ *
+ * Questions come from an address of ours that has been probed. Until there is one nobody is asked, and packets wait.
  */
 #include "ip/layer.h"
 #include "ip/timing.h"
@@ -80,15 +82,12 @@ static uint64_t mac_of(const struct neigh_table *t, uint16_t i)
 
 /* ---- asking ---- */
 
-static void ask(struct ip *ip, uint16_t i, bool unicast)
+static void ask(struct ip *ip, uint16_t i, const struct addr *from, bool unicast)
 {
 	const struct neigh *n = &ip->link->neighs.entry[i];
 	const uint64_t word = mac_of(&ip->link->neighs, i);
-	const struct addr *from = route_source(ip, n->iface, &n->addr, false);
 	struct rte_ether_addr mac;
 
-	if (from == NULL)
-		return; /* no address of the family on this interface: it fails like one that does not answer */
 	memcpy(&mac, &word, sizeof(mac));
 	if (addr_is_v4(&n->addr))
 		arp_request(ip, n->iface, from, &n->addr, unicast ? &mac : NULL);
@@ -105,14 +104,23 @@ static bool may_ask(struct ip *ip)
 	return false;
 }
 
-/* One question of INCOMPLETE or PROBE; one that the rate limit swallows is not counted as asked. */
+/*
+ * One question of INCOMPLETE or PROBE; one that the rate limit swallows is not counted as asked. One for which there is
+ * no address to ask from is, so that it fails like one that is not answered if there never is.
+ */
 static void solicit(struct ip *ip, uint16_t i)
 {
 	struct neigh_table *t = &ip->link->neighs;
+	const struct addr *from = route_source(ip, t->entry[i].iface, &t->entry[i].addr, false);
 
+	if (from == NULL) {
+		t->owned[i].solicits++;
+		arm(ip, i, NEIGH_NO_SOURCE_MS);
+		return;
+	}
 	if (may_ask(ip)) {
 		t->owned[i].solicits++;
-		ask(ip, i, t->entry[i].state == NEIGH_PROBE);
+		ask(ip, i, from, t->entry[i].state == NEIGH_PROBE);
 	}
 	arm(ip, i, NEIGH_RETRANS_MS);
 }

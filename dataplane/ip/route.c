@@ -90,12 +90,43 @@ static void add_address(struct ip *ip, const struct table_address *a)
 	                        .iface = a->port, .connected = true});
 }
 
+static bool is_source(const struct routes *r, const struct addr *a)
+{
+	for (uint32_t i = 0; i < r->sources_n; i++) {
+		if (addr_equal(&r->source[i].addr, a))
+			return true;
+	}
+	return false;
+}
+
+/* The machine's own addresses that may be spoken from now; returns how many. */
+static uint32_t gather_own(const struct ip *ip, const struct source *from, uint32_t n, struct source *to, uint32_t at)
+{
+	for (uint32_t i = 0; i < n && at < SOURCES_LEFT; i++) {
+		if (from[i].own && address_up(address_find(&ip->link->addresses, &from[i].addr)))
+			to[at++] = from[i];
+	}
+	return at;
+}
+
+static void keep_left(struct routes *r, const struct source *old, uint32_t n)
+{
+	r->left_n = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!is_source(r, &old[i].addr))
+			r->left[r->left_n++] = old[i];
+	}
+}
+
 void route_apply(struct ip *ip)
 {
 	const struct table *t = ip->shard->table;
 	const struct table_address *a = TABLE_LIST(t, t->addresses, struct table_address);
 	const struct table_ip_route *s = TABLE_LIST(t, t->ip_routes, struct table_ip_route);
 	struct routes *r = &ip->routes;
+	struct source old[SOURCES_LEFT];
+	const uint32_t old_n = gather_own(ip, r->left, r->left_n, old,
+	                                  gather_own(ip, r->source, r->sources_n, old, 0));
 
 	r->n = r->sources_n = r->lengths_n = 0;
 	memset(r->slot, 0, sizeof(r->slot));
@@ -107,6 +138,7 @@ void route_apply(struct ip *ip)
 		add(ip, &(struct route){.prefix = addr_masked(&s[i].prefix, s[i].prefix_bits), .gateway = s[i].gateway,
 		                        .mtu = s[i].mtu, .bits = s[i].prefix_bits, .iface = s[i].port});
 	}
+	keep_left(r, old, old_n);
 }
 
 /* ---- lookups ---- */
@@ -142,15 +174,15 @@ bool route_on_link(const struct ip *ip, uint8_t iface, const struct addr *a)
 	return r != NULL && r->iface == iface && (r->connected || addr_equal(&r->gateway, a));
 }
 
-const struct addr *route_source(const struct ip *ip, uint8_t iface, const struct addr *to, bool own_only)
+static const struct addr *best_source(const struct ip *ip, const struct source *all, uint32_t n, uint8_t iface,
+                                      const struct addr *to, bool own_only)
 {
-	const struct routes *r = &ip->routes;
 	const bool v4 = addr_is_v4(to);
 	const struct source *best = NULL;
 	int best_rank = -1;
 
-	for (uint32_t i = 0; i < r->sources_n; i++) {
-		const struct source *s = &r->source[i];
+	for (uint32_t i = 0; i < n; i++) {
+		const struct source *s = &all[i];
 		struct addr prefix;
 		int rank;
 
@@ -158,10 +190,19 @@ const struct addr *route_source(const struct ip *ip, uint8_t iface, const struct
 			continue;
 		prefix = addr_masked(&s->addr, s->bits);
 		rank = addr_in(to, &prefix, s->bits) * 2 + s->own;
-		if (rank > best_rank) {
+		/* RFC 5227, 2.1 and RFC 4862, 5.4: nobody speaks from an address that may be another's. */
+		if (rank > best_rank && address_up(address_find(&ip->link->addresses, &s->addr))) {
 			best_rank = rank;
 			best = s;
 		}
 	}
 	return best != NULL ? &best->addr : NULL;
+}
+
+const struct addr *route_source(const struct ip *ip, uint8_t iface, const struct addr *to, bool own_only)
+{
+	const struct routes *r = &ip->routes;
+	const struct addr *found = best_source(ip, r->source, r->sources_n, iface, to, own_only);
+
+	return found != NULL ? found : best_source(ip, r->left, r->left_n, iface, to, own_only);
 }

@@ -16,7 +16,7 @@
 
 struct ip;
 
-enum { ROUTE_SLOTS = 2 * LIMIT_ip_routes };
+enum { ROUTE_SLOTS = 2 * LIMIT_ip_routes, SOURCES_LEFT = 16 };
 _Static_assert((ROUTE_SLOTS & (ROUTE_SLOTS - 1)) == 0, "slots are found by masking");
 
 struct route {
@@ -43,6 +43,8 @@ struct routes {
 	struct route route[LIMIT_ip_routes];
 	uint16_t slot[ROUTE_SLOTS];  /* index + 1 */
 	struct source source[LIMIT_addresses];
+	uint32_t left_n;
+	struct source left[SOURCES_LEFT]; /* the machine's own that the last generations had, while they drain */
 };
 
 struct addr addr_masked(const struct addr *a, unsigned bits);
@@ -57,7 +59,8 @@ const struct route *ip_route_find(const struct ip *ip, const struct addr *to);
 bool route_on_link(const struct ip *ip, uint8_t iface, const struct addr *a);
 
 /* An address to ask or speak from on an interface: one whose prefix holds `to` before any other, own before
- * virtual when `own_only` is false. Null: none of the family. */
+ * virtual when `own_only` is false. One that left the tables only while none of these has been probed, so that a box
+ * whose addresses change goes on speaking. Null: none of the family that we may use yet. */
 const struct addr *route_source(const struct ip *ip, uint8_t iface, const struct addr *to, bool own_only);
 
 #endif

@@ -95,6 +95,7 @@ void deny_pools(const struct packet_pools *p)
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		CHECK(pools[i]->ops_index == deny.real_ops);
+		rte_mempool_cache_flush(NULL, pools[i]); /* what has been used before */
 		pools[i]->ops_index = deny.ops;
 		pools[i]->cache_size = 0;
 	}

@@ -162,3 +162,11 @@ bool host_slice(struct host *h, uint16_t n, struct slice *out, uint8_t **bytes)
 	rte_pktmbuf_free(m);
 	return true;
 }
+
+void hosts_settle(struct sim *s)
+{
+	const uint64_t deadline = s->now_ns + NS_PER_S;
+
+	while (s->now_ns < deadline && sim_step(s))
+		;
+}

@@ -50,4 +50,7 @@ void pools_available(const struct packet_pools *p, uint32_t out[4]);
 /* A payload mbuf of `n` <= PACKET_PAYLOAD_MAX bytes as a slice; false: no mbuf. */
 bool host_slice(struct host *h, uint16_t n, struct slice *out, uint8_t **bytes);
 
+/* Until everybody is sure of its address: nobody may speak from one before (RFC 5227, RFC 4862). */
+void hosts_settle(struct sim *s);
+
 #endif

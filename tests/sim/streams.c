@@ -356,6 +356,7 @@ static void init(struct streams *w, struct sim *s)
 		h->up = h;
 	}
 	w->hosts[1].on_accept = on_accept;
+	hosts_settle(s);
 	w->hosts[0].shard.isn_top = w->hosts[1].shard.isn_top = rng_below(&s->rng, 3) ? 0 : UINT32_MAX;
 	w->pairs_n = 1 + rng_below(&s->rng, PAIRS);
 	for (unsigned i = 0; i < w->pairs_n; i++) {

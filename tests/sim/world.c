@@ -197,6 +197,7 @@ void world_init(struct world *w, struct sim *s, const struct world_options *o)
 	for (uint16_t i = 0; i < w->workers_n; i++)
 		worker_shard(w->workers[i].worker)->isn_top = o->isn_top;
 	CHECK(world_publish(w, 0));
+	hosts_settle(s);
 }
 
 void world_fini(struct world *w)

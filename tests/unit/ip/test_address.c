@@ -66,18 +66,19 @@ static void test_start(void **state)
 {
 	(void)state;
 	open_lab();
-	/* The machine's own addresses are there at once; virtual ones are asked for first. */
-	assert_int_equal(state_of("198.18.0.1"), IP_ADDRESS_ACTIVE);
-	assert_int_equal(state_of("2001:2::1"), IP_ADDRESS_ACTIVE);
-	assert_true(reachable("198.18.0.1"));
+	/* All are asked for first, the machine's own like virtual ones (RFC 5227, 2.1.1; RFC 4862, 5.4). */
+	assert_int_equal(state_of("198.18.0.1"), IP_ADDRESS_TENTATIVE);
+	assert_int_equal(state_of("2001:2::1"), IP_ADDRESS_TENTATIVE);
+	assert_int_equal(state_of("fe80::ff:fe00:1"), IP_ADDRESS_TENTATIVE);
+	assert_false(reachable("198.18.0.1"));
 	assert_int_equal(state_of("198.18.0.10"), IP_ADDRESS_TENTATIVE);
 	assert_int_equal(state_of("2001:2::10"), IP_ADDRESS_TENTATIVE);
 	assert_false(reachable("198.18.0.10"));
 	assert_int_equal(state_of("198.18.0.77"), IP_ADDRESS_NONE);
 	assert_int_equal(state_of("198.18.0.255"), IP_ADDRESS_NONE);
 	advance(2);
-	assert_int_equal(sent_about("198.18.0.1", "198.18.0.1"), 1);
-	assert_int_equal(sent_about("2001:2::1", "2001:2::1"), 1);
+	assert_int_equal(sent_about("0.0.0.0", "198.18.0.1"), 1);
+	assert_int_equal(sent_about("::", "2001:2::1"), 1);
 	assert_int_equal(sent_about("0.0.0.0", "198.18.0.10"), 1);
 	assert_int_equal(sent_about("::", "2001:2::10"), 1);
 	advance(ADDRESS_PROBES * ADDRESS_PROBE_MS + 10);
@@ -90,8 +91,8 @@ static void test_start(void **state)
 	advance(ADDRESS_ANNOUNCES * ADDRESS_ANNOUNCE_MS + 100);
 	assert_int_equal(sent_about("198.18.0.10", "198.18.0.10"), ADDRESS_ANNOUNCES);
 	assert_int_equal(sent_about("2001:2::10", "2001:2::10"), ADDRESS_ANNOUNCES);
-	assert_int_equal(counted(C_address_probes_sent), 2 * ADDRESS_PROBES);
 	/* Four addresses of the machine, two virtual ones, and the link-local one of each port. */
+	assert_int_equal(counted(C_address_probes_sent), 8 * ADDRESS_PROBES);
 	assert_int_equal(counted(C_address_announcements_sent), 8 * ADDRESS_ANNOUNCES);
 	net_close();
 }
@@ -198,7 +199,7 @@ static const struct {
 	const char *name;
 	bool active;
 	const char *address;
-	int how;                     /* 0: ARP probe, 1: ARP from it, 2: NS from ::, 3: NA */
+	int how;                     /* 0: ARP probe, 1: ARP from it, 2: NS from ::, 3: NA, 4: NA from it, 5: NS from it */
 	const char *mac;
 	bool conflict;
 } conflicts[] = {
@@ -208,6 +209,15 @@ static const struct {
 	{"solicitation for a tentative address", false, "2001:2::10", 2, OTHER_MAC, true},
 	{"our own solicitation, reflected", false, "2001:2::10", 2, PORT1_MAC, false},
 	{"advertisement of a tentative address", false, "2001:2::10", 3, OTHER_MAC, true},
+	{"RFC 5227, 2.1.1: probe for an own one", false, "198.18.0.1", 0, OTHER_MAC, true},
+	{"RFC 5227, 2.1.1: use of an own one", false, "198.18.0.1", 1, OTHER_MAC, true},
+	{"RFC 4862, 5.4.4: advertisement of an own one", false, "2001:2::1", 3, OTHER_MAC, true},
+	{"RFC 4862, 5.4.4: advertisement of our link-local one", false, "fe80::ff:fe00:1", 3, OTHER_MAC, true},
+	{"RFC 4862, 5.4.4: advertisement from the address itself", false, "2001:2::10", 4, OTHER_MAC, true},
+	{"RFC 4862, 5.4.4: the same about an active one", true, "2001:2::10", 4, OTHER_MAC, true},
+	{"a question from a tentative address", false, "2001:2::10", 5, OTHER_MAC, true},
+	{"a question from an active address", true, "2001:2::10", 5, OTHER_MAC, true},
+	{"our own question, reflected", true, "2001:2::10", 5, PORT0_MAC, false},
 	{"use of an active address", true, "198.18.0.10", 1, OTHER_MAC, true},
 	{"our own announcement, reflected", true, "198.18.0.10", 1, PORT0_MAC, false},
 	{"use of the machine's own address", true, "198.18.0.1", 1, OTHER_MAC, true},
@@ -227,6 +237,14 @@ static void claim(size_t i)
 		break;
 	case 2:
 		nd(&f, "33:33:ff:00:00:10", conflicts[i].mac, "::", "ff02::1:ff00:10", 135, 0, conflicts[i].address, 0);
+		break;
+	case 4:
+		nd(&f, "33:33:00:00:00:01", conflicts[i].mac, conflicts[i].address, "ff02::1", 136, 0x20,
+		   conflicts[i].address, 2);
+		break;
+	case 5:
+		nd(&f, "33:33:ff:00:00:77", conflicts[i].mac, conflicts[i].address, "ff02::1:ff00:77", 135, 0,
+		   "2001:2::77", 1);
 		break;
 	default:
 		nd(&f, "33:33:00:00:00:01", conflicts[i].mac, "2001:2::99", "ff02::1", 136, 0x20, conflicts[i].address,
@@ -249,7 +267,7 @@ static void test_conflicts(void **state)
 			advance(400); /* when it would have become active */
 			assert_int_equal(state_of(conflicts[i].address),
 			                 conflicts[i].conflict ? IP_ADDRESS_TENTATIVE : IP_ADDRESS_ACTIVE);
-			advance(1400); /* and after another try */
+			advance(2 * ADDRESS_RETRY_MS + 300); /* and after another try */
 			assert_int_equal(state_of(conflicts[i].address), IP_ADDRESS_ACTIVE);
 		} else if (conflicts[i].conflict) {
 			/* Defended once, then not before DEFEND_INTERVAL; and never given up. */
@@ -270,7 +288,133 @@ static void test_conflicts(void **state)
 	}
 }
 
-/* A claimant that does not go away: tries become rarer, up to one a minute. */
+static const struct ip_address_info *info_of(const char *text)
+{
+	static struct ip_address_info info[3]; /* so that walks take several steps */
+	const struct addr a = A(text);
+	uint32_t at = 0;
+
+	do {
+		const unsigned n = ip_address_walk(net.link, net.shard[0].now_ns, &at, info, LENGTH(info));
+
+		for (unsigned i = 0; i < n; i++) {
+			if (addr_equal(&info[i].addr, &a))
+				return &info[i];
+		}
+	} while (at != 0);
+	return NULL;
+}
+
+/* What an alarm is made of: who claims an address, how long it stands, and that it ends (RFC 5227, 2.4 (c)). */
+static void test_alarm(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LENGTH(conflicts); i++) {
+		const struct ip_address_info *info;
+
+		print_message("%s\n", conflicts[i].name);
+		open_lab();
+		advance(conflicts[i].active ? 5000 : 300);
+		claim(i);
+		advance(1);
+		info = info_of(conflicts[i].address);
+		assert_non_null(info);
+		assert_int_equal(info->contested, conflicts[i].conflict);
+		assert_int_equal(info->usable, conflicts[i].active);
+		assert_string_equal(info->state, conflicts[i].active ? "active" : "tentative");
+		assert_int_equal(info->virtual, strstr(conflicts[i].address, "10") != NULL);
+		if (conflicts[i].conflict) {
+			assert_int_equal(info->claimant.addr_bytes[5], 0x99);
+			assert_in_range(info->claimed_ms, 1, 2);
+		}
+		forget_sent();
+		advance(conflicts[i].active ? ADDRESS_ALARM_MS - 10 : 1000);
+		assert_int_equal(info_of(conflicts[i].address)->contested, conflicts[i].conflict);
+		advance(1000);
+		assert_false(info_of(conflicts[i].address)->contested);
+		assert_true(info_of(conflicts[i].address)->usable);
+		net_close();
+	}
+}
+
+/* Subnet broadcasts and addresses that are gone are none that anybody is shown. */
+static void test_walk(void **state)
+{
+	(void)state;
+	open_lab();
+	advance(1000);
+	assert_non_null(info_of("198.18.0.10"));
+	assert_non_null(info_of("fe80::ff:fe00:2"));
+	assert_null(info_of("198.18.0.255"));
+	assert_null(info_of("198.18.0.77"));
+	net.g.t.addresses.n = 2;
+	apply();
+	assert_string_equal(info_of("198.18.0.10")->state, "draining");
+	forget_sent();
+	advance(ADDRESS_DRAIN_MS + 100);
+	assert_null(info_of("198.18.0.10"));
+	net_close();
+}
+
+/* Nobody speaks from a tentative address, not even to ask for a gateway (RFC 5227, 2.1; RFC 4862, 5.4). */
+static void test_silent_while_tentative(void **state)
+{
+	(void)state;
+	net_open(1, 1);
+	net_ips();
+	g_lab();
+	apply();
+	for (int ms = 0; ms < ADDRESS_PROBES * ADDRESS_PROBE_MS; ms++) {
+		for (unsigned i = 0; i < net.sent_n; i++) {
+			const uint8_t *b = net.sent[i].f.b;
+			static const uint8_t nobody[16];
+
+			assert_memory_equal(b + (b[12] == 8 ? 28 : 22), nobody, b[12] == 8 ? 4 : 16);
+		}
+		forget_sent();
+		advance(1);
+	}
+	advance(4000);
+	assert_true(sent_about("198.18.0.1", "198.18.0.254") > 0);
+	assert_true(sent_about("2001:2::1", "2001:2::fe") > 0);
+	net_close();
+}
+
+/*
+ * Two boxes with the same address that are switched on together: both see the other's probe, and try again at times that
+ * are not the same (RFC 5227, 2.1). How long after the n-th conflict, and that it is by chance.
+ */
+static void test_retries(void **state)
+{
+	uint64_t waited[2][ADDRESS_CONFLICTS_MAX + 2];
+	unsigned same = 0;
+	struct bytes f;
+
+	(void)state;
+	for (int box = 0; box < 2; box++) {
+		open_lab();
+		rng_init(&net.shard[0].rng, (uint64_t)box + 1);
+		for (unsigned n = 0; n < LENGTH(waited[0]); n++) {
+			const unsigned times = n + 1 < ADDRESS_CONFLICTS_MAX ? n + 1 : ADDRESS_CONFLICTS_MAX;
+			const uint64_t from = n + 1 < ADDRESS_CONFLICTS_MAX ? times * 1000 : ADDRESS_RATE_LIMIT_MS;
+
+			arp_ask(&f, OTHER_MAC, "0.0.0.0", "198.18.0.10");
+			receive(0, &f);
+			forget_sent();
+			for (waited[box][n] = 0; sent_about("0.0.0.0", "198.18.0.10") == 0; waited[box][n]++) {
+				forget_sent();
+				advance(1);
+			}
+			assert_in_range(waited[box][n], from, from + times * 1000);
+		}
+		net_close();
+	}
+	for (unsigned n = 0; n < LENGTH(waited[0]); n++)
+		same += waited[0][n] == waited[1][n];
+	assert_in_range(same, 0, 1);
+}
+
+/* A claimant that does not go away: tries become rarer, up to one a minute (RFC 5227, 2.1.1). */
 static void test_stubborn_claimant(void **state)
 {
 	struct bytes f;
@@ -288,7 +432,7 @@ static void test_stubborn_claimant(void **state)
 		receive(0, &f);
 	}
 	assert_int_equal(state_of("198.18.0.10"), IP_ADDRESS_TENTATIVE);
-	assert_in_range(tries, 60, 130);
+	assert_in_range(tries, 55, 75);
 	net_close();
 }
 
@@ -455,6 +599,10 @@ int main(void)
 		cmocka_unit_test(test_arp_answer),
 		cmocka_unit_test(test_nd_answer),
 		cmocka_unit_test(test_conflicts),
+		cmocka_unit_test(test_alarm),
+		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_silent_while_tentative),
+		cmocka_unit_test(test_retries),
 		cmocka_unit_test(test_stubborn_claimant),
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_moved_away),

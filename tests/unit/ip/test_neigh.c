@@ -407,6 +407,8 @@ static void test_evicted_path(void **state)
 	g_clear();
 	g_address("10.0.0.1", 8, 0, false);
 	apply();
+	advance(5000);
+	forget_sent();
 	path = (struct ip_path){0};
 	arp_ask(&f, CLIENT_MAC, "10.9.9.9", "10.0.0.1");
 	receive(0, &f);
@@ -518,6 +520,42 @@ static void test_gateway_moves(void **state)
 	}
 }
 
+/* Questions come from addresses that have been probed (RFC 5227, 2.1.1; RFC 4862, 5.4), and then at once. */
+static void test_no_source_yet(void **state)
+{
+	(void)state;
+	net_open(1, 1);
+	net_ips();
+	g_lab();
+	apply();
+	path = (struct ip_path){0};
+	assert_int_equal(send_to("198.18.0.2", "x"), OK);
+	advance(NEIGH_NO_SOURCE_MS - 1);
+	assert_int_equal(counted(C_neigh_solicits_sent), 0);
+	advance(2);
+	assert_int_equal(counted(C_neigh_solicits_sent), 3); /* the neighbour and both gateways */
+	net_close();
+}
+
+/* Without an address of its family nobody can be asked for: it fails like one that does not answer. */
+static void test_no_source_at_all(void **state)
+{
+	(void)state;
+	net_open(1, 1);
+	net_ips();
+	g_clear();
+	g_address("198.18.0.1", 24, 0, false);
+	g_route("2400::", 16, "2001:2::fe", 0);
+	apply();
+	path = (struct ip_path){0};
+	assert_int_equal(send_at(0, "2001:2::1", "2400::1", "x"), OK);
+	advance(3 * NEIGH_NO_SOURCE_MS + 10);
+	assert_string_equal(neigh_state_of("2001:2::fe"), "failed");
+	assert_int_equal(counted(DROP_neigh_failed), 1);
+	assert_int_equal(counted(C_neigh_solicits_sent), 0);
+	net_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -536,6 +574,8 @@ int main(void)
 		cmocka_unit_test(test_solicitation_rate),
 		cmocka_unit_test(test_gateway),
 		cmocka_unit_test(test_gateway_moves),
+		cmocka_unit_test(test_no_source_yet),
+		cmocka_unit_test(test_no_source_at_all),
 	};
 
 	return cmocka_run_group_tests(tests, net_setup, NULL);

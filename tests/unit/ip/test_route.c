@@ -2,6 +2,7 @@
 #include "net.h"
 
 #include "ip/layer.h"
+#include "ip/timing.h"
 
 static const struct {
 	const char *name, *to, *gateway; /* gateway "": connected; null: no route */
@@ -91,6 +92,7 @@ static void test_source(void **state)
 	net_ips();
 	routes();
 	apply();
+	advance(1000); /* nobody speaks from an address before it was probed */
 	for (size_t i = 0; i < LENGTH(want); i++) {
 		const struct addr to = A(want[i].to), source = A(want[i].source);
 
@@ -102,10 +104,65 @@ static void test_source(void **state)
 	g_address("2001:2::10", 64, 0, true);
 	g_route("::", 0, "2001:2::fe", 0);
 	apply();
+	advance(ADDRESS_DRAIN_MS + 1);
 	assert_int_equal(ip_source(net.ip[0], &far, &a), ERR_NO_ADDRESS);
 	g_clear();
 	apply();
 	assert_int_equal(ip_source(net.ip[0], &far, &a), ERR_NO_ROUTE);
+	net_close();
+}
+
+static void expect_source(const char *to, const char *want)
+{
+	const struct addr a = A(to), w = A(want);
+
+	for (uint16_t i = 0; i < net.workers; i++) {
+		struct addr is;
+
+		assert_int_equal(ip_source(net.ip[i], &a, &is), OK);
+		assert_true(addr_equal(&is, &w));
+	}
+}
+
+/* The box gets other addresses: it speaks from the old ones, which drain, until the new ones have been probed, through
+ * any number of generations meanwhile; and again when what is new is another's. */
+static void test_renumbered(void **state)
+{
+	const struct addr server = A("198.18.1.11");
+	struct addr a;
+
+	(void)state;
+	net_open(2, 2);
+	net_ips();
+	routes();
+	apply();
+	advance(1000);
+	for (int i = 0; i < 3; i++) {
+		g_clear();
+		g_address("198.18.1.2", 24, 1, false);
+		g_address("2001:2:0:1::2", 64, 1, false);
+		apply();
+		expect_source("198.18.1.11", "198.18.1.1");
+		expect_source("2001:2:0:1::11", "2001:2:0:1::1");
+		advance(100);
+	}
+	advance(500);
+	expect_source("198.18.1.11", "198.18.1.2");
+	expect_source("2001:2:0:1::11", "2001:2:0:1::2");
+	/* Without any that may be used there is none: the old ones have gone. */
+	g_clear();
+	g_address("198.18.1.3", 24, 1, false);
+	apply();
+	expect_source("198.18.1.11", "198.18.1.2");
+	for (int s = 0; s < 61; s++) {
+		struct bytes f;
+
+		arp_ask(&f, OTHER_MAC, "198.18.1.3", "198.18.1.3");
+		receive(1, &f);
+		advance(1000);
+		forget_sent();
+	}
+	assert_int_equal(ip_source(net.ip[0], &server, &a), ERR_NO_ADDRESS);
 	net_close();
 }
 
@@ -141,6 +198,7 @@ int main(void)
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_families),
 		cmocka_unit_test(test_source),
+		cmocka_unit_test(test_renumbered),
 		cmocka_unit_test(test_limit),
 	};
 

@@ -74,12 +74,15 @@ static unsigned turn(unsigned w)
 	return worker_round(worker[w], now_ns, now_ns / 1000);
 }
 
+/* Until addresses have been probed. */
 static void settle(void)
 {
-	for (unsigned i = 0; i < 200; i++)
+	for (unsigned i = 0; i < 200; i++) {
+		now_ns += 5 * NS_PER_MS;
 		for (unsigned w = 0; w < WORKERS; w++)
 			turn(w);
-	clear();
+		clear();
+	}
 }
 
 static void on_free(void *arg, const struct table *t)
