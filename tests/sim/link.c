@@ -91,7 +91,48 @@ static bool down(struct link *l)
 	return now_ns >= l->down_ns;
 }
 
-/* A frame, whole, on its way. */
+/* A frame on its way, with what may happen to it there. */
+static void launch(void *arg, uint8_t *data, uint32_t bytes)
+{
+	struct link_port *p = arg;
+	struct link *l = p->link;
+	struct sim *s = l->actor.sim;
+	uint64_t at = s->now_ns + l->faults.delay_ns + up_to(l, l->faults.jitter_ns);
+
+	if (chance(l, l->faults.reorder)) {
+		l->reordered++;
+		at += up_to(l, l->faults.reorder_ns);
+	}
+	if (chance(l, l->faults.duplicate)) {
+		l->duplicated++;
+		fly(l, p, data, bytes, at + up_to(l, l->faults.reorder_ns));
+	}
+	link_print(s, p->port.name, "sent", data, bytes);
+	if (chance(l, l->faults.corrupt) && corrupt(l, data, bytes)) {
+		link_print(s, p->port.name, "corrupted", data, bytes);
+		l->corrupted++;
+	}
+	fly(l, p, data, bytes, at);
+}
+
+static bool lost(struct link *l, const struct link_port *p, const uint8_t *data, uint32_t bytes)
+{
+	if (!down(l) && !chance(l, l->faults.lose))
+		return false;
+	link_print(l->actor.sim, p->port.name, "lost", data, bytes);
+	l->lost++;
+	return true;
+}
+
+static void launch_piece(void *arg, uint8_t *data, uint32_t bytes)
+{
+	struct link_port *p = arg;
+
+	if (!lost(p->link, p, data, bytes))
+		launch(p, data, bytes);
+}
+
+/* A frame, whole, as it leaves the port. */
 static void pass(void *arg, uint8_t *data, uint32_t bytes)
 {
 	struct link_port *p = arg;
@@ -107,11 +148,8 @@ static void pass(void *arg, uint8_t *data, uint32_t bytes)
 	p->sent++;
 	if (l->tap)
 		l->tap(l->tap_arg, data, bytes);
-	if (down(l) || chance(l, l->faults.lose)) {
-		link_print(s, p->port.name, "lost", data, bytes);
-		l->lost++;
+	if (lost(l, p, data, bytes))
 		return;
-	}
 	if ((error_n = hop_lie(&l->hop, &l->faults.hop, &s->rng, data, bytes, error)) > 0)
 		fly(l, NULL, error, error_n, s->now_ns + l->faults.delay_ns + up_to(l, l->faults.jitter_ns));
 	if (hop_refuses(&l->hop, &l->faults.hop, &s->rng, s->now_ns, data, bytes)) {
@@ -122,21 +160,10 @@ static void pass(void *arg, uint8_t *data, uint32_t bytes)
 	}
 	if (chance(l, l->faults.mark) && ecn_mark(data, bytes))
 		l->marked++;
-	uint64_t at = s->now_ns + l->faults.delay_ns + up_to(l, l->faults.jitter_ns);
-	if (chance(l, l->faults.reorder)) {
-		l->reordered++;
-		at += up_to(l, l->faults.reorder_ns);
-	}
-	if (chance(l, l->faults.duplicate)) {
-		l->duplicated++;
-		fly(l, p, data, bytes, at + up_to(l, l->faults.reorder_ns));
-	}
-	link_print(s, p->port.name, "sent", data, bytes);
-	if (chance(l, l->faults.corrupt) && corrupt(l, data, bytes)) {
-		link_print(s, p->port.name, "corrupted", data, bytes);
-		l->corrupted++;
-	}
-	fly(l, p, data, bytes, at);
+	if (pieces_cut(&l->faults.pieces, &s->rng, l->fragmented + 1, data, bytes, launch_piece, p))
+		l->fragmented++;
+	else
+		launch(p, data, bytes);
 }
 
 static void transmit(struct link_port *p, struct rte_mbuf *m)

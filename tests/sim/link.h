@@ -1,8 +1,8 @@
 /*
  * Links and the ports at their ends. A frame that a port transmits is copied into an mbuf of the receiver's pool when
  * it arrives, as a wire would; the transmitted mbuf itself is held for a random time before it is freed, as a NIC
- * may. In between the link loses, delays, reorders, duplicates and corrupts by the seed. The seed also says what the ports
- * do for the stack: nothing, checksums, or checksums and the cutting of large segments (nic.h).
+ * may. In between the link loses, delays, reorders, duplicates, corrupts and fragments (pieces.h) by the seed. The seed
+ * also says what the ports do for the stack: nothing, checksums, or checksums and the cutting of large segments (nic.h).
  *
  * A switch joins any number of ports by MAC address (it floods what it does not know), so both sides of the gateway
  * can have several hosts.
@@ -12,6 +12,7 @@
 
 #include "port/port.h"
 #include "tests/sim/hop.h"
+#include "tests/sim/pieces.h"
 #include "tests/sim/sim.h"
 
 enum { LINK_PORTS = 8, LINK_QUEUES = 8, LINK_QUEUE = 1024, LINK_FRAME = 1600 };
@@ -22,6 +23,7 @@ struct link_faults {
 	uint64_t delay_ns, jitter_ns, reorder_ns;
 	uint64_t hold_ns;                      /* transmitted mbufs are held up to this long */
 	struct hop_faults hop;
+	struct pieces_faults pieces;
 	uint64_t flap_every_ns, flap_ns;       /* the link is down now and then, for so long at most; 0: never */
 };
 
@@ -48,6 +50,7 @@ struct link {
 	uint64_t down_ns, up_ns;               /* the next time, or this one, that it is down, and up again */
 	struct hop hop;
 	uint64_t lost, duplicated, reordered, corrupted, marked;
+	uint32_t fragmented;
 	/* Taps for tests: of every frame that is sent, and of every one that arrives. */
 	void (*tap)(void *arg, const uint8_t *bytes, uint32_t n);
 	void (*tap_in)(void *arg, const uint8_t *bytes, uint32_t n);

@@ -2,7 +2,7 @@
  * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|ejection|swaps|squeeze|denial|http|streams]
  *     [--trace] [--fault NAME]
  *
- * traffic: clients and servers under faults drawn from the seed (each up to 5 %), 1 to 4 workers.
+ * traffic: clients and servers under faults drawn from the seed (each up to 5 %, fragments up to 50 %), 1 to 4 workers.
  * ejection: half of the endpoints of a cluster are dead; they are found out, and left alone but for a look now and then.
  * swaps: 10,000 generation swaps while 1,000 exchanges are suspended.
  * squeeze: small pools and clients that stop reading: load is shed in order, what has begun ends well.
@@ -45,6 +45,10 @@ static void draw(struct sim *s, struct world_options *o)
 	for (unsigned i = 0; i < 4; i++)
 		*kinds[i] = rng_below(r, 3) ? rng_below(r, 501) : 0;
 	o->faults.mark = rng_below(r, 3) ? rng_below(r, 2001) : 0;
+	if (!rng_below(r, 3)) {
+		o->faults.pieces.fragment = rng_below(r, 5001);
+		o->faults.pieces.overlap = rng_below(r, 2) ? 0 : rng_below(r, 501);
+	}
 	o->faults.delay_ns = 1000 + rng_below(r, 2000000);
 	o->faults.jitter_ns = rng_below(r, 3) ? rng_below(r, 200000) : 0;
 	o->faults.reorder_ns = 100000 + rng_below(r, 20000000);
@@ -77,6 +81,8 @@ static void traffic(struct sim *s, struct world *w)
 	app_connect(&w->clients);
 	world_run(w, clients_done, 600 * NS_PER_S);
 	world_check_clean(w);
+	if (!s->failed && w->client_link->fragmented > 100 && !world_count(w, C_ip_reassembled))
+		sim_fail(s, "%u segments were sent in fragments, none was put together", w->client_link->fragmented);
 }
 
 /* ---- ejection ---- */
