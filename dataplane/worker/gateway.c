@@ -149,6 +149,11 @@ struct worker *gateway_worker(struct gateway *g, uint16_t index)
 	return g->workers[index];
 }
 
+const struct ip_link *gateway_link(const struct gateway *g)
+{
+	return g->link;
+}
+
 const struct health *gateway_health(const struct gateway *g)
 {
 	return g->health;

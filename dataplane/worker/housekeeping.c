@@ -47,6 +47,7 @@ enum {
 	HUNG_LOOKS = 20,           /* without a heartbeat in between: two seconds */
 	RESTART_DRAIN_MS = 1000,
 	RETRY_MS = 1000,
+	ALARM_EVERY_MS = 10000,    /* a line for each address that another host claims, while it does */
 	COUNTERS_HEADER = 64,
 };
 #define COUNTERS_MAGIC UINT64_C(0x53524554554f4353) /* "SCOUTERS" */
@@ -86,6 +87,8 @@ struct house {
 	int64_t watched_ms;
 	struct watched watched[LIMIT_workers];
 	bool hung[LIMIT_workers];
+	uint64_t conflicts;              /* that were counted when addresses were last looked at */
+	int64_t alarmed_ms;
 };
 
 static int64_t now_ms(void)
@@ -469,6 +472,39 @@ static void watch_worker(struct house *h, uint16_t w)
 	stack_dump(threads_self(h->threads, w), w, path);
 }
 
+static void say_contested(const struct house *h, const struct ip_address_info *a)
+{
+	const uint8_t *b = a->claimant.addr_bytes;
+	char text[ADDR_TEXT_MAX];
+
+	fprintf(stderr, "dataplane: address %s (%s) on %s is also claimed by %02x:%02x:%02x:%02x:%02x:%02x: %s\n",
+	        addr_print(&a->addr, text), a->virtual ? "virtual" : "own",
+	        a->iface < h->machine.ports_n ? h->machine.names[a->iface] : "?", b[0], b[1], b[2], b[3], b[4], b[5],
+	        a->usable ? "it is defended" : "it is not used, and tried again later");
+}
+
+/* Addresses are only looked at when the link owner has counted a conflict since the last alarm. */
+static void watch_addresses(struct house *h, int64_t now)
+{
+	const uint64_t *cell = &h->counters[IP_LINK_OWNER].cell[C_neigh_conflicts];
+	const uint64_t conflicts = __atomic_load_n(cell, __ATOMIC_RELAXED);
+	struct ip_address_info some[64];
+	uint32_t at = 0;
+
+	if (conflicts == h->conflicts || (h->alarmed_ms != 0 && now - h->alarmed_ms < ALARM_EVERY_MS))
+		return;
+	h->conflicts = conflicts;
+	h->alarmed_ms = now;
+	do {
+		const unsigned n = ip_address_walk(gateway_link(h->gateway), (uint64_t)now * NS_PER_MS, &at, some,
+		                                   sizeof(some) / sizeof(some[0]));
+
+		for (unsigned i = 0; i < n; i++)
+			if (some[i].contested)
+				say_contested(h, &some[i]);
+	} while (at != 0);
+}
+
 /* Counts its own looks, not seconds: after the whole process was stopped nobody is called hung. */
 static void watch(struct house *h)
 {
@@ -479,6 +515,7 @@ static void watch(struct house *h)
 	h->watched_ms = now;
 	for (uint16_t w = 0; w < h->machine.workers; w++)
 		watch_worker(h, w);
+	watch_addresses(h, now);
 }
 
 static void attend(struct house *h, unsigned timeout_ms)

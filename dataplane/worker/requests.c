@@ -114,6 +114,65 @@ static void answer_workers(const struct requests *v, struct writer *w)
 	}
 }
 
+/* ---- addresses ---- */
+
+static const char *port_name(const struct requests *v, uint8_t iface)
+{
+	return iface < v->machine->ports_n ? v->machine->names[iface] : "?";
+}
+
+static void add_mac(struct writer *w, yyjson_mut_val *item, const char *name, const struct rte_ether_addr *mac)
+{
+	const uint8_t *b = mac->addr_bytes;
+	char text[18];
+
+	snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
+	yyjson_mut_obj_add_strcpy(w->d, item, name, text);
+}
+
+static void add_address(const struct requests *v, struct writer *w, const struct ip_address_info *a)
+{
+	yyjson_mut_val *item = yyjson_mut_arr_add_obj(w->d, w->items);
+	char text[ADDR_TEXT_MAX];
+
+	yyjson_mut_obj_add_strcpy(w->d, item, "address", addr_print(&a->addr, text));
+	yyjson_mut_obj_add_strcpy(w->d, item, "port", port_name(v, a->iface));
+	yyjson_mut_obj_add_str(w->d, item, "kind", a->virtual ? "virtual" : "own");
+	yyjson_mut_obj_add_str(w->d, item, "state", a->state);
+	yyjson_mut_obj_add_bool(w->d, item, "usable", a->usable);
+	yyjson_mut_obj_add_bool(w->d, item, "contested", a->contested);
+	if (a->contested) {
+		add_mac(w, item, "claimant", &a->claimant);
+		yyjson_mut_obj_add_uint(w->d, item, "claimedMs", a->claimed_ms);
+	}
+}
+
+static void walk_addresses(const struct requests *v, struct writer *w, bool contested_only)
+{
+	struct ip_address_info some[64];
+	uint32_t at = 0;
+
+	do {
+		const unsigned n = ip_address_walk(gateway_link(v->gateway), v->now_ns, &at, some,
+		                                   sizeof(some) / sizeof(some[0]));
+
+		for (unsigned i = 0; i < n; i++)
+			if (!contested_only || some[i].contested)
+				add_address(v, w, &some[i]);
+	} while (at != 0);
+}
+
+static void answer_addresses(const struct requests *v, struct writer *w)
+{
+	walk_addresses(v, w, false);
+}
+
+/* What control asks for again and again: usually none. */
+static void answer_conflicts(const struct requests *v, struct writer *w)
+{
+	walk_addresses(v, w, true);
+}
+
 /* ---- walks ---- */
 
 static void add_endpoint(struct writer *w, yyjson_mut_val *item, const char *name, const struct addr *a, uint16_t port)
@@ -152,14 +211,11 @@ static void add_flow(struct writer *w, uint16_t worker, const struct tcp_flow_in
 static void add_neigh(const struct requests *v, struct writer *w, const struct ip_neigh_info *n)
 {
 	yyjson_mut_val *item = yyjson_mut_arr_add_obj(w->d, w->items);
-	char text[ADDR_TEXT_MAX], mac[18];
-	const uint8_t *b = n->mac.addr_bytes;
+	char text[ADDR_TEXT_MAX];
 
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4], b[5]);
 	yyjson_mut_obj_add_strcpy(w->d, item, "address", addr_print(&n->addr, text));
-	yyjson_mut_obj_add_strcpy(w->d, item, "mac", mac);
-	yyjson_mut_obj_add_strcpy(w->d, item, "port",
-	                          n->iface < v->machine->ports_n ? v->machine->names[n->iface] : "?");
+	add_mac(w, item, "mac", &n->mac);
+	yyjson_mut_obj_add_strcpy(w->d, item, "port", port_name(v, n->iface));
 	yyjson_mut_obj_add_str(w->d, item, "state", n->state);
 	yyjson_mut_obj_add_uint(w->d, item, "ageMs", n->age_ms);
 	yyjson_mut_obj_add_bool(w->d, item, "gateway", n->gateway);
@@ -278,6 +334,8 @@ static const struct {
 } ops[] = {
 	{"flows", NULL, WORKER_WALK_FLOWS},
 	{"neigh", NULL, WORKER_WALK_NEIGH},
+	{"addresses", answer_addresses, 0},
+	{"conflicts", answer_conflicts, 0},
 	{"drops", answer_drops, 0},
 	{"stats", answer_stats, 0},
 	{"workers", answer_workers, 0},
@@ -294,6 +352,7 @@ bool requests_answer(struct requests *v, const char *op, struct desk_question *q
 			return go_on(v, q, ops[i].kind, now_ms);
 		w.items = yyjson_mut_arr(q->reply);
 		yyjson_mut_obj_add_bool(q->reply, q->root, "ok", true);
+		v->now_ns = (uint64_t)now_ms * NS_PER_MS;
 		ops[i].answer(v, &w);
 		yyjson_mut_obj_add_val(q->reply, q->root, "items", w.items);
 		return true;

@@ -1,6 +1,6 @@
 /*
- * flows, neigh, drops, stats, workers: asked of the data plane itself, over its own socket (base/frame.h), so that they
- * answer when control and the API are away.
+ * flows, neigh, addresses, drops, stats, workers: asked of the data plane itself, over its own socket (base/frame.h),
+ * so that they answer when control and the API are away.
  *
  * What an item holds is the data plane's affair. -o wide shows every member as a column, in the order in which they
  * come; the plain table is a choice of them (below), and leaves out counters that are zero.
@@ -31,6 +31,7 @@ static const struct view {
 	  "retransmits", "ageMs"},
 	 NULL},
 	{"neigh", {NULL}, NULL},
+	{"addresses", {"address", "port", "kind", "state", "contested", "claimant"}, NULL},
 	{"drops", {"name", "value", "help"}, "value"},
 	{"stats", {"name", "value", "help"}, "value"},
 	{"workers",
