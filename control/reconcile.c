@@ -107,12 +107,6 @@ static void compile(struct reconciler *r, const struct model *m)
 	                 e == ERR_LIMIT ? "it is larger than a generation can be" : err_text(e));
 }
 
-static bool same_verdict(const struct publish_verdict *a, const struct publish_verdict *b)
-{
-	return a->state == b->state && a->resource_version == b->resource_version &&
-	       a->live_version == b->live_version && strcmp(a->reason, b->reason) == 0;
-}
-
 static void tell_status(struct reconciler *r, const struct model *m, const struct publish_verdict *verdict)
 {
 	struct reconciled found = {0};
@@ -154,7 +148,7 @@ static void work(struct reconciler *r, bool fresh)
 		compile(r, m);
 	}
 	verdict = publisher_push(r->publisher, PUSH_MS);
-	if (!m && !same_verdict(verdict, &r->told))
+	if (!m && !publish_verdict_equal(verdict, &r->told))
 		m = model_new(r->snapshot, known, r->machine_from);
 	if (m)
 		tell_status(r, m, verdict);

@@ -29,6 +29,7 @@
 #include "base/frame.h"
 
 enum { OFFERS = 5, OFFER_PAUSE_MS = 20, AGAIN_MS = 250, AGAIN_MAX_MS = 8000, REPLY_BYTES_MAX = 1 << 20 };
+enum { LOOK_MS = 1000 };
 enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
 
 struct publisher {
@@ -40,6 +41,7 @@ struct publisher {
 	bool stale;                  /* the wanted one is not what should be there: that could not be made */
 	int64_t again_at_ms;         /* a refused one is not offered before */
 	int64_t again_after_ms;
+	int64_t look_at_ms;          /* conflicts of addresses are not asked for before */
 	struct publish_verdict verdict;
 };
 
@@ -186,6 +188,56 @@ static bool holds_wanted(struct publisher *p, int64_t deadline_ms)
 	return holds;
 }
 
+bool publish_verdict_equal(const struct publish_verdict *a, const struct publish_verdict *b)
+{
+	if (a->state != b->state || a->resource_version != b->resource_version || a->live_version != b->live_version ||
+	    strcmp(a->reason, b->reason) != 0 || a->conflicts_n != b->conflicts_n)
+		return false;
+	for (uint32_t i = 0; i < a->conflicts_n; i++) {
+		const struct publish_conflict *x = &a->conflicts[i], *y = &b->conflicts[i];
+
+		if (!addr_equal(&x->addr, &y->addr) || x->usable != y->usable || strcmp(x->claimant, y->claimant) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* In the order of the addresses: the data plane's is that of a hash table. */
+static void keep_conflict(struct publish_verdict *v, const struct publish_conflict *c)
+{
+	uint32_t at = v->conflicts_n;
+
+	if (at == PUBLISH_CONFLICTS)
+		return;
+	for (; at > 0 && memcmp(&v->conflicts[at - 1].addr, &c->addr, sizeof(c->addr)) > 0; at--)
+		v->conflicts[at] = v->conflicts[at - 1];
+	v->conflicts[at] = *c;
+	v->conflicts_n++;
+}
+
+static void look_for_conflicts(struct publisher *p, int64_t deadline_ms)
+{
+	yyjson_doc *reply;
+	yyjson_val *item;
+	size_t i, n;
+
+	if (now_ms() < p->look_at_ms)
+		return;
+	p->look_at_ms = now_ms() + LOOK_MS;
+	reply = ask(p, "{\"op\":\"conflicts\"}", -1, deadline_ms);
+	if (reply == NULL)
+		return;
+	p->verdict.conflicts_n = 0;
+	yyjson_arr_foreach(doc_get(yyjson_doc_get_root(reply), "items"), i, n, item) {
+		struct publish_conflict c = {.usable = doc_bool(item, "usable", false)};
+
+		snprintf(c.claimant, sizeof(c.claimant), "%s", doc_str(item, "claimant"));
+		if (addr_parse(doc_str(item, "address"), &c.addr) == OK)
+			keep_conflict(&p->verdict, &c);
+	}
+	yyjson_doc_free(reply);
+}
+
 static void offer(struct publisher *p, int64_t deadline_ms)
 {
 	char request[96];
@@ -243,8 +295,10 @@ const struct publish_verdict *publisher_push(struct publisher *p, unsigned deadl
 	}
 	if (p->fd >= 0 && hung_up(p->fd))
 		disconnect(p);
-	if (p->fd >= 0 && p->verdict.state == PUBLISH_LIVE)
+	if (p->fd >= 0 && p->verdict.state == PUBLISH_LIVE) {
+		look_for_conflicts(p, deadline);
 		return &p->verdict;
+	}
 	if (p->fd >= 0 && p->verdict.state == PUBLISH_REFUSED && now_ms() < p->again_at_ms)
 		return &p->verdict;
 	if (p->fd < 0)

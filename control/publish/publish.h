@@ -10,6 +10,8 @@
  *
  * Control does not store generations: the data plane persists the last good one, and control can always compile it
  * again.
+ *
+ * Once a second it also asks who else claims the box's addresses: that is the one thing which status tells of the link.
  */
 #ifndef PUBLISH_PUBLISH_H
 #define PUBLISH_PUBLISH_H
@@ -17,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/addr.h"
 #include "base/err.h"
 #include "table/layout.h"
 
@@ -27,12 +30,25 @@ enum publish_state {
 	PUBLISH_REFUSED,      /* it said no, or there is nothing to offer: reason */
 };
 
+/* An address of the box that another host on the link claims, as the data plane says (sluicectl addresses). */
+struct publish_conflict {
+	struct addr addr;
+	char claimant[18];           /* its MAC address */
+	bool usable;                 /* the address is defended; else it is not used while it is claimed */
+};
+
+enum { PUBLISH_CONFLICTS = 32 };
+
 struct publish_verdict {
 	enum publish_state state;
 	uint64_t resource_version;   /* of the wanted generation */
 	uint64_t live_version;       /* of the last generation known to be served; 0: none */
 	char reason[192];
+	uint32_t conflicts_n;        /* of the first so many; kept while the data plane cannot be asked */
+	struct publish_conflict conflicts[PUBLISH_CONFLICTS];
 };
+
+bool publish_verdict_equal(const struct publish_verdict *a, const struct publish_verdict *b);
 
 struct publisher;
 

@@ -20,6 +20,46 @@ struct status_round {
 	char refused[256];
 };
 
+/* ---- addresses that other hosts claim ---- */
+
+static bool has_address(const struct model_gateway *g, const struct addr *a)
+{
+	for (uint32_t i = 0; i < g->addresses_n; i++)
+		if (addr_equal(&g->addresses[i], a))
+			return true;
+	return false;
+}
+
+/*
+ * AddressConflict: of the addresses of a Gateway, or of the whole box (g null). Not there until there was one.
+ * *unusable: how many are not used because of it.
+ */
+static struct model_condition address_conflict(struct status_round *s, const struct model_gateway *g, yyjson_val *old,
+                                               unsigned *unusable)
+{
+	const struct publish_verdict *v = s->verdict;
+	char all[1024], text[ADDR_TEXT_MAX];
+	size_t n = 0;
+
+	*unusable = 0;
+	for (uint32_t i = 0; i < v->conflicts_n && n < sizeof(all); i++) {
+		const struct publish_conflict *c = &v->conflicts[i];
+
+		if (g != NULL && !has_address(g, &c->addr))
+			continue;
+		*unusable += !c->usable;
+		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s is also claimed by %s and %s", n ? "; " : "",
+		                      addr_print(&c->addr, text), c->claimant,
+		                      c->usable ? "is defended" : "is not used meanwhile");
+	}
+	if (n > 0)
+		return (struct model_condition){.ok = true, .reason = "ClaimedByAnotherHost",
+		                                .message = yyjson_mut_get_str(yyjson_mut_strcpy(s->writer.doc, all))};
+	if (find_condition(old, "AddressConflict") == NULL)
+		return (struct model_condition){.reason = NULL};
+	return (struct model_condition){.reason = "NoConflict", .message = "No other host claims its addresses."};
+}
+
 /* ---- Programmed ---- */
 
 /* What the verdict says about something that is in the tables. */
@@ -233,16 +273,21 @@ static void add_addresses(struct status_round *s, yyjson_mut_val *list, const st
 static enum err gateway_status(struct status_round *s, const struct model_gateway *g)
 {
 	static const char *const members[] = {"addresses", "conditions", "listeners", NULL};
-	static const char *const types[] = {"Accepted", "Programmed", "ResolvedRefs", NULL};
+	static const char *const types[] = {"Accepted", "AddressConflict", "Programmed", "ResolvedRefs", NULL};
 	yyjson_mut_val *status = begin(s, g->object, members), *list;
 	yyjson_val *old = stored(g->object, "conditions");
-	const struct model_condition programmed = gateway_programmed(s, g, old);
+	struct model_condition programmed = gateway_programmed(s, g, old);
+	unsigned unusable;
+	const struct model_condition conflict = address_conflict(s, g, old, &unusable);
 
+	if (programmed.ok && unusable > 0)
+		programmed = (struct model_condition){.reason = "AddressNotUsable", .message = conflict.message};
 	if (g->addresses_n > 0)
 		add_addresses(s, add_list(s, status, "addresses"), g);
 	list = add_list(s, status, "conditions");
 	copy_other_conditions(&s->writer, list, old, types);
 	add_condition(s, list, old, "Accepted", &g->accepted);
+	add_condition(s, list, old, "AddressConflict", &conflict);
 	add_condition(s, list, old, "Programmed", &programmed);
 	add_condition(s, list, old, "ResolvedRefs", &g->resolved_refs);
 	list = add_list(s, status, "listeners");
@@ -372,11 +417,12 @@ static void add_vips(struct status_round *s, yyjson_mut_val *list)
 static enum err machine_status(struct status_round *s)
 {
 	static const char *const members[] = {"conditions", "vips", NULL};
-	static const char *const types[] = {"Ready", NULL};
+	static const char *const types[] = {"AddressConflict", "Ready", NULL};
 	const struct model_machine *m = &s->model->machine;
 	yyjson_mut_val *status, *list;
-	struct model_condition ready;
+	struct model_condition ready, conflict;
 	yyjson_val *old;
+	unsigned unusable;
 
 	if (m->object == NULL)
 		return OK;
@@ -385,6 +431,8 @@ static enum err machine_status(struct status_round *s)
 	ready = m->accepted.ok ? programmed_by_verdict(s, old, "Ready", "Ready", "Refused") : m->accepted;
 	list = add_list(s, status, "conditions");
 	copy_other_conditions(&s->writer, list, old, types);
+	conflict = address_conflict(s, NULL, old, &unusable);
+	add_condition(s, list, old, "AddressConflict", &conflict);
 	add_condition(s, list, old, "Ready", &ready);
 	add_vips(s, add_list(s, status, "vips"));
 	return finish(s, m->object, status);

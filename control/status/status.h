@@ -6,6 +6,9 @@
  * Programmed follows the verdict: True when the data plane serves the content, False when it refused it; while it
  * cannot be reached, what was said for this generation of the object stands (or Pending, if nothing was).
  *
+ * AddressConflict, of Gateways and the Machine, is there from the first time on that another host on the link claimed
+ * an address of theirs: True while it does. A Gateway with an address that is not used because of it is not Programmed.
+ *
  * The caller (control/reconcile) writes each patch as the status subresource: one write per object, refused by
  * the store when the object is no longer the one that the patch was made from (object->resource_version). Then the
  * next round makes a new one.

@@ -31,6 +31,7 @@ struct plane {
 	atomic_bool silent;
 	atomic_bool stop;
 	_Atomic uint64_t content;    /* of what it has; 0: nothing */
+	_Atomic(const char *) conflicts; /* of addresses, as items */
 };
 
 static const char *take(struct plane *p, int memfd)
@@ -65,6 +66,10 @@ static void answer(struct plane *p, const char *request, size_t n, int memfd, ch
 	if (strcmp(op, "generation") == 0) {
 		snprintf(reply, size, "{\"ok\":true,\"resourceVersion\":\"1\",\"content\":\"%016lx\",\"alive\":1}",
 		         (unsigned long)atomic_load(&p->content));
+	} else if (strcmp(op, "conflicts") == 0) {
+		const char *items = atomic_load(&p->conflicts);
+
+		snprintf(reply, size, "{\"ok\":true,\"items\":[%s]}", items != NULL ? items : "");
 	} else {
 		const char *problem = take(p, memfd);
 
@@ -76,7 +81,7 @@ static void answer(struct plane *p, const char *request, size_t n, int memfd, ch
 static void converse(struct plane *p, int fd)
 {
 	while (!atomic_load(&p->stop)) {
-		char *request, reply[256];
+		char *request, reply[1024];
 		size_t n;
 		int memfd;
 		const enum err e = frame_recv(fd, 1 << 16, &request, &n, &memfd, 20);
@@ -326,6 +331,46 @@ static void test_not_made(void **state)
 	plane_stop(&s->plane);
 }
 
+static const struct publish_verdict *push_until(struct publisher *p, uint32_t conflicts)
+{
+	for (int i = 0; i < 150 && publisher_push(p, TIMEOUT_MS)->conflicts_n != conflicts; i++)
+		usleep(20000);
+	return publisher_verdict(p);
+}
+
+/* Who claims an address of the box is part of the verdict within a second or so, and gone from it when it is over. */
+static void test_conflicts(void **state)
+{
+	struct stage *s = *state;
+	struct publish_verdict first;
+	const struct publish_verdict *v;
+	char text[ADDR_TEXT_MAX];
+
+	plane_start(&s->plane);
+	want(s->publisher, 1, 7);
+	first = *publisher_push(s->publisher, TIMEOUT_MS);
+	assert_int_equal(first.conflicts_n, 0);
+	s->plane.conflicts = "{\"address\":\"198.18.0.11\",\"usable\":true,\"claimant\":\"02:00:00:00:00:99\"},"
+	                     "{\"address\":\"no address\"},"
+	                     "{\"address\":\"198.18.0.10\",\"usable\":false,\"claimant\":\"02:00:00:00:00:98\"}";
+	v = push_until(s->publisher, 2);
+	assert_int_equal(v->state, PUBLISH_LIVE);
+	assert_int_equal(v->conflicts_n, 2);
+	assert_string_equal(addr_print(&v->conflicts[0].addr, text), "198.18.0.10");
+	assert_string_equal(v->conflicts[0].claimant, "02:00:00:00:00:98");
+	assert_false(v->conflicts[0].usable);
+	assert_true(v->conflicts[1].usable);
+	assert_false(publish_verdict_equal(v, &first));
+	first = *v;
+	assert_true(publish_verdict_equal(v, &first));
+	first.conflicts[0].usable = true;
+	assert_false(publish_verdict_equal(v, &first));
+	s->plane.conflicts = NULL;
+	assert_int_equal(push_until(s->publisher, 0)->conflicts_n, 0);
+	assert_int_equal(s->plane.publishes, 1);
+	plane_stop(&s->plane);
+}
+
 /* Before there is a Machine there is nothing that a data plane could start with. */
 static void test_no_ports(void **state)
 {
@@ -360,6 +405,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_nothing_wanted), TEST(test_first), TEST(test_equal_content), TEST(test_found_there),
 		TEST(test_restart), TEST(test_refused), TEST(test_no_ports), TEST(test_not_made), TEST(test_silent),
+		TEST(test_conflicts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -210,6 +210,65 @@ static void test_verdicts(void **state)
 	snapshot_put(s);
 }
 
+/* Another host claims an address: told while it does, and whether the address is used; never told before it was so. */
+static void test_address_conflicts(void **state)
+{
+	static const struct {
+		const char *name;
+		struct publish_verdict verdict;
+		const char *gateway, *programmed, *machine;
+		const char *message;         /* of the Gateway's condition */
+	} cases[] = {
+		{"none", {.state = PUBLISH_LIVE}, "none", "True/Programmed 3 " T2, "none", ""},
+		{"a VIP, defended", {.state = PUBLISH_LIVE, .conflicts_n = 1,
+		 .conflicts = {{.claimant = "02:00:00:00:00:99", .usable = true}}},
+		 "True/ClaimedByAnotherHost 3 " T2, "True/Programmed 3 " T2, "True/ClaimedByAnotherHost 2 " T2,
+		 "198.18.0.10 is also claimed by 02:00:00:00:00:99 and is defended"},
+		{"a VIP, not used", {.state = PUBLISH_LIVE, .conflicts_n = 1, .conflicts = {{.claimant = "02:00:00:00:00:99"}}},
+		 "True/ClaimedByAnotherHost 3 " T2, "False/AddressNotUsable 3 " T2, "True/ClaimedByAnotherHost 2 " T2,
+		 "198.18.0.10 is also claimed by 02:00:00:00:00:99 and is not used meanwhile"},
+	};
+	static const char *const objects[] = {MACHINE, CLASS, DEFAULT_GW, NULL};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct publish_verdict v = cases[i].verdict;
+		struct snapshot *s;
+
+		print_message("%s\n", cases[i].name);
+		assert_int_equal(addr_parse("198.18.0.10", &v.conflicts[0].addr), OK);
+		s = settle(world_new(objects, NULL), &v, T2);
+		assert_string_equal(shown(gateway_conditions(s), "AddressConflict"), cases[i].gateway);
+		assert_string_equal(shown(gateway_conditions(s), "Programmed"), cases[i].programmed);
+		assert_string_equal(doc_str(condition(gateway_conditions(s), "AddressConflict"), "message"), cases[i].message);
+		assert_string_equal(shown(doc_get(status_of(s, "Machine", "", "self"), "conditions"), "AddressConflict"),
+		                    cases[i].machine);
+		/* When it is over that is said, if it was said before. */
+		s = settle(s, &live, "2026-02-03T00:00:00Z");
+		assert_string_equal(shown(gateway_conditions(s), "AddressConflict"),
+		                    i == 0 ? "none" : "False/NoConflict 3 2026-02-03T00:00:00Z");
+		assert_memory_equal(shown(gateway_conditions(s), "Programmed"), "True/", 5);
+		snapshot_put(s);
+	}
+}
+
+/* One of the machine's own addresses is told of the Machine alone. */
+static void test_own_address_conflict(void **state)
+{
+	static const char *const objects[] = {MACHINE, CLASS, DEFAULT_GW, NULL};
+	struct publish_verdict v = {.state = PUBLISH_LIVE, .conflicts_n = 1,
+	                            .conflicts = {{.claimant = "02:00:00:00:00:99", .usable = true}}};
+	struct snapshot *s;
+
+	(void)state;
+	assert_int_equal(addr_parse("198.18.0.1", &v.conflicts[0].addr), OK);
+	s = settle(world_new(objects, NULL), &v, T1);
+	assert_string_equal(shown(gateway_conditions(s), "AddressConflict"), "none");
+	assert_string_equal(shown(doc_get(status_of(s, "Machine", "", "self"), "conditions"), "AddressConflict"),
+	                    "True/ClaimedByAnotherHost 2 " T1);
+	snapshot_put(s);
+}
+
 #define STORED(generation)                                                                                             \
 	",'status':{'attachedListenerSets':4,'addresses':[{'type':'IPAddress','value':'198.18.0.12'}],'conditions':["  \
 	"{'type':'Accepted','status':'True','observedGeneration':" generation                                          \
@@ -367,6 +426,8 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_kinds),         cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_address_conflicts),
+		cmocka_unit_test(test_own_address_conflict),
 		cmocka_unit_test(test_what_was_there),    cmocka_unit_test(test_old_generation),
 		cmocka_unit_test(test_parents),           cmocka_unit_test(test_left),
 		cmocka_unit_test(test_partially_invalid), cmocka_unit_test(test_second_machine),
