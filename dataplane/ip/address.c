@@ -1,20 +1,24 @@
 /*
  * The states of our addresses. Runs on the link owner; the other workers only read (address.h).
  *
- *                 in the tables                 nobody objected
- *   none, withdrawn ------------> TENTATIVE ----------------------> ACTIVE <--------+
- *             ^                   |  ^  |                           ^  |            |
- *             |                   |  +--+ conflict: again later     |  | left the   | back in
- *             +---- left tables --+                                 |  | tables     | the tables
- *                                                                   |  v            |
- *                                                                   +- DRAINING ----+
- *                                                                         |
- *                                            withdrawn <--- 60 s, conflict
+ *                  in the tables              nobody objected             left the tables
+ *   none, withdrawn --------------> TENTATIVE -----------------> ACTIVE ----------------------> DRAINING
+ *    |                               | ^  ^                       ^  ^   back in the tables      |   |
+ *    |         conflict: again later +-+  | conflict              |  +---------------------------+   |
+ *    |                                    |                       |                                  |
+ *    +-- we had it just now -----> OPTIMISTIC --------------------+      withdrawn <- 60 s, conflict +
+ *
+ * Who leaves the tables while it is TENTATIVE is withdrawn at once.
  *
  * Every address is probed before it is used (RFC 5227, RFC 4862): a virtual one may just be moving away from another
  * box, and one of the machine's own may have been given twice. timing.h says how long that is. Until then it neither
- * answers nor speaks. An active address is never given up to another claimant: it is defended, once in DEFEND_INTERVAL
- * (RFC 5227, 2.4 (c)). A draining one is: its claimant is where the address has moved to.
+ * answers nor speaks. Except when the box has it already: a process that follows another one on the same box
+ * (ip_link_held()) goes on with its addresses, which its neighbours know and send to, and probes them meanwhile, in
+ * case somebody took them over in between. It does not announce them in that time, nor override what others say of
+ * them (RFC 4429, 3.2).
+ *
+ * An active address is never given up to another claimant: it is defended, once in DEFEND_INTERVAL (RFC 5227, 2.4
+ * (c)). A draining one is: its claimant is where the address has moved to.
  *
  * Who claims an address is remembered, for an alarm that stands as long as the address cannot be used, or for a minute
  * after the last claim: `sluicectl addresses`, a line in the log, conditions of the Gateway and the Machine.
@@ -40,8 +44,10 @@ static struct address_owned *owned_of(struct address_table *t, const struct addr
 static bool edge_legal(enum ip_address_state from, enum ip_address_state to)
 {
 	static const uint8_t legal[] = {
-		[IP_ADDRESS_NONE] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_ACTIVE,
+		[IP_ADDRESS_NONE] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_OPTIMISTIC | 1 << IP_ADDRESS_ACTIVE,
 		[IP_ADDRESS_TENTATIVE] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_WITHDRAWN,
+		[IP_ADDRESS_OPTIMISTIC] = 1 << IP_ADDRESS_OPTIMISTIC | 1 << IP_ADDRESS_TENTATIVE |
+		                          1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_DRAINING,
 		[IP_ADDRESS_ACTIVE] = 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_DRAINING | 1 << IP_ADDRESS_WITHDRAWN,
 		[IP_ADDRESS_DRAINING] = 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_WITHDRAWN,
 		[IP_ADDRESS_WITHDRAWN] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_ACTIVE,
@@ -183,6 +189,7 @@ static void fire(struct timer *timer, uint64_t now_ns)
 	(void)now_ns;
 	switch (address_state(word_of(s))) {
 	case IP_ADDRESS_TENTATIVE:
+	case IP_ADDRESS_OPTIMISTIC:
 		if (o->left == 0) {
 			__atomic_store_n(&o->conflicts, 0, __ATOMIC_RELAXED);
 			__atomic_store_n(&o->claimed_ns, 0, __ATOMIC_RELAXED);
@@ -234,6 +241,9 @@ void address_conflict(struct ip *ip, const struct addr *a, const struct rte_ethe
 		return;
 	o = owned_of(&ip->link->addresses, s);
 	switch (address_state(word_of(s))) {
+	case IP_ADDRESS_OPTIMISTIC:
+		set_state(&ip->link->addresses, s, IP_ADDRESS_TENTATIVE);
+		__attribute__((fallthrough));
 	case IP_ADDRESS_TENTATIVE:
 		remember_claim(ip, o, mac);
 		if (o->conflicts < ADDRESS_CONFLICTS_MAX)
@@ -257,6 +267,15 @@ void address_conflict(struct ip *ip, const struct addr *a, const struct rte_ethe
 }
 
 /* ---- generations ---- */
+
+static enum ip_address_state first_state(const struct ip *ip, const struct addr *a)
+{
+	for (uint32_t i = 0; i < ip->link->held_n; i++) {
+		if (addr_equal(&ip->link->held[i], a))
+			return IP_ADDRESS_OPTIMISTIC;
+	}
+	return IP_ADDRESS_TENTATIVE;
+}
 
 static void want(struct ip *ip, const struct addr *a, uint8_t iface, enum address_kind kind, uint64_t in_ms)
 {
@@ -285,12 +304,13 @@ static void want(struct ip *ip, const struct addr *a, uint8_t iface, enum addres
 			return;
 		}
 		*o = (struct address_owned){.ip = ip, .stamp = ip->epoch};
-		set_word(t, s, kind == ADDRESS_BROADCAST ? IP_ADDRESS_ACTIVE : IP_ADDRESS_TENTATIVE, iface, kind);
+		set_word(t, s, kind == ADDRESS_BROADCAST ? IP_ADDRESS_ACTIVE : first_state(ip, a), iface, kind);
 		if (kind != ADDRESS_BROADCAST)
 			start_probing(ip, s, in_ms);
 		return;
 	case IP_ADDRESS_TENTATIVE:
-		set_word(t, s, kind == ADDRESS_BROADCAST ? IP_ADDRESS_ACTIVE : IP_ADDRESS_TENTATIVE, iface, kind);
+	case IP_ADDRESS_OPTIMISTIC:
+		set_word(t, s, kind == ADDRESS_BROADCAST ? IP_ADDRESS_ACTIVE : address_state(word), iface, kind);
 		if (kind == ADDRESS_BROADCAST)
 			timer_cancel(&ip->shard->wheel, &o->timer);
 		else if (address_iface(word) != iface)
@@ -341,6 +361,7 @@ static void unwant(struct ip *ip, struct address *s)
 	case IP_ADDRESS_TENTATIVE:
 		withdraw(ip, s);
 		return;
+	case IP_ADDRESS_OPTIMISTIC:
 	case IP_ADDRESS_ACTIVE:
 		if (address_kind(word_of(s)) == ADDRESS_BROADCAST) {
 			withdraw(ip, s);
@@ -382,6 +403,7 @@ void address_apply(struct ip *ip)
 		if (t->tag[i] != 0 && t->owned[i].stamp != ip->epoch)
 			unwant(ip, &t->slot[i]);
 	}
+	ip->link->held_n = 0;
 }
 
 void address_fini(struct ip *ip)
@@ -423,6 +445,7 @@ unsigned ip_address_walk(const struct ip_link *l, uint64_t now_ns, uint32_t *at,
 {
 	static const char *const states[] = {
 		[IP_ADDRESS_TENTATIVE] = "tentative",
+		[IP_ADDRESS_OPTIMISTIC] = "optimistic",
 		[IP_ADDRESS_ACTIVE] = "active",
 		[IP_ADDRESS_DRAINING] = "draining",
 	};

@@ -80,7 +80,8 @@ static inline bool address_up(uint32_t word)
 {
 	const enum ip_address_state s = address_state(word);
 
-	return (s == IP_ADDRESS_ACTIVE || s == IP_ADDRESS_DRAINING) && address_kind(word) != ADDRESS_BROADCAST;
+	return (s == IP_ADDRESS_ACTIVE || s == IP_ADDRESS_DRAINING || s == IP_ADDRESS_OPTIMISTIC) &&
+	       address_kind(word) != ADDRESS_BROADCAST;
 }
 
 /* Nobody else may be speaking from it. */

@@ -37,6 +37,14 @@ void ip_link_free(struct ip_link *l)
 	free(l->room);
 }
 
+void ip_link_held(struct ip_link *l, const struct addr *a, uint32_t n)
+{
+	CHECK_MAGIC(l, IP_LINK_MAGIC);
+	l->held_n = n < LIMIT_addresses ? n : LIMIT_addresses;
+	for (uint32_t i = 0; i < l->held_n; i++)
+		l->held[i] = a[i];
+}
+
 /* Fewer are not worth it; and more than the port takes must not come of the last segment that is put into one. */
 static uint8_t large_of(const struct port *p)
 {

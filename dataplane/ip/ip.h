@@ -63,6 +63,10 @@ struct ip_up {
 struct ip_link *ip_link_new(uint16_t workers);
 void ip_link_free(struct ip_link *l);
 
+/* Before the first generation: the box had these until just now, and those of them that the first generation has are
+ * used while they are probed. At most LIMIT_addresses; the others are probed first. */
+void ip_link_held(struct ip_link *l, const struct addr *a, uint32_t n);
+
 /* tx[i] belongs to port i; ports_n <= LIMIT_ports. Boot only. */
 struct ip *ip_new(struct shard *s, struct ip_link *link, struct port_tx *tx, uint16_t ports_n, const struct ip_up *up);
 void ip_free(struct ip *ip);
@@ -115,8 +119,8 @@ bool ip_mtu_lower(struct ip *ip, struct ip_path *path, const struct tuple *t, ui
 void ip_unreachable(struct ip *ip, const struct ip_datagram *d);
 
 /* Address states (design.md, section 3). The link owner moves them; all read them. */
-enum ip_address_state { IP_ADDRESS_NONE, IP_ADDRESS_TENTATIVE, IP_ADDRESS_ACTIVE, IP_ADDRESS_DRAINING,
-                        IP_ADDRESS_WITHDRAWN };
+enum ip_address_state { IP_ADDRESS_NONE, IP_ADDRESS_TENTATIVE, IP_ADDRESS_OPTIMISTIC, IP_ADDRESS_ACTIVE,
+                        IP_ADDRESS_DRAINING, IP_ADDRESS_WITHDRAWN };
 enum ip_address_state ip_address_state(const struct ip_link *l, const struct addr *a);
 
 /*
@@ -125,7 +129,7 @@ enum ip_address_state ip_address_state(const struct ip_link *l, const struct add
  */
 struct ip_address_info {
 	struct addr addr;
-	const char *state;      /* "tentative", "active", "draining" */
+	const char *state;      /* "tentative", "optimistic", "active", "draining" */
 	struct rte_ether_addr claimant;
 	uint8_t iface;
 	bool virtual;

@@ -37,6 +37,8 @@ struct ip_link {
 	uint64_t magic;
 	void *room;              /* what calloc gave */
 	uint16_t workers;
+	uint32_t held_n;         /* before the first generation: what the process before this one had */
+	struct addr held[LIMIT_addresses];
 	struct address_table addresses;
 	struct neigh_table neighs;
 };

@@ -9,7 +9,8 @@
  *   |  target address (16 bytes), then options: type, length in 8 bytes, value
  *
  * We are a host that proxies, not a router: R is never set. O is set in all answers, our addresses are nobody
- * else's. Router advertisements and redirects are ignored (icmp.c): routes are configured.
+ * else's, but for the optimistic ones (address.c). Router advertisements and redirects are ignored (icmp.c): routes
+ * are configured.
  */
 #include "ip/checksum.h"
 #include "ip/layer.h"
@@ -82,6 +83,12 @@ static void write_message(struct ip *ip, uint8_t iface, const struct message *x)
 	eth_output(ip, m, iface, x->mac_word, RTE_BE16(RTE_ETHER_TYPE_IPV6));
 }
 
+/* Nobody is to replace what he knows of it by what we say (RFC 4429, 3.2). */
+static bool optimistic(const struct ip *ip, const struct addr *a)
+{
+	return address_state(address_find(&ip->link->addresses, a)) == IP_ADDRESS_OPTIMISTIC;
+}
+
 void nd_solicit(struct ip *ip, uint8_t iface, const struct addr *from, const struct addr *about,
                 const struct rte_ether_addr *mac)
 {
@@ -89,22 +96,24 @@ void nd_solicit(struct ip *ip, uint8_t iface, const struct addr *from, const str
 
 	if (from != NULL) {
 		x.from = *from;
-		x.option = OPTION_SOURCE;
+		x.option = optimistic(ip, from) ? 0 : OPTION_SOURCE;
 	}
 	x.to = mac != NULL ? *about : solicited_node(about);
 	x.mac_word = mac != NULL ? neigh_mac_word(mac) : multicast_mac(&x.to);
 	write_message(ip, iface, &x);
 }
 
+/* to null: all. */
 static void advertise(struct ip *ip, uint8_t iface, const struct addr *a, const struct addr *to, uint64_t mac_word)
 {
+	const uint8_t override = optimistic(ip, a) ? 0 : FLAG_OVERRIDE;
 	const struct message x = {
 		.from = *a,
 		.to = to != NULL ? *to : all_nodes,
 		.target = *a,
 		.mac_word = to != NULL ? mac_word : multicast_mac(&all_nodes),
 		.type = ADVERTISEMENT,
-		.flags = (uint8_t)(FLAG_OVERRIDE | (to != NULL ? FLAG_SOLICITED : 0)),
+		.flags = (uint8_t)(override | (to != NULL ? FLAG_SOLICITED : 0)),
 		.option = OPTION_TARGET,
 	};
 

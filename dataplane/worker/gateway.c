@@ -104,6 +104,7 @@ struct gateway *gateway_new(const struct gateway_options *o)
 		g->ports[p] = o->ports[p];
 	g->options.ports = g->ports;
 	g->link = ip_link_new(o->workers);
+	ip_link_held(g->link, o->held, o->held_n);
 	g->health = health_new(o->workers);
 	g->regexes = regexes_new(o->workers);
 	if (!g->link || !g->health || !g->regexes || !make_rings(g) || !make_rounds(g) || !make_counters(g) ||

@@ -34,6 +34,7 @@
 #include "worker/capture.h"
 #include "worker/desk.h"
 #include "worker/explain.h"
+#include "worker/holdings.h"
 #include "worker/profile.h"
 #include "worker/requests.h"
 #include "worker/scribe.h"
@@ -47,6 +48,7 @@ enum {
 	HUNG_LOOKS = 20,           /* without a heartbeat in between: two seconds */
 	RESTART_DRAIN_MS = 1000,
 	RETRY_MS = 1000,
+	HOLD_EVERY_MS = 500,
 	ALARM_EVERY_MS = 10000,    /* a line for each address that another host claims, while it does */
 	COUNTERS_HEADER = 64,
 };
@@ -87,16 +89,23 @@ struct house {
 	int64_t watched_ms;
 	struct watched watched[LIMIT_workers];
 	bool hung[LIMIT_workers];
+	struct holdings *holdings;
+	int64_t held_ms;
 	uint64_t conflicts;              /* that were counted when addresses were last looked at */
 	int64_t alarmed_ms;
 };
 
-static int64_t now_ms(void)
+static int64_t clock_ms(clockid_t clock)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(clock, &t);
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static int64_t now_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
 }
 
 /* ---- generations ---- */
@@ -343,9 +352,11 @@ static enum err fail(struct house *h, const char *what)
 
 static enum err make_gateway(struct house *h)
 {
+	static struct addr held[LIMIT_addresses];
 	struct gateway_options g = {
 		.workers = h->machine.workers, .ports_n = h->machine.ports_n, .ports = h->machine.port_list,
 		.pools_percent = h->machine.pools_percent, .pools = h->machine.pools, .wake = threads_wake,
+		.held = held, .held_n = holdings_read(h->o->run_dir, clock_ms(CLOCK_BOOTTIME), held),
 	};
 
 	if (getrandom(g.secret, sizeof(g.secret), 0) != sizeof(g.secret) || getrandom(&g.seed, sizeof(g.seed), 0) < 8)
@@ -353,6 +364,9 @@ static enum err make_gateway(struct house *h)
 	h->counters = map_counters(h->o->run_dir, h->machine.workers);
 	if (!h->counters)
 		return fail(h, "the counters file cannot be made");
+	h->holdings = holdings_open(h->o->run_dir);
+	if (!h->holdings)
+		return fail(h, "the file of addresses cannot be made");
 	h->threads = threads_new(h->machine.workers, h->machine.crowded);
 	if (!h->threads)
 		return fail(h, "no memory");
@@ -505,6 +519,14 @@ static void watch_addresses(struct house *h, int64_t now)
 	} while (at != 0);
 }
 
+static void hold_addresses(struct house *h, int64_t now)
+{
+	if (now - h->held_ms < HOLD_EVERY_MS)
+		return;
+	h->held_ms = now;
+	holdings_keep(h->holdings, gateway_link(h->gateway), (uint64_t)now * NS_PER_MS, clock_ms(CLOCK_BOOTTIME));
+}
+
 /* Counts its own looks, not seconds: after the whole process was stopped nobody is called hung. */
 static void watch(struct house *h)
 {
@@ -516,6 +538,7 @@ static void watch(struct house *h)
 	for (uint16_t w = 0; w < h->machine.workers; w++)
 		watch_worker(h, w);
 	watch_addresses(h, now);
+	hold_addresses(h, now);
 }
 
 static void attend(struct house *h, unsigned timeout_ms)
@@ -577,6 +600,7 @@ static void end(struct house *h)
 	save_now(h);
 	if (!all_ended)
 		return;
+	holdings_close(h->holdings);
 	capture_free(h->capture);
 	gateway_free(h->gateway);
 	threads_free(h->threads);

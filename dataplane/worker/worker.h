@@ -41,6 +41,9 @@ struct gateway_options {
 	void *waker;
 	/* Counter cells, one struct counters per worker; null: plain memory. */
 	struct counters *counters;
+	/* Addresses of the first generation that the box had just now (ip_link_held()). */
+	const struct addr *held;
+	uint32_t held_n;
 	/* Packet pools, one per worker, when ports need them before the gateway is made; null: it makes its own. */
 	const struct packet_pools *pools;
 };

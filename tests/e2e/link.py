@@ -8,6 +8,8 @@ here, and over IPv4 in unit/ip/test_fragments.c and the simulator; answers in fr
 import json
 import os
 import re
+import signal
+import subprocess
 
 from harness import VIP4, VIP6, Lab, case, expect, expect_equal, main, retry
 
@@ -28,8 +30,8 @@ def gateway_mac(lab):
     return re.search(r"lladdr (\S+)", lab.client("ip", "neigh", "show", VIP4)).group(1)
 
 
-def fragments(lab, *arguments):
-    return lab.client("python3", os.path.join(HERE, "fragments_client.py"), *map(str, arguments)).strip()
+def link_client(lab, *arguments):
+    return lab.client("python3", os.path.join(HERE, "link_client.py"), *map(str, arguments)).strip()
 
 
 def address(lab, text):
@@ -50,7 +52,7 @@ def condition(lab, kind, name, wanted):
 @case
 def large_echoes_go_back_byte_for_byte(lab):
     for family, size in ((4, 1473), (4, 1900), (6, 1453), (6, 4000), (6, 20000), (6, 65000)):
-        expect_equal(fragments(lab, "echo", family, size), "the same", f"{size} bytes, IPv{family}")
+        expect_equal(link_client(lab, "echo", family, size), "the same", f"{size} bytes, IPv{family}")
     stats = lab.stats()
     expect(stats["ip_reassembled"] >= 4 and stats["ip_fragments_sent"] >= 2 + 2 + 2 + 3 + 14 + 45, f"not in fragments: {stats}")
 
@@ -60,7 +62,7 @@ def a_request_in_fragments_is_answered(lab):
     mac = gateway_mac(lab)
     before = lab.stats()["ip_reassembled"]
     for _ in range(5):
-        expect_equal(fragments(lab, "get", 6, mac), "HTTP/1.1 200 OK", "status")
+        expect_equal(link_client(lab, "get", 6, mac), "HTTP/1.1 200 OK", "status")
     expect(lab.stats()["ip_reassembled"] >= before + 5, "they did not come in fragments")
 
 
@@ -68,13 +70,39 @@ def a_request_in_fragments_is_answered(lab):
 def overlaps_are_dropped_and_counted(lab):
     mac = gateway_mac(lab)
     before = lab.stats()
-    expect_equal(fragments(lab, "overlap", 6, mac, 50), "0", "answers")
+    expect_equal(link_client(lab, "overlap", 6, mac, 50), "0", "answers")
     after = lab.stats()
     expect_equal(after["drop_ip_fragment_overlap"] - before["drop_ip_fragment_overlap"], 100, "dropped")
     expect("ip_fragment_overlap" in lab.ctl("drops").stdout, "sluicectl drops does not show it")
 
 
 # ---- addresses ----
+
+def probes_around_the_first_answer(lab, family, mac, forget):
+    """Of the data plane, which is killed and started anew."""
+    watch = lab.spawn("sluice-client", "python3", os.path.join(HERE, "link_client.py"), "start", str(family), mac,
+                      stdout=subprocess.PIPE, text=True)
+    pid = lab.pid("dataplane")
+    os.kill(pid, signal.SIGKILL)
+    retry(5, lambda: not os.path.exists(f"/proc/{pid}/exe"), "its end")
+    if forget:
+        os.unlink("/run/sluice/addresses")
+    expect_equal(watch.stdout.readline(), "ready\n", "the client")
+    lab.lab("start-dataplane")
+    counts = [int(n) for n in watch.communicate(timeout=60)[0].split()]
+    retry(10, lambda: lab.status(f"http://{VIP4}/") == 200, "service")
+    return counts
+
+
+@case
+def a_new_process_goes_on_with_the_addresses(lab):
+    """After kill -9 the next one answers while it probes; without a trace of the last one it probes first (RFC 5227, 2.1.1)."""
+    mac = gateway_mac(lab)
+    for family in (4, 6):
+        before, after = probes_around_the_first_answer(lab, family, mac, False)
+        expect(after >= 1 and before + after == 3, f"IPv{family}: {before} probes before the first answer, {after} behind it")
+        expect_equal(probes_around_the_first_answer(lab, family, mac, True), [3, 0], f"IPv{family}, probes of a first start")
+
 
 def claim(lab, add, text):
     """A kernel of the same link has the address too, and does not ask before."""

@@ -337,6 +337,102 @@ static void test_alarm(void **state)
 	}
 }
 
+/* What a process that follows another one on the same box has of it. */
+static void open_held(void)
+{
+	const struct addr held[] = {A("198.18.0.10"), A("2001:2::10"), A("198.18.0.1"), A("198.18.0.66")};
+
+	net_open(1, 1);
+	net_ips();
+	g_lab();
+	net.g.t.ip_routes.n = 0;
+	ip_link_held(net.link, held, LENGTH(held));
+	apply();
+}
+
+/* It goes on with these and probes them meanwhile, neither announcing nor overriding (RFC 4429, 3.2 and 3.3). */
+static void test_held(void **state)
+{
+	struct bytes f;
+
+	(void)state;
+	open_held();
+	assert_int_equal(state_of("198.18.0.10"), IP_ADDRESS_OPTIMISTIC);
+	assert_int_equal(state_of("2001:2::10"), IP_ADDRESS_OPTIMISTIC);
+	assert_int_equal(state_of("198.18.0.1"), IP_ADDRESS_OPTIMISTIC);
+	assert_int_equal(state_of("2001:2::1"), IP_ADDRESS_TENTATIVE);
+	assert_int_equal(state_of("198.18.0.66"), IP_ADDRESS_NONE);
+	assert_true(reachable("198.18.0.10"));
+	assert_true(reachable("2001:2::10"));
+	assert_false(reachable("2001:2::1"));
+	advance(2);
+	forget_sent();
+	nd(&f, "33:33:ff:00:00:10", CLIENT_MAC, "2001:2::2", "ff02::1:ff00:10", 135, 0, "2001:2::10", 1);
+	receive(0, &f);
+	assert_string_equal(hex(only_sent(), 54, 1), "88");
+	assert_string_equal(hex(only_sent(), 58, 1), "40");
+	arp_ask(&f, CLIENT_MAC, "198.18.0.2", "198.18.0.10");
+	receive(0, &f);
+	assert_int_equal(net.sent_n, 2);
+	apply(); /* again, meanwhile: nothing changes */
+	assert_string_equal(info_of("198.18.0.10")->state, "optimistic");
+	assert_true(info_of("198.18.0.10")->usable);
+	forget_sent();
+	advance((ADDRESS_PROBES - 1) * ADDRESS_PROBE_MS + 5);
+	assert_int_equal(sent_about("0.0.0.0", "198.18.0.10"), ADDRESS_PROBES - 1);
+	assert_int_equal(sent_about("198.18.0.10", "198.18.0.10"), 0);
+	advance(ADDRESS_PROBE_MS + 5);
+	assert_int_equal(state_of("198.18.0.10"), IP_ADDRESS_ACTIVE);
+	assert_int_equal(sent_about("198.18.0.10", "198.18.0.10"), 1);
+	/* What comes later was held by nobody. */
+	g_address("198.18.0.66", 24, 0, true);
+	apply();
+	assert_int_equal(state_of("198.18.0.66"), IP_ADDRESS_TENTATIVE);
+	net_close();
+}
+
+/* Somebody took it over in between: it is his (RFC 4429, 3.2; RFC 5227, 2.1.1). */
+static void test_held_and_lost(void **state)
+{
+	struct bytes f;
+
+	(void)state;
+	for (int v4 = 0; v4 < 2; v4++) {
+		const char *name = v4 ? "198.18.0.10" : "2001:2::10";
+
+		open_held();
+		advance(300);
+		if (v4)
+			arp(&f, PORT0_MAC, 2, OTHER_MAC, name, PORT0_MAC, "0.0.0.0");
+		else
+			nd(&f, "33:33:00:00:00:01", OTHER_MAC, name, "ff02::1", 136, 0x20, name, 2);
+		receive(0, &f);
+		assert_int_equal(state_of(name), IP_ADDRESS_TENTATIVE);
+		assert_false(reachable(name));
+		assert_true(info_of(name)->contested);
+		assert_int_equal(sent_about(name, name), 0);
+		forget_sent();
+		advance(2 * ADDRESS_RETRY_MS + ADDRESS_PROBES * ADDRESS_PROBE_MS + 10);
+		assert_int_equal(state_of(name), IP_ADDRESS_ACTIVE);
+		net_close();
+	}
+}
+
+/* An optimistic address that leaves the tables drains like an active one: it was in use. */
+static void test_held_and_unwanted(void **state)
+{
+	(void)state;
+	open_held();
+	net.g.t.addresses.n = 2;
+	apply();
+	assert_int_equal(state_of("198.18.0.10"), IP_ADDRESS_DRAINING);
+	assert_true(reachable("198.18.0.10"));
+	forget_sent();
+	advance(ADDRESS_DRAIN_MS + 10);
+	assert_true(gone("198.18.0.10"));
+	net_close();
+}
+
 /* Subnet broadcasts and addresses that are gone are none that anybody is shown. */
 static void test_walk(void **state)
 {
@@ -600,6 +696,9 @@ int main(void)
 		cmocka_unit_test(test_nd_answer),
 		cmocka_unit_test(test_conflicts),
 		cmocka_unit_test(test_alarm),
+		cmocka_unit_test(test_held),
+		cmocka_unit_test(test_held_and_lost),
+		cmocka_unit_test(test_held_and_unwanted),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_silent_while_tentative),
 		cmocka_unit_test(test_retries),

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""What a kernel peer cannot be made to send: fragments cut by hand, from this namespace's data0.
+"""What a kernel peer cannot be made to send or to tell, from this namespace's data0.
 
-fragments_client.py echo FAMILY BYTES      a kernel socket: an echo request of that size, compared byte for byte
-fragments_client.py get FAMILY GATEWAY_MAC a TCP connection of its own whose request is one segment in three fragments
-fragments_client.py overlap FAMILY GATEWAY_MAC NUMBER  echo requests whose fragments overlap; prints how many were answered
+link_client.py echo FAMILY BYTES      a kernel socket: an echo request of that size, compared byte for byte
+link_client.py get FAMILY GATEWAY_MAC a TCP connection of its own whose request is one segment in three fragments
+link_client.py overlap FAMILY GATEWAY_MAC NUMBER  echo requests whose fragments overlap; prints how many were answered
+link_client.py start FAMILY GATEWAY_MAC   asks for echoes all the time while the gateway starts, as one who knows its MAC address;
+                                      prints how many of its probes for the VIP came before the first answer, and after it
 
 The stack's own parsers and encoders are not used.
 """
@@ -133,6 +135,44 @@ def overlap(wire, number):
     print("nobody answers")
 
 
+def is_probe(frame):
+    """RFC 5227, 1.1; RFC 4862, 5.4.2."""
+    if V4:
+        return frame[12:14] == b"\x08\x06" and frame[28:32] == b"\0" * 4 and frame[38:42] == packed(VIP)
+    return frame[12:14] == b"\x86\xdd" and frame[20] == 58 and frame[54] == 135 and frame[22:38] == b"\0" * 16 and \
+        frame[62:78] == packed(VIP)
+
+
+def start(wire):
+    body = struct.pack("!BBHHH", 8 if V4 else 128, 0, 0, 77, 1) + b"x" * 64
+    total = checksum((b"" if V4 else pseudo(ICMP, len(body))) + body)
+    request = datagram(ICMP, body[:2] + struct.pack("!H", total) + body[4:])
+    counts, answered, until, wait = [0, 0], False, time.monotonic() + 30, 0.0
+    print("ready", flush=True)
+    while time.monotonic() < until:
+        if not answered and time.monotonic() >= wait:
+            wire.send(request)
+            wait = time.monotonic() + 0.005
+        wire.settimeout(0.005)
+        try:
+            frame = wire.recv(65536)
+        except TimeoutError:
+            continue
+        answer_question(wire, frame)
+        if is_probe(frame):
+            counts[answered] += 1
+        elif is_echo(frame) and not answered:
+            answered = True
+            until = time.monotonic() + 1
+    print(*counts if answered else ["nobody answers"])
+
+
+def is_echo(frame):
+    if V4:
+        return frame[12:14] == b"\x08\0" and frame[23] == ICMP and frame[30:34] == packed(ME) and frame[34] == 0
+    return frame[12:14] == b"\x86\xdd" and frame[20] == ICMP and frame[38:54] == packed(ME) and frame[54] == 129
+
+
 def echo(size):
     raw = socket.socket(AF, socket.SOCK_RAW, socket.IPPROTO_ICMP if V4 else socket.IPPROTO_ICMPV6)
     if V4:
@@ -165,5 +205,7 @@ else:
         out.bind(("data0", 0))
         if VERB == "get":
             get(out)
+        elif VERB == "start":
+            start(out)
         else:
             overlap(out, int(sys.argv[4]))
