@@ -2,11 +2,18 @@
 $(B)/wire: $(call obj,$(wildcard tests/wire/*.c)) $(B)/libdataplane.a
 	$(call link,$^,$(libs_dataplane))
 
+# The same of the IP layer, by an interpreter of its own.
+$(B)/wire-link: $(call obj,tests/wire/main.c $(wildcard tests/wire/link/*.c)) $(B)/libdataplane.a
+	$(call link,$^,$(libs_dataplane))
+
 .PHONY: wire wire-program
-wire-program: $(B)/wire
+wire-program: $(B)/wire $(B)/wire-link
 wire:
 	@$(MAKE) FLAVOUR=release wire-program && $(MAKE) FLAVOUR=asan wire-program
-	@tests/tally wire $(foreach f,release asan,"build/$(f)/wire tests/wire/$(WIRE)*/*.wire")
+	@tests/tally wire $(foreach f,release asan,$(or $(strip \
+		$(if $(wildcard tests/wire/$(WIRE)*/*.wire),"build/$(f)/wire tests/wire/$(WIRE)*/*.wire") \
+		$(if $(wildcard tests/wire/link/$(WIRE)*/*.wire),"build/$(f)/wire-link tests/wire/link/$(WIRE)*/*.wire")), \
+		$(error there are no scripts tests/wire/$(WIRE)*)))
 
 #: make wire-mutants   the stack with one rule broken, 40 times: the scripts must notice (MUTANT=paws for some)
 .PHONY: wire-mutants
