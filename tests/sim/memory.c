@@ -62,6 +62,8 @@ void scenario_squeeze(struct sim *s, struct world *w)
 	if (rng_below(&s->rng, 2))
 		o.faults.lose = rng_below(&s->rng, 200);
 	world_init(w, s, &o);
+	/* Paced ones would not come all at once. */
+	w->client.sending = w->server1.sending = w->server2.sending = (struct tcp_sending){0};
 	a->tolerant = w->servers1.tolerant = w->servers2.tolerant = true;
 	a->conns_wanted = 48u * o.workers;
 	a->requests_each = 2;
