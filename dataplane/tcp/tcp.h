@@ -107,19 +107,26 @@ void tcp_keepalive(struct tcp_conn *c, uint32_t idle_ms, uint32_t interval_ms, u
 const struct tuple *tcp_tuple(const struct tcp_conn *c);
 bool tcp_established(const struct tcp_conn *c);
 
-/* What `sluicectl flows` shows; same walking as ip_neigh_walk(). */
+/* What `sluicectl flows` shows, and with -i all of it: what `ss -ti` shows of a connection. */
 struct tcp_flow_info {
 	struct tuple tuple;
 	const char *state;
 	bool active;           /* we opened it */
-	uint32_t srtt_us, rto_ms, cwnd_bytes, ssthresh_bytes, flight_bytes, queued_bytes, snd_wnd_bytes, rcv_wnd_bytes;
+	uint32_t srtt_us, rttvar_us, rto_ms, cwnd_bytes, ssthresh_bytes, flight_bytes, queued_bytes;
+	uint32_t snd_wnd_bytes, rcv_wnd_bytes;
 	uint64_t bytes_in, bytes_out, retransmits;
-	uint16_t mss;
+	uint16_t mss, pmtu;    /* pmtu 0: not known yet */
+	uint8_t backoff;       /* doublings in rto_ms */
+	bool recovering;       /* fast recovery */
 	const char *control;   /* of congestion; null in TIME_WAIT */
 	bool ecn;
 	uint64_t pacing_rate;  /* bytes per second; 0: none */
 	uint64_t age_ms;
 };
+/*
+ * Connections from *at on, at most `max`. *at is 0 to begin, and 0 again when all were seen; until then there may be
+ * more, even where none came: a call looks at a bounded number of places, of which most may be free.
+ */
 unsigned tcp_walk(const struct tcp *t, uint32_t *at, struct tcp_flow_info *out, unsigned max);
 uint32_t tcp_conns(const struct tcp *t);                         /* in use, TIME_WAIT included */
 void tcp_watch(const struct tcp *t, struct pressure *p);         /* boot: what of it may run short */

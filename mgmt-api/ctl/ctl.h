@@ -28,6 +28,7 @@ struct options {
 	bool dry_run;
 	bool ignore_not_found;
 	bool no_headers;
+	bool info;
 	const char *port;               /* null: not given; so the next three */
 	const char *count;
 	const char *snap;

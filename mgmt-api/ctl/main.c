@@ -13,10 +13,10 @@
 
 static const struct command commands[] = {
 	{"apply", "-f FILE|DIR|- ...", "store all objects of the files in one transaction", "fnd", apply_run},
-	{"get", "KIND[,KIND...] [NAME]", "show objects", "nAolNi", get_run},
-	{"delete", "KIND NAME... | -f FILE|DIR|-", "take objects away", "fndi", delete_run},
+	{"get", "KIND[,KIND...] [NAME]", "show objects", "nAolNI", get_run},
+	{"delete", "KIND NAME... | -f FILE|DIR|-", "take objects away", "fndI", delete_run},
 	{"wait-ready", "", "wait until what is stored is what the data plane obeys", "", wait_ready_run},
-	{"flows", "", "TCP connections of the data plane", "oN", walk_run_command},
+	{"flows", "", "TCP connections of the data plane", "oNi", walk_run_command},
 	{"neigh", "", "neighbours (ARP and ND) of the data plane", "oN", walk_run_command},
 	{"addresses", "", "addresses of the box, their states, and who else claims them", "oN", walk_run_command},
 	{"drops", "", "dropped packets by reason", "oN", walk_run_command},
@@ -36,7 +36,8 @@ static const struct option long_options[] = {
 	{"selector", required_argument, NULL, 'l'},
 	{"no-headers", no_argument, NULL, 'N'},
 	{"header", required_argument, NULL, 'H'},
-	{"ignore-not-found", no_argument, NULL, 'i'},
+	{"ignore-not-found", no_argument, NULL, 'I'},
+	{"info", no_argument, NULL, 'i'},
 	{"dry-run", optional_argument, NULL, 'd'},
 	{"port", required_argument, NULL, 'p'},
 	{"count", required_argument, NULL, 'c'},
@@ -88,6 +89,7 @@ static void help(FILE *out)
 	      "      --ignore-not-found      what is not there is no error\n"
 	      "      --no-headers            no line of column names\n"
 	      "  -H, --header 'NAME: VALUE'  a header field of the request that is explained\n"
+	      "  -i, --info                  flows: timing, congestion control, sizes, as ss -ti\n"
 	      "  -p, --port NAME             capture: of this port only\n"
 	      "  -c, --count FRAMES          capture: ends after so many\n"
 	      "  -s, --snap BYTES            capture: of each frame at most so many\n"
@@ -175,8 +177,11 @@ static bool option_set(struct options *o, int letter)
 		}
 		o->headers[o->headers_n++] = optarg;
 		return true;
-	case 'i':
+	case 'I':
 		o->ignore_not_found = true;
+		return true;
+	case 'i':
+		o->info = true;
 		return true;
 	case 'd':
 		o->dry_run = optarg == NULL || strcmp(optarg, "none") != 0;
@@ -218,7 +223,7 @@ static bool options_read(struct options *o, int argc, char **argv, char given[st
 	size_t n = 0;
 	int letter;
 
-	while ((letter = getopt_long(argc, argv, "f:n:Ao:l:H:p:c:s:w:h", long_options, NULL)) != -1) {
+	while ((letter = getopt_long(argc, argv, "f:n:Ao:l:H:ip:c:s:w:h", long_options, NULL)) != -1) {
 		if (letter == 'h') {
 			help(stdout);
 			exit(CTL_DONE);

@@ -3,7 +3,8 @@
  * so that they answer when control and the API are away.
  *
  * What an item holds is the data plane's affair. -o wide shows every member as a column, in the order in which they
- * come; the plain table is a choice of them (below), and leaves out counters that are zero.
+ * come; the plain table is a choice of them (below), and leaves out counters that are zero; flows -i has another
+ * choice: what `ss -ti` shows.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,19 +26,24 @@ static const struct view {
 	const char *op;
 	const char *columns[GRID_COLUMNS_MAX];  /* none: all */
 	const char *skip_zero;                  /* items whose member of this name is 0 are left out */
+	const char *info[GRID_COLUMNS_MAX];     /* the columns with -i */
 } views[] = {
 	{"flows",
 	 {"local", "remote", "state", "side", "worker", "srttUs", "cwnd", "inFlight", "bytesIn", "bytesOut",
 	  "retransmits", "ageMs"},
-	 NULL},
-	{"neigh", {NULL}, NULL},
-	{"addresses", {"address", "port", "kind", "state", "contested", "claimant"}, NULL},
-	{"drops", {"name", "value", "help"}, "value"},
-	{"stats", {"name", "value", "help"}, "value"},
+	 NULL,
+	 {"local", "remote", "state", "congestionControl", "mss", "pmtu", "srttUs", "rttvarUs", "rtoMs", "backoff",
+	  "cwnd", "ssthresh", "inFlight", "queued", "sendWindow", "receiveWindow", "bytesIn", "bytesOut", "retransmits",
+	  "recovering", "pacingRate", "ecn"}},
+	{"neigh", {NULL}, NULL, {NULL}},
+	{"addresses", {"address", "port", "kind", "state", "contested", "claimant"}, NULL, {NULL}},
+	{"drops", {"name", "value", "help"}, "value", {NULL}},
+	{"stats", {"name", "value", "help"}, "value", {NULL}},
 	{"workers",
 	 {"worker", "usefulPerMille", "asleepPerMille", "packetsIn", "packetsOut", "handedOver", "connections",
 	  "exchanges", "requests", "generation", "late1ms", "late5ms", "lateMaxUs", "hangs", "hung"},
-	 NULL},
+	 NULL,
+	 {NULL}},
 };
 
 static const struct view *view_find(const char *op)
@@ -85,12 +91,12 @@ static void column_add(struct columns *c, const char *name)
 		c->names[c->n++] = name;
 }
 
-static void columns_find(struct columns *c, const struct view *view, yyjson_val *items)
+static void columns_find(struct columns *c, const char *const *chosen, yyjson_val *items)
 {
 	size_t i, n, j, m;
 	yyjson_val *item, *key, *value;
 
-	for (const char *const *name = view->columns; *name != NULL; name++)
+	for (const char *const *name = chosen; *name != NULL; name++)
 		column_add(c, *name);
 	if (c->n > 0)
 		return;
@@ -139,7 +145,7 @@ static void print(const struct options *o, const char *op, yyjson_val *items)
 	yyjson_val *item;
 	struct grid g;
 
-	columns_find(&c, view, items);
+	columns_find(&c, o->info ? view->info : view->columns, items);
 	if (c.n == 0)
 		return;
 	grid_init(&g, c.n);

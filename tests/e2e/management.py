@@ -727,6 +727,12 @@ def walks(box):
         expect_equal(re.split(r"\s{3,}", box.ctl("flows").stdout.strip()),
                      ["LOCAL", "REMOTE", "STATE", "SIDE", "WORKER", "SRTT US", "CWND", "IN FLIGHT", "BYTES IN",
                       "BYTES OUT", "RETRANSMITS", "AGE MS"], "no flows")
+        data_plane.walks["flows"] = [{"local": "198.18.0.10:80", "cwnd": 14480, "rttvarUs": 7, "congestionControl": "cubic"}]
+        inside = [re.split(r"\s{3,}", line) for line in box.ctl("flows", "-i").stdout.splitlines()]
+        expect_equal(inside[0][:8], ["LOCAL", "REMOTE", "STATE", "CONGESTION CONTROL", "MSS", "PMTU", "SRTT US", "RTTVAR US"],
+                     "flows -i")
+        expect("198.18.0.10:80" in inside[1] and "14480" in inside[1] and "7" in inside[1], inside)
+        expect_equal(box.ctl("neigh", "-i", check=False).returncode, 2, "neigh -i")
         expect_equal(box.ctl("flows", "-o", "yaml", check=False).returncode, 2, "yaml")
         data_plane.beside = {"incomplete": "worker 1 hangs"}
         run = box.ctl("neigh", check=False)

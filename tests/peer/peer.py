@@ -8,6 +8,7 @@ at once, every byte checked by hash at both ends. The fate of the n-th frame fol
 """
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -259,6 +260,59 @@ def machine_says_how_to_send(lab):
     expect(" ecn " in theirs and "ecnseen" in theirs, f"the kernel does not speak ECN, or has seen no ECT: {theirs}")
     expect(any(f["ecn"] and f["congestionControl"] == "cubic" for f in ours), f"flows: {ours}")
     lab.stop_relays()
+
+
+def of_ss(text):
+    """What `ss -tinH` tells: the kernel's end ("198.18.0.2:4711") -> {"rtt": "20.1/0.5", "mss": "1448", ...}."""
+    lines, told = iter(text.splitlines()), {}
+    for line in lines:
+        told[line.split()[2]] = dict(re.findall(r"(\w+):(\S+)", next(lines)))
+    return told
+
+
+def near(ours, theirs, factor):
+    return theirs / factor <= ours <= theirs * factor
+
+
+@case
+def flows_say_what_ss_says(lab):
+    """`sluicectl flows` beside `ss -ti` of the kernel at the other ends, 20 ms away."""
+    lab.start_relays(["delay_us=10000"])
+    curl = lab.spawn("sluice-client", "curl", "-s", "-o", "/dev/null", "--limit-rate", "500k",
+                     f"http://{VIP4}/peer/2/3000000", stdout=subprocess.DEVNULL)
+
+    def kernels(side, *which):
+        return of_ss(subprocess.run(lab.in_ns(f"sluice-{side}", "ss", "-tinH", "state", "established", *which), check=True,
+                                    stdout=subprocess.PIPE, text=True).stdout)
+
+    def pairs(flows, theirs):
+        return [(f, theirs[f["remote"]]) for f in flows if f["state"] == "ESTABLISHED" and f["remote"] in theirs]
+    try:
+        retry(10, lambda: any("bytes_received" in k for k in kernels("client", "dst", VIP4).values()), "a connection")
+        time.sleep(1)
+        flows = lab.items("flows")
+        clients = pairs(flows, kernels("client", "dst", VIP4))
+        upstreams = pairs(flows, kernels("backend", "sport", "=", ":9000"))
+    finally:
+        curl.terminate()
+        curl.wait()
+        lab.stop_relays()
+    expect_equal(len(clients), 1, f"connections of clients that both ends tell of: {flows}")
+    expect(len(upstreams) > 0, f"none of the upstream's connections is among the flows: {flows}")
+    for ours, kernel in clients + upstreams:
+        both = f"{ours}, the kernel says {kernel}"
+        expect_equal((ours["mss"], ours["pmtu"]), (int(kernel["mss"]), int(kernel["pmtu"])), f"MSS and MTU of {both}")
+        expect(ours["cwnd"] >= ours["mss"] and ours["ssthresh"] >= 2 * ours["mss"], f"windows of {both}")
+        expect(ours["rtoMs"] >= ours["srttUs"] / 1000, f"timeout of {both}")
+    ours, kernel = clients[0]
+    rtt_ms, rttvar_ms = map(float, kernel["rtt"].split("/"))
+    expect(near(ours["srttUs"] / 1000, rtt_ms, 4), f"round trip times: {ours}, {kernel}")
+    expect(0 < ours["rttvarUs"] < 1000 * max(rtt_ms, 10 * rttvar_ms), f"their variance: {ours}, {kernel}")
+    # The flows were asked first, and what is acknowledged was received before.
+    expect_equal(ours["bytesIn"], int(kernel["bytes_sent"]), "bytes of the request")
+    expect(0 < ours["bytesOut"] <= int(kernel["bytes_received"]), f"bytes: {ours}, {kernel}")
+    return (f"rtt {ours['srttUs'] / 1000} ms, the kernel's {rtt_ms}; rttvar {ours['rttvarUs'] / 1000}, {rttvar_ms}; "
+            f"rto {ours['rtoMs']}, {kernel['rto']}; {len(upstreams)} connections of the upstream")
 
 
 @case

@@ -954,9 +954,12 @@ static const struct tcp_flow_info *flow(struct script *p)
 {
 	static struct tcp_flow_info info;
 
-	for (uint32_t at = 0; tcp_walk(p->stand->tcp, &at, &info, 1) > 0;)
-		if (tuple_equal(&info.tuple, &p->tuple))
+	uint32_t at = 0;
+
+	do {
+		if (tcp_walk(p->stand->tcp, &at, &info, 1) > 0 && tuple_equal(&info.tuple, &p->tuple))
 			return &info;
+	} while (at != 0);
 	return NULL;
 }
 
@@ -980,7 +983,7 @@ static void word_flow(struct script *p)
 		uint64_t value;
 	} fields[] = {
 		{"cwnd", f ? f->cwnd_bytes : 0}, {"ssthresh", f ? f->ssthresh_bytes : 0}, {"mss", f ? f->mss : 0},
-		{"rto_ms", f ? f->rto_ms : 0}, {"srtt_us", f ? f->srtt_us : 0}, {"flight", f ? f->flight_bytes : 0},
+		{"rto_ms", f ? f->rto_ms : 0}, {"srtt_us", f ? f->srtt_us : 0}, {"rttvar_us", f ? f->rttvar_us : 0}, {"flight", f ? f->flight_bytes : 0},
 		{"queued", f ? f->queued_bytes : 0}, {"retransmits", f ? f->retransmits : 0},
 		{"ecn", f ? f->ecn : 0}, {"pacing", f ? f->pacing_rate : 0},
 	};

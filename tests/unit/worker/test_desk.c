@@ -251,7 +251,7 @@ static void test_a_worker_that_does_not_answer(void **state)
 			assert_null(told(0));
 			ahead_ms = REQUESTS_PATIENCE_MS;
 		}
-		doc = await(0, first, last, 10);
+		doc = await(0, first, last, 40);
 		assert_non_null(doc);
 		assert_int_equal(doc_bool(yyjson_doc_get_root(doc), "ok", !s->ok), s->ok);
 		assert_string_equal(doc_str(yyjson_doc_get_root(doc), s->member), s->text);
@@ -260,7 +260,7 @@ static void test_a_worker_that_does_not_answer(void **state)
 		hung[s->silent] = false;
 		ahead_ms = 0;
 		ask(0, request);
-		doc = await(0, 0, 2, 10);
+		doc = await(0, 0, 2, 40);
 		assert_non_null(doc);
 		assert_true(doc_bool(yyjson_doc_get_root(doc), "ok", false));
 		assert_null(doc_get(yyjson_doc_get_root(doc), "incomplete"));
@@ -284,7 +284,7 @@ static void test_walks_of_several_clients(void **state)
 	close(client[0]);
 	client[0] = -1;
 	for (unsigned i = 1; i < CLIENTS; i++) {
-		doc = await(i, 0, 2, 20);
+		doc = await(i, 0, 2, 60);
 		assert_non_null(doc);
 		assert_true(doc_bool(yyjson_doc_get_root(doc), "ok", false));
 		yyjson_doc_free(doc);
