@@ -84,6 +84,8 @@ static enum err switch_protocols(struct h1_conn *c, struct http_stream *s, const
 	c->rx = RX_TUNNEL;
 	c->tx = TX_TUNNEL;
 	s->response_begun = true;
+	if (FAULT(tunnel_early_lost))
+		h1_input_clear(c);
 	h1_later(c);
 	return OK;
 }

@@ -18,6 +18,7 @@
  * for stream_idle_s seconds is cut by the sweep over exchanges.
  */
 #include "base/check.h"
+#include "base/fault.h"
 #include "proxy/exchange.h"
 
 static inline void progress(struct exchange *x)
@@ -147,6 +148,8 @@ static void on_up_end(void *user, struct http_message *trailers)
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	progress(x);
 	if (x->down != NULL && body_end(&x->to_down, trailers, http_stream_arena(x->down)) != OK)
+		tunnel_cut(x, "");
+	else if (FAULT(tunnel_halves))
 		tunnel_cut(x, "");
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "tests/sim/hostile.h"
+#include "tests/sim/tunnel.h"
 
 enum { MIRROR_PORT = 9090 };
 
@@ -23,6 +23,7 @@ struct answerer {
 	bool pending;               /* an answer is due */
 	bool early;                 /* it was given before the request's end */
 	bool last;                  /* no request may follow on this connection */
+	bool in_tunnel;             /* it has said 101 */
 	uint64_t answer_at_ns, close_at_ns;
 	struct answerer *next;
 };
@@ -82,8 +83,9 @@ static const char *field_wrong(const struct answerer *a, const struct entry *e)
 	unsigned pads = 0;
 
 	for (unsigned i = 0; i < r->fields_n; i++) {
-		const char *name = r->fields[i].name;
-		bool known = false;
+		const char *name = r->fields[i].name, *value = r->fields[i].value;
+		bool known = e->tunnel && ((!strcmp(name, "connection") && !strcmp(value, "upgrade")) ||
+		                           (!strcmp(name, "upgrade") && !strcmp(value, "websocket")));
 
 		if (!strncmp(name, "x-pad-", 6)) {
 			pads++;
@@ -119,6 +121,8 @@ static const char *head_wrong(struct answerer *a, struct entry *e)
 		return "another X-Check";
 	if (odd)
 		return odd;
+	if (e->tunnel && (wire_count(r, "connection") != 1 || wire_count(r, "upgrade") != 1))
+		return "another upgrade";
 	if (e->site->kind == SITE_REWRITTEN ? !before || strcmp(before, e->host) : before != NULL)
 		return "X-Forwarded-Host";
 	if (e->site->kind == SITE_REWRITTEN && generation != by_field)
@@ -178,7 +182,7 @@ static int draw_status(struct hostile *h)
 	return statuses[rng_below(&h->rng, 10)];
 }
 
-static void put_head(struct answerer *a, struct attempt *t, bool chunked, bool until_close)
+static void put_start(struct answerer *a, const struct attempt *t)
 {
 	struct hostile *h = a->h;
 	struct peer *p = &a->peer;
@@ -189,6 +193,14 @@ static void put_head(struct answerer *a, struct attempt *t, bool chunked, bool u
 		peer_text(p, "x-more-%u: %0*d\r\n", i, 1 + (int)rng_below(&h->rng, 200), 7);
 	if (!rng_below(&h->rng, 4))
 		peer_text(p, "Connection: x-hop\r\nx-hop: 1\r\nKeep-Alive: timeout=5\r\n");
+}
+
+static void put_head(struct answerer *a, struct attempt *t, bool chunked, bool until_close)
+{
+	struct hostile *h = a->h;
+	struct peer *p = &a->peer;
+
+	put_start(a, t);
 	if (a->last)
 		peer_text(p, "Connection: close\r\n");
 	if (t->status == 204)
@@ -262,6 +274,31 @@ static void put_extra(struct answerer *a)
 	a->last = true;
 }
 
+static void draw_pace(struct answerer *a, bool may_be_slow)
+{
+	struct hostile *h = a->h;
+	struct peer *p = &a->peer;
+
+	p->piece_max = 0;
+	p->write_gap_ns = 0;
+	if (may_be_slow && chance(h, h->mood.slow_answer)) {
+		p->piece_max = 1 + rng_below(&h->rng, 400);
+		p->write_gap_ns = 1 + rng_below(&h->rng, 20000000);
+	}
+}
+
+static void put_switch(struct answerer *a)
+{
+	const uint64_t begin = peer_end(&a->peer);
+
+	*a->attempt = (struct attempt){.status = 101, .endpoint = a->endpoint, .generation = a->attempt->generation};
+	put_start(a, a->attempt);
+	peer_text(&a->peer, "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+	draw_pace(a, true);
+	tunnel_open(a->h, &a->peer, a->entry, a->attempt_n, begin);
+	a->in_tunnel = a->last = true;
+}
+
 static void put_answer(struct answerer *a)
 {
 	struct hostile *h = a->h;
@@ -291,12 +328,7 @@ static void put_answer(struct answerer *a)
 	} else if (a->last) {
 		peer_cut(p, peer_end(p), false);
 	}
-	p->piece_max = 0;
-	p->write_gap_ns = 0;
-	if (!extra && chance(h, h->mood.slow_answer)) {
-		p->piece_max = 1 + rng_below(&h->rng, 400);
-		p->write_gap_ns = 1 + rng_below(&h->rng, 20000000);
-	}
+	draw_pace(a, !extra);
 	if (cut || t->early)
 		a->entry->excused = true;
 }
@@ -317,7 +349,10 @@ static void answer(struct answerer *a)
 	} else {
 		for (uint32_t i = chance(h, h->mood.interim) ? 1 + rng_below(&h->rng, 3) : 0; i; i--)
 			put_interim(a);
-		put_answer(a);
+		if (a->entry->tunnel && rng_below(&h->rng, 4))
+			put_switch(a);
+		else
+			put_answer(a);
 	}
 	if (!a->last && chance(h, h->mood.idle_close))
 		a->close_at_ns = h->sim->now_ns + rng_below(&h->rng, 50000000);
@@ -416,6 +451,13 @@ static void on_end(void *user)
 
 	a->pending = false;
 	a->last = true;
+	if (a->in_tunnel) {
+		const char *wrong = tunnel_wrong(&a->peer, a->entry, &a->entry->up);
+
+		if (wrong)
+			fail(a, wrong);
+		return;
+	}
 	peer_cut(&a->peer, peer_end(&a->peer), false);
 }
 
@@ -431,7 +473,7 @@ static void answerer_round(struct answerer *a)
 		answer(a);
 	if (a->pending)
 		actor_at(&p->host->actor, a->answer_at_ns);
-	const bool idle = !a->pending && !a->reading && peer_written(p);
+	const bool idle = !a->pending && !a->reading && !a->in_tunnel && peer_written(p);
 	if (idle && (h->closing || h->sim->now_ns >= a->close_at_ns)) {
 		a->last = true;
 		/* A reset that is lost would leave the gateway with a dead connection for as long as it may be idle. */

@@ -12,7 +12,7 @@
 #include <strings.h>
 
 #include "base/check.h"
-#include "tests/sim/hostile.h"
+#include "tests/sim/tunnel.h"
 #include "tests/support/smuggle.h"
 
 enum { PIPELINE_MAX = 12 };
@@ -31,6 +31,7 @@ struct asker {
 	uint64_t start_ns, next_ns;
 	uint64_t give_up_ns;        /* who sent what only looks like a request waits no longer for more */
 	bool in_answer;             /* its head has come */
+	bool in_tunnel;             /* 101 has come */
 	bool foreign;               /* it is to something wild */
 	unsigned attempt;
 	const struct attempt *of;   /* null: an answer of the gateway's own */
@@ -59,40 +60,22 @@ static bool excused(const struct asker *a, const struct entry *e)
 
 /* ---- requests ---- */
 
-void put_body(struct hostile *h, struct peer *p, uint64_t key, uint64_t n, bool chunked, const char *trailer)
+/* A GET that names protocols to go on with: of those it is a WebSocket that passes, or nothing that is taken away. */
+static void draw_upgrade(struct asker *a, struct entry *e)
 {
-	uint8_t piece[4096];
+	static const struct {
+		const char *protocols;
+		bool tunnel, refused;
+	} upgrades[] = {{"websocket", true, false}, {"websocket", true, false}, {"h2c, WebSocket", true, false},
+	                {"h2c", false, false}, {"chat/1", false, true}};
+	const unsigned i = rng_below(&a->h->rng, sizeof(upgrades) / sizeof(upgrades[0]));
 
-	for (uint64_t at = 0; at < n;) {
-		uint32_t len = chunked && rng_below(&h->rng, 3) ? 1 + rng_below(&h->rng, 40) : 1 + rng_below(&h->rng, sizeof(piece));
-
-		if (n > 20000)
-			len = sizeof(piece);
-		if (len > n - at)
-			len = (uint32_t)(n - at);
-		for (uint32_t i = 0; i < len; i++)
-			piece[i] = sim_byte(key, at + i);
-		if (chunked)
-			peer_text(p, rng_below(&h->rng, 8) ? "%x\r\n" : "0%X;a=\"b\";c\r\n", len);
-		peer_put(p, piece, len);
-		if (chunked)
-			peer_text(p, "\r\n");
-		at += len;
-	}
-	if (chunked)
-		peer_text(p, "0%s\r\n%s\r\n", rng_below(&h->rng, 8) ? "" : ";end", trailer);
-}
-
-uint64_t body_size(struct hostile *h)
-{
-	if (chance(h, h->mood.large))
-		return rng_below(&h->rng, 600000);
-	switch (rng_below(&h->rng, 4)) {
-	case 0: return 0;
-	case 1: return rng_below(&h->rng, 30);
-	case 2: return rng_below(&h->rng, 3000);
-	default: return rng_below(&h->rng, 20000);
-	}
+	e->upgrade = upgrades[i].protocols;
+	e->tunnel = upgrades[i].tunnel;
+	if (upgrades[i].refused)
+		e->local = 403;
+	/* One that is cut for its client's sake is cut for the upstream as well. */
+	e->excused = e->excused || (e->tunnel && a->excused);
 }
 
 static void draw_request(struct asker *a, struct entry *e)
@@ -109,7 +92,8 @@ static void draw_request(struct asker *a, struct entry *e)
 		{"/a%00b", "", 400},
 	};
 	struct rng *r = &a->h->rng;
-	const char *method = methods[rng_below(r, 9)];
+	const bool upgrade = chance(a->h, a->h->mood.upgrade);
+	const char *method = upgrade ? "GET" : methods[rng_below(r, 9)];
 	const unsigned end = rng_below(r, sizeof(ends) / sizeof(ends[0]));
 	const bool absolute = !rng_below(r, 12);
 	const bool body = strcmp(method, "GET") && strcmp(method, "HEAD") && rng_below(r, 5);
@@ -118,7 +102,7 @@ static void draw_request(struct asker *a, struct entry *e)
 	snprintf(e->method, sizeof(e->method), "%s", method);
 	e->head = !strcmp(method, "HEAD");
 	e->idempotent = strcmp(method, "POST") && strcmp(method, "PATCH");
-	e->old = !rng_below(r, 12);
+	e->old = !upgrade && !rng_below(r, 12);
 	e->chunked = body && !e->old && rng_below(r, 2);
 	e->trailers = e->chunked && !rng_below(r, 3);
 	e->body_n = body ? body_size(a->h) : 0;
@@ -138,6 +122,8 @@ static void draw_request(struct asker *a, struct entry *e)
 		e->excused = true;
 	if (a->h->mood.refusing)
 		e->excused = true;
+	if (upgrade)
+		draw_upgrade(a, e);
 }
 
 static void put_fields(struct asker *a, const struct entry *e)
@@ -159,6 +145,8 @@ static void put_fields(struct asker *a, const struct entry *e)
 	if (e->stay)
 		peer_text(p, "Cookie: %s\r\n", e->cookie);
 	peer_text(p, "x-exchange: %s\r\nX-CHECK: \t %s \t\r\n", e->name, e->check);
+	if (e->upgrade)
+		peer_text(p, "Connection: Upgrade\r\nUpgrade: %s\r\n", e->upgrade);
 	if (e->chunked)
 		peer_text(p, rng_below(r, 4) ? "Transfer-Encoding: chunked\r\n" : "tRANSFER-eNCODING:  CHUNKED \r\n");
 	else if (e->body_n || (strcmp(e->method, "GET") && rng_below(r, 2)))
@@ -187,7 +175,7 @@ static bool put_request(struct asker *a)
 		p->hold_at = peer_end(p) + 2;
 		p->hold_until_ns = h->sim->now_ns + NS_PER_S + rng_below(&h->rng, 1000000000);
 	}
-	if (!a->left && !rng_below(&h->rng, 3)) {
+	if (!a->left && !e->tunnel && !rng_below(&h->rng, 3)) {
 		peer_text(p, "Connection: close\r\n");
 		a->last = true;
 	}
@@ -195,7 +183,11 @@ static bool put_request(struct asker *a)
 	if (e->trailers)
 		snprintf(trailer, sizeof(trailer), "X-Trailer: %s\r\nContent-Length: 5\r\n", e->name);
 	put_body(h, p, request_key(e), e->body_n, e->chunked, trailer);
-	if (chance(h, h->mood.client_cut)) {
+	if (e->tunnel) {
+		tunnel_ask(h, p, e, a->half_close);
+		a->last = true;
+		a->left = 0;
+	} else if (chance(h, h->mood.client_cut)) {
 		const uint64_t at = begin + rng_u64(&h->rng) % (peer_end(p) - begin + 1);
 
 		e->cut = at < peer_end(p);
@@ -346,8 +338,6 @@ static void on_interim(struct asker *a, int status, const char *said)
 	struct peer *p = &a->peer;
 	const struct entry *e = front(a);
 
-	if (status == 101)
-		fail(a, "an upgrade that nobody asked for");
 	if (!e || e->old)
 		fail(a, "an interim answer to HTTP/1.0, or to nothing");
 	if (said && !attempt_of(a, said))
@@ -356,6 +346,27 @@ static void on_interim(struct asker *a, int status, const char *said)
 		p->hold_at = UINT64_MAX;
 		p->hold_until_ns = 0;
 	}
+}
+
+static void on_switch(struct asker *a, const char *said)
+{
+	const char *upgrade = wire_find(&a->peer.in, "upgrade"), *connection = wire_find(&a->peer.in, "connection"), *wrong;
+	struct entry *e = front(a);
+
+	a->of = e && e->tunnel && said ? attempt_of(a, said) : NULL;
+	if (!a->of) {
+		fail(a, "an upgrade that nobody asked for");
+		return;
+	}
+	wrong = answer_wrong(a, e, a->of, 101);
+	if (!upgrade || strcasecmp(upgrade, "websocket") || !connection || strcasecmp(connection, "upgrade"))
+		wrong = "an upgrade to something else";
+	if (wrong)
+		fail(a, wrong);
+	e->status = 101;
+	e->excused = e->excused || a->excused;
+	a->in_tunnel = true;
+	tunnel_told(a->h, &a->peer, e, a->attempt);
 }
 
 static void on_head(void *user)
@@ -367,10 +378,17 @@ static void on_head(void *user)
 	const char *said = wire_find(r, "x-answer"), *connection = wire_find(r, "connection"), *wrong;
 
 	a->foreign = said && !strcmp(said, "foreign");
+	if (status == 101) {
+		on_switch(a, said);
+		return;
+	}
 	if (status < 200) {
 		on_interim(a, status, said);
 		return;
 	}
+	/* What was meant for a tunnel is none of HTTP's, where there is no tunnel. */
+	if (e && e->up.early_n)
+		a->wild = a->excused = true;
 	if (a->closing_said)
 		fail(a, "an answer behind Connection: close");
 	a->closing_said = connection && !strcasecmp(connection, "close");
@@ -441,6 +459,13 @@ static void on_end(void *user)
 	struct peer *p = &a->peer;
 	struct entry *e = front(a);
 
+	if (a->in_tunnel) {
+		const char *wrong = tunnel_wrong(p, e, &e->down);
+
+		if (wrong)
+			fail(a, wrong);
+		return;
+	}
 	if (!p->reset && p->in.state == WIRE_IN_UNTIL_CLOSE)
 		wire_eof(&p->in);
 	e = front(a);

@@ -1,6 +1,7 @@
 /*
  * HTTP between parties that need not behave (scenario `http`): what a seed allows them, the routes between them, and
- * what they share. asker.c are the clients, answerer.c the upstreams, hostile.c the scenario and its routes.
+ * what they share. asker.c are the clients, answerer.c the upstreams, tunnel.c what both do behind a 101, hostile.c the
+ * scenario and its routes.
  *
  * Whatever they do, a client is told what an upstream answered to this very request, byte for byte, or a status of the
  * gateway's own, or its connection visibly ends; and an upstream sees requests that a client sent, whole or visibly
@@ -19,6 +20,7 @@ struct mood {
 	uint32_t late, slow_answer, interim, early, answer_cut, silent, bad_answer, extra, idle_close, error;     /* upstreams */
 	uint32_t depth_max;         /* of pipelines */
 	uint32_t large;             /* bodies of up to 600,000 bytes */
+	uint32_t upgrade;           /* requests for a WebSocket */
 	bool refusing;              /* some connections to upstreams are refused */
 	bool lossy;
 };
@@ -49,6 +51,7 @@ struct hostile {
 	struct answerer *answerers;
 	bool closing;               /* upstreams end connections when they are idle */
 	uint64_t requests_seen, answers_seen, locals_seen, foreign_seen;
+	uint64_t tunnels_made, tunnels_told;
 };
 
 static inline bool chance(struct hostile *h, uint32_t percent)

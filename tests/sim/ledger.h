@@ -23,6 +23,13 @@ struct attempt {
 	uint64_t generation;        /* by the request's fields; 0: not said */
 };
 
+/* What one end of a tunnel sends (tunnel.h). */
+struct tunnel_half {
+	uint64_t n, early_n;        /* all of it; of that before the 101 */
+	bool whole;                 /* it ends in order, behind all of it */
+	bool waits;                 /* and not before the other half has ended */
+};
+
 struct entry {
 	uint32_t index, client;
 	char name[LEDGER_NAME + 1];
@@ -37,6 +44,9 @@ struct entry {
 	const char *origin;         /* CORS; null: none */
 	char cookie[256];           /* of the session that the client is in; empty: none */
 	unsigned stay;              /* with this endpoint, by its cookie; 0: anyone */
+	const char *upgrade;        /* the protocols that it names; null: none */
+	bool tunnel;                /* websocket is one of them */
+	struct tunnel_half up, down;
 	unsigned seen, mirrored;
 	bool whole_seen;            /* an upstream got all of it */
 	struct attempt attempts[LEDGER_ATTEMPTS];

@@ -257,6 +257,14 @@ bool wire_eat(struct wire *r, const uint8_t *at, size_t n)
 	return true;
 }
 
+void wire_tunnel(struct wire *r, uint64_t key)
+{
+	r->state = WIRE_IN_UNTIL_CLOSE;
+	r->text_n = 0;
+	r->key = key;
+	r->body_n = 0;
+}
+
 bool wire_eof(struct wire *r)
 {
 	if (r->state != WIRE_IN_UNTIL_CLOSE)

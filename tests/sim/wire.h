@@ -43,6 +43,7 @@ struct wire {
 
 void wire_init(struct wire *r, bool requests, const struct wire_ops *ops, void *user);
 bool wire_eat(struct wire *r, const uint8_t *at, size_t n); /* false: malformed, see why */
+void wire_tunnel(struct wire *r, uint64_t key);             /* no messages from here on: bytes, until the end */
 bool wire_eof(struct wire *r);                              /* false: the end came in the middle of a message */
 const char *wire_find(const struct wire *r, const char *name); /* null: not there */
 unsigned wire_count(const struct wire *r, const char *name);
