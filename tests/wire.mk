@@ -15,7 +15,7 @@ wire:
 		$(if $(wildcard tests/wire/link/$(WIRE)*/*.wire),"build/$(f)/wire-link tests/wire/link/$(WIRE)*/*.wire")), \
 		$(error there are no scripts tests/wire/$(WIRE)*)))
 
-#: make wire-mutants   the stack with one rule broken, 40 times: the scripts must notice (MUTANT=paws for some)
+#: make wire-mutants   the stack with one rule broken, once for each of them: the scripts must notice (MUTANT=paws for some)
 .PHONY: wire-mutants
 wire-mutants: $(B)/wire
 	@tests/wire/mutants.py --cc "$(CC) $(CFLAGS_ALL)" --link "$(CC) $(LDFLAGS_ALL)" --libs "$(libs_dataplane)" \
