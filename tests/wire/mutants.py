@@ -4,7 +4,7 @@
     mutants.py --cc "COMPILER FLAGS" --link "LINKER FLAGS" --libs "LIBRARIES" --objects "OBJECTS" [NAME...]
 
 `make wire-mutants` calls it (MUTANT=paws for some). A mutant is a text of one file of the stack and what stands there
-instead; the file is compiled (of a header: all files of its folder) and linked before the archive that holds the true
+instead; the file is compiled (of a header: the files of its folder that see it) and linked before the archive that holds the true
 one. A text that is not there exactly once fails: the table follows the code. Caught means: a script fails, or a check of
 the stack itself stops it; a mutant that no script notices fails with its name, and so does one that does not compile.
 """
@@ -102,6 +102,7 @@ for name in ("cc", "link", "libs", "objects"):
 arguments.add_argument("some", nargs="*")
 given = arguments.parse_args()
 COMPILER, FLAGS = given.cc.split()[:2], given.cc.split()[2:]  # "ccache gcc" and what follows
+OBJECTS = os.path.join(os.path.dirname(given.objects.split()[-1]), "obj")  # beside the archive
 scripts = sorted(glob.glob("tests/wire/*/*.wire"))
 
 
@@ -120,8 +121,13 @@ def text_of(file, old, new):
 
 
 def users_of(header):
-    """Source files of the folder that see a header: all of them."""
-    return sorted(glob.glob(os.path.join("dataplane", os.path.dirname(header), "*.c")))
+    """Source files of the folder that see a header, as the compiler noted beside the true objects."""
+    users = []
+    for source in sorted(glob.glob(os.path.join("dataplane", os.path.dirname(header), "*.c"))):
+        with open(os.path.join(OBJECTS, source.removesuffix(".c") + ".d"), encoding="utf-8") as f:
+            if os.path.join("dataplane", header) in f.read().split():
+                users.append(source)
+    return users
 
 
 def build(name, file, old, new):
