@@ -17,6 +17,8 @@
  * case somebody took them over in between. It does not announce them in that time, nor override what others say of
  * them (RFC 4429, 3.2).
  *
+ * The same goes for active addresses of an interface whose link was down: they become optimistic again (RFC 5227, 2.1).
+ *
  * An active address is never given up to another claimant: it is defended, once in DEFEND_INTERVAL (RFC 5227, 2.4
  * (c)). A draining one is: its claimant is where the address has moved to.
  *
@@ -48,7 +50,8 @@ static bool edge_legal(enum ip_address_state from, enum ip_address_state to)
 		[IP_ADDRESS_TENTATIVE] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_WITHDRAWN,
 		[IP_ADDRESS_OPTIMISTIC] = 1 << IP_ADDRESS_OPTIMISTIC | 1 << IP_ADDRESS_TENTATIVE |
 		                          1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_DRAINING,
-		[IP_ADDRESS_ACTIVE] = 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_DRAINING | 1 << IP_ADDRESS_WITHDRAWN,
+		[IP_ADDRESS_ACTIVE] = 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_OPTIMISTIC | 1 << IP_ADDRESS_DRAINING |
+		                      1 << IP_ADDRESS_WITHDRAWN,
 		[IP_ADDRESS_DRAINING] = 1 << IP_ADDRESS_ACTIVE | 1 << IP_ADDRESS_WITHDRAWN,
 		[IP_ADDRESS_WITHDRAWN] = 1 << IP_ADDRESS_TENTATIVE | 1 << IP_ADDRESS_ACTIVE,
 	};
@@ -263,6 +266,27 @@ void address_conflict(struct ip *ip, const struct addr *a, const struct rte_ethe
 		return;
 	default:
 		return;
+	}
+}
+
+/* ---- links that come up ---- */
+
+void address_probe_again(struct ip *ip, uint8_t iface)
+{
+	struct address_table *t = &ip->link->addresses;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < ADDRESS_SLOTS; i++) {
+		struct address *s = &t->slot[i];
+		const uint32_t word = word_of(s);
+
+		if (t->tag[i] == 0 || address_iface(word) != iface || address_kind(word) == ADDRESS_BROADCAST)
+			continue;
+		if (address_state(word) == IP_ADDRESS_ACTIVE)
+			set_state(t, s, IP_ADDRESS_OPTIMISTIC);
+		else if (address_state(word) != IP_ADDRESS_OPTIMISTIC)
+			continue; /* who has it, or may, is known or being asked */
+		start_probing(ip, s, n++ / ADDRESS_PER_MS);
 	}
 }
 

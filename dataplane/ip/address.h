@@ -143,6 +143,9 @@ void address_apply(struct ip *ip);
  * and tries again later; the others are defended. */
 void address_conflict(struct ip *ip, const struct addr *a, const struct rte_ether_addr *mac);
 
+/* The interface may be in another network now: what was in use there is used on, and probed like new addresses. */
+void address_probe_again(struct ip *ip, uint8_t iface);
+
 void address_fini(struct ip *ip);  /* cancels the timers */
 
 #endif

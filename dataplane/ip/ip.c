@@ -45,6 +45,13 @@ void ip_link_held(struct ip_link *l, const struct addr *a, uint32_t n)
 		l->held[i] = a[i];
 }
 
+void ip_link_came_up(struct ip_link *l, uint8_t iface)
+{
+	CHECK_MAGIC(l, IP_LINK_MAGIC);
+	CHECK(iface < LIMIT_ports);
+	__atomic_fetch_or(&l->came_up, 1u << iface, __ATOMIC_RELAXED);
+}
+
 /* Fewer are not worth it; and more than the port takes must not come of the last segment that is put into one. */
 static uint8_t large_of(const struct port *p)
 {
@@ -122,6 +129,20 @@ void ip_apply(struct ip *ip)
 		return;
 	address_apply(ip);
 	neigh_apply(ip);
+}
+
+void ip_turn(struct ip *ip)
+{
+	uint32_t came_up;
+
+	CHECK_SLOW(ip->magic == IP_MAGIC);
+	if (likely_(!ip->link_owner || __atomic_load_n(&ip->link->came_up, __ATOMIC_RELAXED) == 0))
+		return;
+	came_up = __atomic_exchange_n(&ip->link->came_up, 0, __ATOMIC_RELAXED);
+	for (uint8_t i = 0; i < ip->ports_n; i++) {
+		if (came_up >> i & 1)
+			address_probe_again(ip, i);
+	}
 }
 
 void ip_input(struct ip *ip, struct rte_mbuf *m, uint8_t iface)

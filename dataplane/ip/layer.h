@@ -39,6 +39,7 @@ struct ip_link {
 	uint16_t workers;
 	uint32_t held_n;         /* before the first generation: what the process before this one had */
 	struct addr held[LIMIT_addresses];
+	uint32_t came_up;        /* interfaces, as bits, whose link has; any thread */
 	struct address_table addresses;
 	struct neigh_table neighs;
 };

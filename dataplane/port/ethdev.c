@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/check.h"
@@ -80,10 +81,24 @@ static uint16_t tx_prepare(struct port *p, uint16_t queue, struct rte_mbuf **m, 
 	return rte_eth_tx_prepare(p->id, queue, m, n);
 }
 
+/* net_af_packet says of every link that it is up: the kernel knows. */
+static bool socket_link_up(int fd)
+{
+	struct sockaddr_ll at;
+	socklen_t at_n = sizeof(at);
+	struct ifreq interface = {0};
+
+	return getsockname(fd, (struct sockaddr *)&at, &at_n) < 0 ||
+	       if_indextoname((unsigned)at.sll_ifindex, interface.ifr_name) == NULL ||
+	       ioctl(fd, SIOCGIFFLAGS, &interface) < 0 || (interface.ifr_flags & IFF_RUNNING) != 0;
+}
+
 static int link_up(struct port *p)
 {
 	struct rte_eth_link link = {0};
 
+	if (rx_fds[p->id][0] >= 0)
+		return socket_link_up(rx_fds[p->id][0]);
 	return rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
 

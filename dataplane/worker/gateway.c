@@ -150,7 +150,7 @@ struct worker *gateway_worker(struct gateway *g, uint16_t index)
 	return g->workers[index];
 }
 
-const struct ip_link *gateway_link(const struct gateway *g)
+struct ip_link *gateway_link(struct gateway *g)
 {
 	return g->link;
 }

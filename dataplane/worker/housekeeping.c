@@ -48,7 +48,7 @@ enum {
 	HUNG_LOOKS = 20,           /* without a heartbeat in between: two seconds */
 	RESTART_DRAIN_MS = 1000,
 	RETRY_MS = 1000,
-	HOLD_EVERY_MS = 500,
+	LINKS_EVERY_MS = 250,
 	ALARM_EVERY_MS = 10000,    /* a line for each address that another host claims, while it does */
 	COUNTERS_HEADER = 64,
 };
@@ -89,8 +89,9 @@ struct house {
 	int64_t watched_ms;
 	struct watched watched[LIMIT_workers];
 	bool hung[LIMIT_workers];
+	int64_t links_ms;
+	bool link_down[LIMIT_ports];
 	struct holdings *holdings;
-	int64_t held_ms;
 	uint64_t conflicts;              /* that were counted when addresses were last looked at */
 	int64_t alarmed_ms;
 };
@@ -521,10 +522,25 @@ static void watch_addresses(struct house *h, int64_t now)
 
 static void hold_addresses(struct house *h, int64_t now)
 {
-	if (now - h->held_ms < HOLD_EVERY_MS)
-		return;
-	h->held_ms = now;
 	holdings_keep(h->holdings, gateway_link(h->gateway), (uint64_t)now * NS_PER_MS, clock_ms(CLOCK_BOOTTIME));
+}
+
+static void watch_links(struct house *h, int64_t now)
+{
+	if (now - h->links_ms < LINKS_EVERY_MS)
+		return;
+	h->links_ms = now;
+	for (uint8_t i = 0; i < h->machine.ports_n; i++) {
+		struct port *p = h->machine.port_list[i];
+		const bool down = p->link_up && !p->link_up(p);
+
+		if (down != h->link_down[i])
+			fprintf(stderr, "dataplane: port %s: its link is %s\n", h->machine.names[i],
+			        down ? "down" : "up");
+		if (h->link_down[i] && !down)
+			ip_link_came_up(gateway_link(h->gateway), i);
+		h->link_down[i] = down;
+	}
 }
 
 /* Counts its own looks, not seconds: after the whole process was stopped nobody is called hung. */
@@ -539,6 +555,7 @@ static void watch(struct house *h)
 		watch_worker(h, w);
 	watch_addresses(h, now);
 	hold_addresses(h, now);
+	watch_links(h, now);
 }
 
 static void attend(struct house *h, unsigned timeout_ms)

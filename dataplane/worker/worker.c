@@ -431,6 +431,7 @@ static void begin(struct worker *w, uint64_t now_ns, uint64_t wall_us)
 	w->shard.now_ns = now_ns;
 	w->shard.wall_us = wall_us;
 	take_generation(w);
+	ip_turn(w->ip);
 	if (unlikely(w->shard.shed) ||
 	    (atomic_load_explicit(&w->heartbeat, memory_order_relaxed) & (LOOK_ROUNDS - 1)) == 0)
 		look_at_pools(w);

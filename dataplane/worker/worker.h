@@ -51,7 +51,7 @@ struct gateway_options {
 struct gateway *gateway_new(const struct gateway_options *o);      /* boot; null: no memory */
 void gateway_free(struct gateway *g);
 struct worker *gateway_worker(struct gateway *g, uint16_t index);
-const struct ip_link *gateway_link(const struct gateway *g);        /* any thread may walk its addresses */
+struct ip_link *gateway_link(struct gateway *g);                    /* any thread may walk its addresses */
 const struct health *gateway_health(const struct gateway *g);       /* of endpoints; any thread may read it */
 
 /* Generations (worker/generation.c). The block must stay mapped until the callback says it is free. */

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 
 from harness import VIP4, VIP6, Lab, case, expect, expect_equal, main, retry
@@ -78,6 +79,11 @@ def overlaps_are_dropped_and_counted(lab):
 
 # ---- addresses ----
 
+def kept_addresses():
+    with open("/run/sluice/addresses", "rb") as file:
+        return file.read()
+
+
 def probes_around_the_first_answer(lab, family, mac, forget):
     """Of the data plane, which is killed and started anew."""
     watch = lab.spawn("sluice-client", "python3", os.path.join(HERE, "link_client.py"), "start", str(family), mac,
@@ -99,9 +105,30 @@ def a_new_process_goes_on_with_the_addresses(lab):
     """After kill -9 the next one answers while it probes; without a trace of the last one it probes first (RFC 5227, 2.1.1)."""
     mac = gateway_mac(lab)
     for family in (4, 6):
+        retry(5, lambda: b"\xff\xff" + socket.inet_aton(VIP4) in kept_addresses(), "the file of addresses")
         before, after = probes_around_the_first_answer(lab, family, mac, False)
         expect(after >= 1 and before + after == 3, f"IPv{family}: {before} probes before the first answer, {after} behind it")
         expect_equal(probes_around_the_first_answer(lab, family, mac, True), [3, 0], f"IPv{family}, probes of a first start")
+
+
+@case
+def addresses_are_probed_again_when_the_link_was_down(lab):
+    """RFC 5227, 2.1. The client's end goes down and comes back, which the gateway sees as a cable that does."""
+    mac = gateway_mac(lab)
+    lab.client("sysctl", "-qw", "net.ipv6.conf.data0.keep_addr_on_down=1")
+    before = lab.stats()["address_probes_sent"]
+    lab.client("ip", "link", "set", "data0", "down")
+    retry(5, lambda: "port client: its link is down" in lab.log("dataplane"), "a line about the link that is down")
+    watch = lab.spawn("sluice-client", "sh", "-c", "sleep 0.2; ip link set data0 up; sleep 0.1; exec python3 "
+                      f"{os.path.join(HERE, 'link_client.py')} start 4 {mac}", stdout=subprocess.PIPE, text=True)
+    answer = watch.communicate(timeout=60)[0].split()
+    expect_equal(answer[0], "ready", "the client")
+    expect(int(answer[1]) + int(answer[2]) >= 2 and int(answer[2]) >= 1, f"probes before and after the first answer: {answer[1:]}")
+    expect("port client: its link is up" in lab.log("dataplane"), "no line about the link that is up")
+    # Four addresses of that side, three times each, and the link-local one.
+    retry(5, lambda: lab.stats()["address_probes_sent"] == before + 15, "probes")
+    retry(10, lambda: lab.status(f"http://{VIP4}/") == 200, "service")
+    retry(10, lambda: lab.status(f"http://[{VIP6}]/") == 200, "service over IPv6")
 
 
 def claim(lab, add, text):

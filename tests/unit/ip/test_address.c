@@ -433,6 +433,69 @@ static void test_held_and_unwanted(void **state)
 	net_close();
 }
 
+/* A cable may come back in another network: its addresses are probed again, and used meanwhile (RFC 5227, 2.1). */
+static void test_link_up(void **state)
+{
+	(void)state;
+	open_lab();
+	advance(5000);
+	g_address("198.18.0.11", 24, 0, true);
+	apply();
+	advance(700);
+	net.g.t.addresses.n--;
+	apply(); /* 198.18.0.11 drains: nobody needs to know whose it is */
+	forget_sent();
+	ip_link_came_up(net.link, 0);
+	ip_turn(net.ip[0]);
+	advance(2);
+	assert_string_equal(info_of("198.18.0.10")->state, "optimistic");
+	assert_string_equal(info_of("2001:2::1")->state, "optimistic");
+	assert_string_equal(info_of("fe80::ff:fe00:1")->state, "optimistic");
+	assert_string_equal(info_of("198.18.0.11")->state, "draining");
+	assert_string_equal(info_of("198.18.1.1")->state, "active");
+	assert_true(reachable("198.18.0.10"));
+	advance((ADDRESS_PROBES - 1) * ADDRESS_PROBE_MS + 5);
+	assert_int_equal(sent_about("0.0.0.0", "198.18.0.10"), ADDRESS_PROBES);
+	assert_int_equal(sent_about("::", "2001:2::10"), ADDRESS_PROBES);
+	assert_int_equal(sent_about("0.0.0.0", "198.18.1.1"), 0);
+	assert_int_equal(sent_about("198.18.0.10", "198.18.0.10"), 0);
+	advance(ADDRESS_PROBE_MS);
+	assert_int_equal(sent_about("198.18.0.10", "198.18.0.10"), 1);
+	assert_int_equal(state_of("198.18.0.10"), IP_ADDRESS_ACTIVE);
+	/* That was all: once for each time that it comes up. */
+	forget_sent();
+	ip_turn(net.ip[0]);
+	advance(ADDRESS_ANNOUNCE_MS);
+	assert_int_equal(sent_about("0.0.0.0", "198.18.0.10"), 0);
+	net_close();
+}
+
+/* Somebody there has it already: it is not used. One that is tentative begins anew. */
+static void test_link_up_and_taken(void **state)
+{
+	struct bytes f;
+
+	(void)state;
+	open_lab();
+	advance(5000);
+	g_address("198.18.0.11", 24, 0, true);
+	apply();
+	advance(500);
+	ip_link_came_up(net.link, 0);
+	ip_turn(net.ip[0]);
+	advance(300);
+	arp(&f, PORT0_MAC, 2, OTHER_MAC, "198.18.0.10", PORT0_MAC, "0.0.0.0");
+	receive(0, &f);
+	assert_false(reachable("198.18.0.10"));
+	assert_true(info_of("198.18.0.10")->contested);
+	assert_true(reachable("198.18.0.1"));
+	forget_sent();
+	advance(400);
+	assert_int_equal(sent_about("0.0.0.0", "198.18.0.10"), 0);
+	assert_int_equal(state_of("198.18.0.11"), IP_ADDRESS_ACTIVE);
+	net_close();
+}
+
 /* Subnet broadcasts and addresses that are gone are none that anybody is shown. */
 static void test_walk(void **state)
 {
@@ -699,6 +762,8 @@ int main(void)
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_held_and_lost),
 		cmocka_unit_test(test_held_and_unwanted),
+		cmocka_unit_test(test_link_up),
+		cmocka_unit_test(test_link_up_and_taken),
 		cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_silent_while_tentative),
 		cmocka_unit_test(test_retries),

@@ -418,6 +418,12 @@ static void word_send(struct script *p)
 	port_tx_flush(&p->tx);
 }
 
+static void word_link_up(struct script *p)
+{
+	ip_link_came_up(p->link, 0);
+	ip_turn(p->ip);
+}
+
 static enum counter counter_named(struct script *p, const char *name)
 {
 	for (unsigned i = 0; i < COUNTERS; i++) {
@@ -490,7 +496,7 @@ static const struct {
 	{"start", true, word_start}, {"up", true, word_up}, {"with", false, word_with}, {"without", false, word_without},
 	{"<", false, word_in}, {">", false, word_out}, {"!", false, word_event}, {"wait", false, word_wait},
 	{"skip", false, word_skip}, {"send", false, word_send}, {"count", false, word_count}, {"is", false, word_is},
-	{"neighbour", false, word_neighbour},
+	{"neighbour", false, word_neighbour}, {"link-up", false, word_link_up},
 };
 
 static void run_line(struct script *p, char *line)
