@@ -21,13 +21,15 @@ bool sendq_put(struct sendq *q, struct pool *chunks, struct slice s)
 			q->last->next = chunk;
 		} else {
 			q->first = q->at = chunk;
-			q->first_i = q->at_i = 0;
-			q->at_off = 0;
+			q->first_i = 0;
+			q->at_i = 0;
+			q->first_off = q->at_off = 0;
 		}
 		q->last = chunk;
 		q->last_n = 0;
 	}
-	q->last->s[q->last_n++] = s;
+	q->last->s[q->last_n] = s;
+	q->last_n++;
 	q->slices++;
 	return true;
 }
@@ -44,6 +46,7 @@ static void pop(struct sendq *q, struct pool *chunks)
 	if (FAULT(double_free))
 		rte_pktmbuf_free_seg(chunk->s[q->first_i].m);
 	slice_free(&chunk->s[q->first_i]);
+	q->first_off = 0;
 	q->first_i++;
 	q->slices--;
 	if (chunk == q->last ? q->first_i < q->last_n : q->first_i < SENDQ_CHUNK_SLICES)
@@ -64,18 +67,17 @@ static void pop(struct sendq *q, struct pool *chunks)
 void sendq_drop(struct sendq *q, struct pool *chunks, uint32_t bytes)
 {
 	while (bytes > 0) {
-		struct slice *s;
+		uint32_t left;
 
 		CHECK(q->first != NULL);
-		s = &q->first->s[q->first_i];
-		if (s->len > bytes) {
-			if (q->at == q->first && q->at_i == q->first_i)
-				q->at_off = q->at_off > bytes ? (uint16_t)(q->at_off - bytes) : 0;
-			s->off = (uint16_t)(s->off + bytes);
-			s->len = (uint16_t)(s->len - bytes);
+		left = (uint32_t)q->first->s[q->first_i].len - q->first_off;
+		if (left > bytes) {
+			q->first_off = (uint16_t)(q->first_off + bytes);
+			if (q->at == q->first && q->at_i == q->first_i && q->at_off < q->first_off)
+				q->at_off = q->first_off;
 			return;
 		}
-		bytes -= s->len;
+		bytes -= left;
 		pop(q, chunks);
 	}
 }
@@ -88,7 +90,7 @@ void sendq_clear(struct sendq *q, struct pool *chunks)
 
 struct sendq_at sendq_head(const struct sendq *q)
 {
-	return (struct sendq_at){.chunk = q->first, .i = q->first_i};
+	return (struct sendq_at){.chunk = q->first, .off = q->first_off, .i = q->first_i};
 }
 
 struct sendq_at sendq_cursor(const struct sendq *q)

@@ -2,7 +2,8 @@
  * The send queue: references to bytes that are queued or in flight, in chunks of eight from a pool of the worker.
  *
  * It has two positions: its head (snd_una) and a cursor (snd_nxt). A transmission copies a position and reads from
- * it; only the caller moves the cursor. An empty queue holds no chunk.
+ * it; only the caller moves the cursor. A position stays what it is until its byte is acknowledged. An empty queue
+ * holds no chunk.
  */
 #ifndef TCP_SENDQ_H
 #define TCP_SENDQ_H
@@ -31,9 +32,9 @@ struct sendq {
 	struct sendq_chunk *first, *last, *at;
 	uint16_t slices;
 	uint16_t at_off;
-	uint8_t first_i, last_n;   /* the head slice in first; slices in last */
+	uint16_t first_off;        /* acknowledged bytes of the head slice */
+	uint8_t first_i : 4, last_n : 4; /* the head slice in first; slices in last */
 	uint8_t at_i;
-	uint8_t spare;
 };
 
 /* Takes the slice's reference. False: no chunk is left, nothing was taken. */
@@ -50,5 +51,13 @@ void sendq_set_cursor(struct sendq *q, struct sendq_at at);
  * *m is the mbuf that holds it (no reference is taken).
  */
 uint32_t sendq_read(struct sendq_at *at, uint32_t max, struct rte_mbuf **m, uint32_t *off);
+
+/* The position of the byte itself, when it was written as the one behind the last of a full chunk. */
+static inline struct sendq_at sendq_settle(struct sendq_at at)
+{
+	if (at.i == SENDQ_CHUNK_SLICES && at.chunk->next)
+		return (struct sendq_at){.chunk = at.chunk->next};
+	return at;
+}
 
 #endif
