@@ -62,7 +62,7 @@ static void sample(struct tcp_conn *c, const struct segment *g)
 		sample_slow_start(c, g);
 	if (c->flags & CONN_TIMED && seq_ge(g->ack, c->rtt_seq)) {
 		conn_clear(c, CONN_TIMED);
-		rtt_sample(c, c->tcp->now_us - c->rtt_us);
+		rtt_measured(c, c->tcp->now_us - c->rtt_us);
 		c->backoff = 0;
 	} else if (c->backoff > 0 && g->ts && g->tsecr != 0) {
 		const uint32_t ms = c->tcp->now_ms + c->ts_offset - g->tsecr;
@@ -91,7 +91,6 @@ static bool fin_acked(struct tcp_conn *c)
 static bool advance(struct tcp_conn *c, const struct segment *g)
 {
 	const bool fin = c->flags & CONN_FIN && g->ack == conn_fin_seq(c) + 1;
-	const bool recovering = c->flags & CONN_RECOVERY;
 	const uint32_t bytes = g->ack - c->snd_una - fin;
 
 	CHECK(bytes <= c->queued);
@@ -108,13 +107,8 @@ static bool advance(struct tcp_conn *c, const struct segment *g)
 	c->bytes_out += bytes;
 	sample(c, g);
 	window(c, g, true);
-	recovery_acked(c, bytes);
+	recovery_advanced(c, g, bytes);
 	cc_window_over(c);
-	if (c->snd_una == c->snd_max)
-		timer_clear(c, TIMER_REXMIT);
-	else if (!recovering || !(c->flags & CONN_RECOVERY))
-		rtt_start(c);
-	conn_clear(c, CONN_CWND_LIMITED);
 	if (bytes > 0 && c->ops) {
 		c->ops->on_acked(c->user, bytes);
 		if (c->state == TCP_CLOSED)
@@ -125,6 +119,8 @@ static bool advance(struct tcp_conn *c, const struct segment *g)
 
 bool ack_step(struct tcp_conn *c, struct segment *g)
 {
+	bool again;
+
 	if (c->state == TCP_SYN_RECEIVED) {
 		if (g->ack != c->snd_max) {
 			tcp_count(c->tcp, DROP_tcp_ack);
@@ -143,9 +139,9 @@ bool ack_step(struct tcp_conn *c, struct segment *g)
 		return true; /* an old one; its text may still be news */
 	if (c->snd_wnd == 0)
 		c->retries = 0; /* the peer lives, and keeps its window closed */
-	if (duplicate(c, g))
-		recovery_dupack(c);
-	else
+	again = duplicate(c, g);
+	if (!again)
 		window(c, g, false);
+	recovery_repeated(c, g, again);
 	return true;
 }

@@ -12,6 +12,7 @@
 #include "tcp/output.h"
 #include "tcp/ports.h"
 #include "tcp/reply.h"
+#include "tcp/sent.h"
 #include "tcp/wait.h"
 
 const char *const tcp_state_names[TCP_STATES] = {
@@ -113,6 +114,7 @@ static void release(struct tcp_conn *c)
 	c->timers = 0;
 	sendq_clear(&c->sendq, &t->chunks);
 	c->queued = 0;
+	sent_clear(c);
 	if (c->ooo)
 		ooo_free(&t->ooos, &c->ooo);
 	if (c->flags & CONN_HALF_OPEN)

@@ -1,9 +1,9 @@
 /*
  * A connection, as the files of this folder see it, and the TCP of one worker that owns all of them.
  *
- * Memory: 384 bytes per connection and nothing else while it is idle. Send queue chunks and out-of-order queues are
- * objects of their own pools, held only while there is something in them; there is one wheel timer for the four
- * logical timers; TIME_WAIT is a smaller object.
+ * Memory: 384 bytes per connection and nothing else while it is idle. Send queue chunks, records of what is in flight,
+ * scoreboards and out-of-order queues are objects of their own pools, held only while there is something in them; there
+ * is one wheel timer for the four logical timers; TIME_WAIT is a smaller object.
  *
  * Sequence numbers. The send queue begins at snd_una (behind the SYN, which is never in it), and its end is followed
  * by FIN, a byte of sequence space but not of the queue:
@@ -12,8 +12,9 @@
  *         |----- sent ----|--- to be ------|--- never sent --|F|
  *                           sent again
  *
- * snd_nxt is the next byte to send. It equals snd_max but after a retransmission timeout, which pulls it back to
- * snd_una. recover is NewReno's mark (RFC 6582).
+ * snd_nxt is the next byte to send. It equals snd_max but behind a window probe, and without SACK after a timeout,
+ * which pulls it back to snd_una; with SACK what is sent again is a matter of records (sent.h). recover marks the end
+ * of a recovery: snd_max when it began (RFC 6582, RFC 6675: RecoveryPoint).
  *
  * Life. conn_close() takes a connection out of the table and tells the user; the object stays readable until
  * tcp_flush(), so whoever called a user's callback may look at c->state afterwards, and must.
@@ -71,6 +72,10 @@ enum conn_flag {
 	CONN_CWR = 1 << 20,         /* cwnd has fallen: the next new data says so */
 	CONN_PROBES_DOWN = 1 << 21, /* segments are smaller than the path's MTU, in search of a black hole (mtu.c) */
 	CONN_NO_HOLE = 1 << 22,     /* and not even the smallest were answered */
+	CONN_UNTRACKED = 1 << 24,   /* no records of what is in flight, for want of memory (sent.h) */
+	CONN_PROBED = 1 << 25,      /* a tail loss probe is out (rack.h) ... */
+	CONN_PROBED_AGAIN = 1 << 26,/* ... and it was a retransmission */
+	CONN_REORDERED = 1 << 27,   /* the path was seen to reorder: RACK.reordering_seen */
 };
 
 /* The logical timers, in the order in which they are served; and one whose deadline is pace.c's to say. */
@@ -125,7 +130,10 @@ struct tcp_conn {
 	uint32_t srtt_us;                    /* 0: no sample yet */
 	uint32_t rttvar_us;
 
-	uint32_t rtt_seq;                    /* CONN_TIMED: the segment that ends here was sent at rtt_us */
+	union {
+		uint32_t rtt_seq;            /* CONN_TIMED: the segment that ends here was sent at rtt_us */
+		uint32_t tlp_end;            /* CONN_PROBED: TLP.end_seq (rack.h); nothing is timed meanwhile */
+	};
 	uint32_t rtt_us;
 	uint32_t challenge_ms;               /* when the last rate-limited ACK went out */
 	uint32_t keep_idle_ms;               /* 0: no keepalive */
@@ -144,7 +152,9 @@ struct tcp_conn {
 
 	/* Congestion control. */
 	uint8_t cc;                          /* enum tcp_control */
-	uint8_t spare[3];
+	uint8_t rexmit;                      /* enum rexmit: what TIMER_REXMIT is set for */
+	uint8_t reo_more;                    /* RACK.reo_wnd_mult, less one */
+	uint8_t reo_persist;                 /* RACK.reo_wnd_persist: recoveries until reo_more ends */
 	uint32_t cc_words[CONN_CC_WORDS];    /* of the algorithm */
 	uint32_t pace_us;                    /* up to when what was sent has used the rate (pace.h) */
 
@@ -152,7 +162,12 @@ struct tcp_conn {
 	uint16_t mtu;
 	uint16_t peer_mss;
 
-	uint32_t spare_words[6];
+	/* Loss recovery with SACK. Two places in pools, from 1 on. */
+	uint32_t sent_last;                  /* the records of what is in flight (sent.h); 0: nothing */
+	uint32_t board;                      /* the scoreboard (scoreboard.h); 0: nothing is SACKed or lost */
+	uint32_t min_rtt_us;                 /* 0: no sample yet */
+
+	uint32_t spare_words[3];
 };
 
 static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are the first line");
@@ -184,7 +199,7 @@ struct tcp {
 	struct ip *ip;
 	struct tcp_up up;
 	struct table_tcp table;
-	struct pool conns, waits, chunks, ooos;
+	struct pool conns, waits, chunks, ooos, sents, boards;
 
 	struct build_run run;
 

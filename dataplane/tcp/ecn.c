@@ -1,6 +1,7 @@
 #include "tcp/ecn.h"
 
 #include "tcp/cc.h"
+#include "tcp/undo.h"
 
 /*
  * The receiver (section 6.1.3). CWR ends what was said so far; a mark on the same segment begins anew. Both are
@@ -28,6 +29,7 @@ static void sender(struct tcp_conn *c, const struct segment *g)
 	if (!(g->flags & SEGMENT_ECE) || seq_lt(g->ack, c->snd_una) || seq_gt(g->ack, c->snd_max) || FAULT(ece_ignored))
 		return;
 	conn_clear(c, CONN_CWND_LIMITED);
+	undo_forbid(c);
 	/* Beyond the reduced window: whoever acknowledges that had our CWR, and tells of another mark. */
 	if (seq_gt(g->ack, c->reduced_end))
 		conn_clear(c, CONN_REDUCED);

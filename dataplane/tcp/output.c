@@ -19,8 +19,11 @@
 #include "tcp/ecn.h"
 #include "tcp/mtu.h"
 #include "tcp/pace.h"
+#include "tcp/rack.h"
 #include "tcp/rtt.h"
+#include "tcp/scoreboard.h"
 #include "tcp/segment.h"
+#include "tcp/undo.h"
 
 static uint32_t window_wanted(const struct tcp_conn *c)
 {
@@ -152,6 +155,14 @@ static uint32_t sendable_end(const struct tcp_conn *c)
 	return conn_fin_seq(c) + (c->flags & CONN_FIN ? 1 : 0);
 }
 
+/* The segment from snd_nxt, where the cursor still stands, to end has left. */
+static void track(struct tcp_conn *c, uint32_t end)
+{
+	if (__builtin_expect(c->board != 0, 0))
+		board_of(c)->prr_out += end - c->snd_nxt;
+	sent_add(c, end, sendq_cursor(&c->sendq));
+}
+
 /*
  * Sends up to len bytes of the queue at snd_nxt, with FIN when they reach it, and moves snd_nxt. RTT is timed on new
  * data only (Karn).
@@ -168,12 +179,14 @@ static bool advance(struct tcp_conn *c, uint32_t len, bool fin)
 		flags |= SEGMENT_PSH;
 	if (!emit(c, c->snd_nxt, len, flags, &at))
 		return false;
+	if (conn_tracked(c))
+		track(c, end);
 	if (len > 0)
 		sendq_set_cursor(&c->sendq, at);
 	if (seq_lt(c->snd_nxt, c->snd_max)) {
 		c->retransmits++;
 		tcp_count(c->tcp, C_tcp_retransmits);
-	} else if (!(c->flags & CONN_TIMED)) {
+	} else if (!(c->flags & (CONN_TIMED | CONN_PROBED)) && !c->board) {
 		c->flags |= CONN_TIMED;
 		c->rtt_seq = end;
 		c->rtt_us = c->tcp->now_us;
@@ -187,17 +200,19 @@ static bool advance(struct tcp_conn *c, uint32_t len, bool fin)
 /* Bytes that both windows let out behind snd_nxt; notes when cwnd is the smaller. */
 static uint32_t usable(struct tcp_conn *c)
 {
-	const uint32_t in_flight = c->snd_nxt - c->snd_una;
-	uint32_t wnd = FAULT(window_ignored) ? UINT32_MAX : c->snd_wnd, cwnd = c->cwnd;
+	const uint32_t outstanding = c->snd_nxt - c->snd_una, pipe = conn_in_flight(c);
+	const uint32_t wnd = FAULT(window_ignored) ? UINT32_MAX : c->snd_wnd;
+	const uint32_t room = wnd > outstanding ? wnd - outstanding : 0;
+	uint32_t cwnd = c->cwnd;
 
 	if (c->dupacks < DUPACKS && c->snd_nxt == c->snd_max && !(c->flags & CONN_RECOVERY))
 		cwnd += (uint32_t)c->dupacks * c->mss;
-	if (cwnd < wnd) {
-		wnd = cwnd;
-		if (in_flight + c->mss > cwnd)
-			c->flags |= CONN_CWND_LIMITED;
-	}
-	return wnd > in_flight ? wnd - in_flight : 0;
+	cwnd = cwnd > pipe ? cwnd - pipe : 0;
+	if (cwnd >= room)
+		return room;
+	if (cwnd < c->mss)
+		c->flags |= CONN_CWND_LIMITED;
+	return cwnd;
 }
 
 /* Whether a segment of len bytes, all that the windows let out of `left`, is not silly. */
@@ -244,7 +259,7 @@ static void paced(struct tcp_conn *c)
 		if (credit < c->mss) {
 			if (usable(c) == 0)
 				break;
-			if (c->snd_nxt - c->snd_una >= c->cwnd / 2)
+			if (conn_in_flight(c) >= c->cwnd / 2)
 				c->flags |= CONN_CWND_LIMITED;
 			pace_spend(c, c->snd_nxt - from);
 			pace_wait(c);
@@ -259,14 +274,42 @@ static void paced(struct tcp_conn *c)
 	pace_spend(c, c->snd_nxt - from);
 }
 
+/*
+ * Sends again what is lost, as far as cwnd lets it, before anything that is new (RFC 6675, 4: NextSeg()). A peer that
+ * has closed its window meanwhile is left to the timer. False: something is still to be sent again.
+ */
+static bool mend(struct tcp_conn *c)
+{
+	struct sent *s;
+
+	while ((s = board_of(c)->lost.oldest) != NULL) {
+		const uint32_t bytes = sent_bytes(s) < c->mss ? sent_bytes(s) : c->mss; /* it is cut, if need be */
+
+		if (conn_in_flight(c) + bytes > c->cwnd) {
+			c->flags |= CONN_CWND_LIMITED;
+			return false;
+		}
+		if (c->snd_wnd == 0 || !output_record(c, s))
+			return false;
+		if (!c->board)
+			return true;
+	}
+	return true;
+}
+
 static void data(struct tcp_conn *c)
 {
 	const uint16_t mtu = ip_mtu(c->tcp->ip, &c->path, &c->tuple);
+	const uint32_t before = c->snd_nxt;
 
 	if (__builtin_expect(mtu != c->mtu, 0))
 		mtu_follow(c, mtu);
+	/* What is said here holds for all ACKs until the next time: they come in bursts. */
+	conn_clear(c, CONN_CWND_LIMITED);
 	if (c->snd_max == c->snd_una && c->tcp->now_ms - c->sent_ms > rtt_rto_ms(c))
 		cc_restart(c);
+	if (__builtin_expect(c->board != 0, 0) && !mend(c))
+		return;
 	if (__builtin_expect(c->path.large != 0, 0))
 		build_run(c);
 	if (__builtin_expect(pace_applies(c), 0))
@@ -276,6 +319,10 @@ static void data(struct tcp_conn *c)
 			;
 	if (__builtin_expect(c->tcp->run.conn != NULL, 0))
 		build_run_end(c->tcp);
+	/* New data puts a probe off (RFC 8985, 7.2), or makes one possible. */
+	if (conn_tracked(c) && c->snd_nxt != before &&
+	    (c->rexmit == REXMIT_PROBE || !timer_on(c, TIMER_REXMIT)))
+		tlp_start(c);
 	/* In flight: the RTO. Waiting for the window or for memory: the persist timer. It is the same one. */
 	if (!timer_on(c, TIMER_REXMIT) && (c->snd_max != c->snd_una || seq_lt(c->snd_nxt, sendable_end(c))) && !held(c))
 		rtt_start(c);
@@ -298,6 +345,57 @@ void output_flush(struct tcp_conn *c)
 		conn_clear(c, CONN_ACK_NOW);
 		timer_set(c, TIMER_DELACK, 1);
 	}
+}
+
+bool output_beyond_cwnd(struct tcp_conn *c)
+{
+	const uint32_t outstanding = c->snd_nxt - c->snd_una, fin_seq = conn_fin_seq(c);
+	const uint32_t left = seq_lt(c->snd_nxt, fin_seq) ? fin_seq - c->snd_nxt : 0;
+	const uint32_t len = left < c->mss ? left : c->mss;
+
+	return len > 0 && outstanding + len <= c->snd_wnd && advance(c, len, false);
+}
+
+static bool ends_with_fin(const struct tcp_conn *c, const struct sent *s)
+{
+	return c->flags & CONN_FIN && s->end == conn_fin_seq(c) + 1;
+}
+
+bool output_record(struct tcp_conn *c, struct sent *s)
+{
+	struct sendq_at at = sent_at(s);
+	uint8_t flags = SEGMENT_ACK;
+	uint32_t len;
+	bool fin;
+
+	CHECK(s->state != SENT_SACKED);
+	/* It was sent when the path took longer ones. */
+	if (sent_bytes(s) - ends_with_fin(c, s) > c->mss && !sent_split(c, s, c->mss)) {
+		sent_give_up(c);
+		return false;
+	}
+	fin = ends_with_fin(c, s);
+	len = sent_bytes(s) - fin;
+	if (fin && !FAULT(fin_lost))
+		flags |= SEGMENT_FIN;
+	if (len > 0 && s->seq + len == conn_fin_seq(c))
+		flags |= SEGMENT_PSH;
+	if (!emit(c, s->seq + (FAULT(retransmit_off_by_one) ? 1u : 0), len, flags, len > 0 ? &at : NULL))
+		return false;
+	s->xmit_us = c->tcp->now_us;
+	if (s->again < UINT8_MAX)
+		s->again++;
+	conn_clear(c, CONN_TIMED);
+	if (c->board) {
+		scoreboard_sent_again(c, s);
+		board_of(c)->prr_out += sent_bytes(s);
+		undo_sent_again(c);
+	}
+	c->retransmits++;
+	tcp_count(c->tcp, C_tcp_retransmits);
+	if (s == sent_first(c) && c->rexmit == REXMIT_TIMEOUT)
+		rtt_start(c);
+	return true;
 }
 
 void output_again(struct tcp_conn *c)

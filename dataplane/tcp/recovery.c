@@ -1,111 +1,236 @@
-/*
- * NewReno (RFC 6582), in the names of the RFC.
- *
- *   three duplicate ACKs   recover = snd_max, ssthresh = half of what is in flight, the first segment again,
- *                          cwnd = ssthresh + 3 MSS (three segments have left the network)
- *   each further one       cwnd += MSS, so new data may follow
- *   partial ACK            the next hole begins where it ends: that segment again; cwnd -= acked, += MSS
- *   full ACK               (up to recover) cwnd = min(ssthresh, flight + MSS), done
- *
- * Only once per window: until snd_una is beyond recover, duplicate ACKs may be the echo of our own retransmissions
- * (section 4). After a timeout everything is sent again from snd_una (go back N), and recover guards in the same way.
- */
 #include "tcp/recovery.h"
 
 #include "tcp/cc.h"
-#include "tcp/conn.h"
+#include "tcp/dupack.h"
 #include "tcp/output.h"
+#include "tcp/prr.h"
+#include "tcp/rack.h"
 #include "tcp/rtt.h"
+#include "tcp/scoreboard.h"
+#include "tcp/undo.h"
 
+enum { RECOVER_FAR = 1 << 30 };
+
+/*
+ * What cc calls the flight: at most the window. What limited transmit added to it does not count (RFC 5681, 3.2,
+ * step 2).
+ */
 static uint32_t flight(const struct tcp_conn *c)
 {
-	return c->snd_max - c->snd_una;
+	const uint32_t outstanding = c->snd_max - c->snd_una;
+
+	return outstanding < c->cwnd ? outstanding : c->cwnd;
 }
 
-static void enter(struct tcp_conn *c)
+static void enter(struct tcp_conn *c, const struct news *n)
 {
 	tcp_count(c->tcp, C_tcp_fast_retransmits);
-	c->recover = c->snd_max;
+	cc_window_over(c);
+	undo_start(c);
 	cc_reduce(c, flight(c));
-	c->cwnd = c->ssthresh + DUPACKS * c->mss;
+	c->recover = c->snd_max;
 	c->flags |= CONN_RECOVERY;
-	conn_clear(c, CONN_PARTIAL);
-	output_again(c);
-	rtt_start(c);
-}
-
-void recovery_dupack(struct tcp_conn *c)
-{
-	if (c->dupacks < UINT8_MAX)
-		c->dupacks++;
-	if (c->flags & CONN_RECOVERY) {
-		/* Bounded: duplicate ACKs can be made up, and no queue is longer. */
-		if (c->cwnd < CWND_MAX)
-			c->cwnd += c->mss;
-	} else if (c->dupacks == DUPACKS && seq_gt(c->snd_una, c->recover)) {
-		enter(c);
-	}
-	conn_touch(c);
+	prr_start(c, n);
+	prr_acked(c, n);
 }
 
 static void leave(struct tcp_conn *c)
 {
-	const uint32_t left = (flight(c) > c->mss ? flight(c) : c->mss) + c->mss;
-
-	c->cwnd = c->ssthresh < left ? c->ssthresh : left;
+	c->cwnd = c->ssthresh;
 	conn_clear(c, CONN_RECOVERY);
+	rack_recovered(c);
 }
 
-static void partial(struct tcp_conn *c, uint32_t bytes)
+/* A probe has mended the only loss: it counts as one all the same (RFC 8985, 7.4.2). */
+static void mended(struct tcp_conn *c)
 {
-	c->cwnd = c->cwnd > bytes ? c->cwnd - bytes : 0;
-	if (bytes >= c->mss || c->cwnd < c->mss)
-		c->cwnd += c->mss;
-	output_again(c);
-	/* Only the first one restarts the timer ("impatient"): with many holes, a timeout and slow start are faster. */
-	if (!(c->flags & CONN_PARTIAL))
-		rtt_start(c);
-	c->flags |= CONN_PARTIAL;
+	if (c->flags & CONN_RECOVERY || seq_lt(c->snd_una, c->recover))
+		return;
+	cc_reduce(c, flight(c));
+	if (c->cwnd > c->ssthresh)
+		c->cwnd = c->ssthresh;
 }
 
-enum { RECOVER_FAR = 1 << 30 };
-
-void recovery_acked(struct tcp_conn *c, uint32_t bytes)
+/* Which recovery goes on, ends or begins. A loss before recover belongs to the recovery that it is the mark of. */
+static void step(struct tcp_conn *c, const struct news *n)
 {
-	c->dupacks = 0;
+	struct scoreboard *b = board_of(c);
+	const bool over = seq_ge(c->snd_una, c->recover), left = over && c->flags & CONN_RECOVERY;
+
+	if (left)
+		leave(c);
+	if (over && b->timeout) {
+		b->timeout = false;
+		rack_recovered(c);
+	}
+	if (c->flags & CONN_RECOVERY)
+		prr_acked(c, n);
+	else if (over && b->lost.oldest)
+		enter(c, n);
+	else if (n->acked > 0 && !left)
+		cc_of(c)->acked(c, n->acked);
+}
+
+/*
+ * Karn, and a little more: beside a retransmission also what was sent once proves nothing. It may have arrived long
+ * ago, and the ACK that said so was lost; this one came only because something was sent again.
+ */
+static void sample(struct tcp_conn *c, const struct news *n)
+{
+	if (n->rtt_us == 0 || n->again_acked)
+		return;
+	rtt_measured(c, n->rtt_us);
+	c->backoff = 0;
+}
+
+/* Nothing was noted for a whole window. */
+static void put_away(struct tcp_conn *c)
+{
+	const struct scoreboard *b = board_of(c);
+
+	if (!c->sent_last || (b->sacked == 0 && !b->lost.oldest && seq_ge(c->snd_una, b->until) &&
+	                      !(c->flags & CONN_RECOVERY) && !b->timeout))
+		scoreboard_free(c);
+}
+
+/* Returns when RACK wants to look again; 0: not. */
+static uint32_t take(struct tcp_conn *c, struct news *n)
+{
+	uint32_t wait_us = 0;
+
+	sent_acked(c, n);
+	if (n->g->sacks > 0)
+		scoreboard_take(c, n);
+	if (n->dsack)
+		rack_duplicate(c);
+	if (c->flags & CONN_PROBED && tlp_acked(c, n))
+		mended(c);
+	if (!c->board) {
+		if (n->acked > 0)
+			cc_of(c)->acked(c, n->acked);
+		return 0;
+	}
+	sample(c, n);
+	undo_acked(c, n);
+	wait_us = rack_detect(c, n);
+	step(c, n);
+	put_away(c);
+	return wait_us;
+}
+
+static void reordering_timer(struct tcp_conn *c, uint32_t us)
+{
+	timer_set(c, TIMER_REXMIT, us / 1000 + 1);
+	c->rexmit = REXMIT_REORDERING;
+}
+
+void recovery_advanced(struct tcp_conn *c, const struct segment *g, uint32_t bytes)
+{
+	const bool recovering = c->flags & CONN_RECOVERY;
+	struct news n = {.g = g, .acked = bytes};
+	uint32_t wait_us = 0;
+
 	/* The mark of a loss long ago comes along, or after 2^31 bytes it would lie ahead of us. */
 	if ((int32_t)(c->snd_una - c->recover) > RECOVER_FAR)
 		c->recover = c->snd_una - RECOVER_FAR;
-	if (!(c->flags & CONN_RECOVERY))
-		cc_of(c)->acked(c, bytes);
-	else if (seq_ge(c->snd_una, c->recover))
-		leave(c);
+	if (conn_tracked(c))
+		wait_us = take(c, &n);
 	else
-		partial(c, bytes);
+		dupack_advanced(c, bytes);
+	if (c->snd_una == c->snd_max) {
+		timer_clear(c, TIMER_REXMIT);
+		conn_clear(c, CONN_UNTRACKED);
+	} else if (wait_us > 0) {
+		reordering_timer(c, wait_us);
+	} else if (conn_tracked(c)) {
+		tlp_start(c);
+	} else if (!recovering || !(c->flags & CONN_RECOVERY)) {
+		rtt_start(c);
+	}
+}
+
+void recovery_repeated(struct tcp_conn *c, const struct segment *g, bool duplicate)
+{
+	struct news n = {.g = g};
+	uint32_t wait_us;
+
+	if (!conn_tracked(c)) {
+		if (duplicate)
+			dupack_came(c);
+		return;
+	}
+	if (g->sacks == 0 && !c->board && !(c->flags & CONN_PROBED))
+		return;
+	wait_us = take(c, &n);
+	if (wait_us > 0)
+		reordering_timer(c, wait_us);
+	else if (c->rexmit != REXMIT_TIMEOUT && c->board && timer_on(c, TIMER_REXMIT))
+		rtt_resume(c);
+	if (c->board)
+		conn_touch(c);
+}
+
+void recovery_reordering(struct tcp_conn *c)
+{
+	struct news n = {0};
+	uint32_t wait_us;
+
+	if (c->board) {
+		wait_us = rack_detect(c, &n);
+		step(c, &n);
+		conn_touch(c);
+		if (wait_us > 0) {
+			reordering_timer(c, wait_us);
+			return;
+		}
+	}
+	rtt_resume(c);
 }
 
 void recovery_resegment(struct tcp_conn *c)
 {
+	if (conn_tracked(c) && !scoreboard_get(c))
+		sent_give_up(c);
 	c->recover = c->snd_max;
 	c->dupacks = 0;
-	conn_clear(c, CONN_RECOVERY | CONN_TIMED);
-	c->snd_nxt = c->snd_una;
-	sendq_set_cursor(&c->sendq, sendq_head(&c->sendq));
+	conn_clear(c, CONN_RECOVERY | CONN_TIMED | CONN_PROBED | CONN_PROBED_AGAIN);
 	conn_touch(c);
+	if (!conn_tracked(c)) {
+		c->snd_nxt = c->snd_una;
+		sendq_set_cursor(&c->sendq, sendq_head(&c->sendq));
+		return;
+	}
+	/* Each is cut when it is sent again (output_record()). */
+	for (struct sent *s = sent_first(c); s; s = sent_next(c, s))
+		if (s->state == SENT_FLYING && sent_bytes(s) > c->mss)
+			scoreboard_lose(c, s);
 }
 
 void recovery_timeout(struct tcp_conn *c)
 {
-	/* A segment that times out again says nothing new about the path (RFC 5681, 3.1). */
-	if (c->retries == 0) {
-		conn_clear(c, CONN_REDUCED);
-		cc_reduce(c, flight(c));
+	/* Without a scoreboard there is no order but that of sequence numbers: back N. */
+	if (conn_tracked(c) && !scoreboard_get(c))
+		sent_give_up(c);
+	if (!conn_tracked(c)) {
+		dupack_timeout(c);
+		return;
 	}
+	/* The peer has thrown away what it had SACKed, or it would acknowledge it (RFC 2018, 8). */
+	if (sent_first(c) && sent_first(c)->state == SENT_SACKED) {
+		tcp_count(c->tcp, C_tcp_sacks_reneged);
+		scoreboard_forget_sacks(c);
+	}
+	/* A segment that times out again says nothing new about the path (RFC 5681, 3.1). */
+	if (c->retries == 0 && !(c->flags & CONN_RECOVERY) && !board_of(c)->timeout) {
+		conn_clear(c, CONN_REDUCED);
+		undo_start(c);
+		cc_reduce(c, c->snd_max - c->snd_una);
+	}
+	rack_timeout(c);
 	c->cwnd = c->mss;
 	c->recover = c->snd_max;
-	c->dupacks = 0;
-	conn_clear(c, CONN_RECOVERY | CONN_TIMED);
-	c->snd_nxt = c->snd_una;
-	sendq_set_cursor(&c->sendq, sendq_head(&c->sendq));
+	board_of(c)->timeout = true;
+	conn_clear(c, CONN_RECOVERY | CONN_TIMED | CONN_PROBED | CONN_PROBED_AGAIN);
 	cc_of(c)->timeout(c);
+	output_record(c, sent_first(c));
 }

@@ -11,7 +11,9 @@
 #include "tcp/conn.h"
 #include "tcp/mtu.h"
 #include "tcp/output.h"
+#include "tcp/rack.h"
 #include "tcp/recovery.h"
+#include "tcp/sent.h"
 
 void rtt_sample(struct tcp_conn *c, uint32_t us)
 {
@@ -29,6 +31,13 @@ void rtt_sample(struct tcp_conn *c, uint32_t us)
 	c->srtt_us += us / 8 - c->srtt_us / 8;
 	if (c->srtt_us == 0)
 		c->srtt_us = 1;
+}
+
+void rtt_measured(struct tcp_conn *c, uint32_t us)
+{
+	rtt_sample(c, us);
+	if (c->min_rtt_us == 0 || us < c->min_rtt_us)
+		c->min_rtt_us = us > 0 ? us : 1;
 }
 
 static uint32_t base_ms(const struct tcp_conn *c)
@@ -50,6 +59,21 @@ uint32_t rtt_rto_ms(const struct tcp_conn *c)
 void rtt_start(struct tcp_conn *c)
 {
 	timer_set(c, TIMER_REXMIT, rtt_rto_ms(c));
+	c->rexmit = REXMIT_TIMEOUT;
+}
+
+void rtt_resume(struct tcp_conn *c)
+{
+	const uint32_t rto = rtt_rto_ms(c);
+	uint32_t gone_ms;
+
+	if (!c->sent_last) {
+		rtt_start(c);
+		return;
+	}
+	gone_ms = (c->tcp->now_us - sent_first(c)->xmit_us) / 1000;
+	timer_set(c, TIMER_REXMIT, gone_ms < rto ? rto - gone_ms : 1);
+	c->rexmit = REXMIT_TIMEOUT;
 }
 
 static void give_up(struct tcp_conn *c)
@@ -99,7 +123,8 @@ static void persist_timeout(struct tcp_conn *c)
 	rtt_start(c);
 }
 
-void rtt_timeout(struct tcp_conn *c)
+/* The timeout itself. */
+static void expired(struct tcp_conn *c)
 {
 	if (!conn_synchronised(c)) {
 		syn_timeout(c);
@@ -121,4 +146,17 @@ void rtt_timeout(struct tcp_conn *c)
 	back_off(c);
 	conn_touch(c);
 	rtt_start(c);
+}
+
+void rtt_timeout(struct tcp_conn *c)
+{
+	const enum rexmit why = c->rexmit;
+
+	c->rexmit = REXMIT_TIMEOUT;
+	if (why == REXMIT_PROBE)
+		tlp_probe(c);
+	else if (why == REXMIT_REORDERING)
+		recovery_reordering(c);
+	else
+		expired(c);
 }

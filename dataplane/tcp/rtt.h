@@ -7,10 +7,13 @@
 struct tcp_conn;
 
 void rtt_sample(struct tcp_conn *c, uint32_t us);
+void rtt_measured(struct tcp_conn *c, uint32_t us);  /* a sample by our own clock, of a segment that was sent once */
 uint32_t rtt_rto_ms(const struct tcp_conn *c);      /* with the back-off */
 
 /* Something is in flight, or waits for the window: (re)starts the timer. */
 void rtt_start(struct tcp_conn *c);
+/* The timer was set for something else meanwhile: for the timeout again, as if it never had been (sent.h). */
+void rtt_resume(struct tcp_conn *c);
 
 /* TIMER_REXMIT fired. */
 void rtt_timeout(struct tcp_conn *c);

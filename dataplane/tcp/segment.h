@@ -53,9 +53,7 @@ struct segment {
 	bool sack_ok;
 	bool ce;                   /* a router on the way says that its queue is filling (RFC 3168) */
 	uint8_t sacks;             /* blocks */
-	struct {
-		uint32_t left, right;
-	} sack[SACK_BLOCKS_MAX];
+	struct seq_range sack[SACK_BLOCKS_MAX];
 	struct seq_range again;    /* what of its text we had already, as far as it was looked at */
 };
 

@@ -8,6 +8,7 @@
 #include "tcp/input.h"
 #include "tcp/ooo.h"
 #include "tcp/output.h"
+#include "tcp/scoreboard.h"
 #include "tcp/wait.h"
 
 static void *boot_memory(size_t n, size_t bytes)
@@ -30,6 +31,8 @@ struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up)
 	pool_init(&t->waits, "tcp_time_wait", sizeof(struct tcp_wait), LIMIT_tcp_time_wait);
 	pool_init(&t->chunks, "tcp_send_chunks", sizeof(struct sendq_chunk), LIMIT_tcp_send_chunks);
 	pool_init(&t->ooos, "tcp_ooo_queues", sizeof(struct ooo), LIMIT_tcp_ooo_queues);
+	pool_init(&t->sents, "tcp_sent_segments", sizeof(struct sent), LIMIT_tcp_sent_segments);
+	pool_init(&t->boards, "tcp_scoreboards", sizeof(struct scoreboard), LIMIT_tcp_scoreboards);
 	table_tcp_init(&t->table, LIMIT_tcp_conns + LIMIT_tcp_time_wait, s->secret);
 	t->table.conns = t->conns.objects;
 	t->table.waits = t->waits.objects;
@@ -76,6 +79,8 @@ void tcp_free(struct tcp *t)
 	pool_fini(&t->waits);
 	pool_fini(&t->chunks);
 	pool_fini(&t->ooos);
+	pool_fini(&t->sents);
+	pool_fini(&t->boards);
 	table_tcp_fini(&t->table);
 	free(t->touched);
 	free(t->dead);

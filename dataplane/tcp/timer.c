@@ -2,7 +2,8 @@
  * Five logical timers on one wheel timer.
  *
  *   life     connect timeout in SYN_SENT, the limit of a detached connection; whatever happens, then it ends
- *   rexmit   RTO while something is in flight, else the persist timer while something waits for the peer's window
+ *   rexmit   while something is in flight the RTO, or what RACK wants to do before (rack.h), else the persist timer
+ *            while something waits for the peer's window
  *   delack   the delayed ACK
  *   keep     keepalive
  *   pace     there is credit to send more (pace.h); the only one that is finer than a millisecond
@@ -10,7 +11,7 @@
  * Their deadlines are kept in milliseconds. The wheel timer is armed for the earliest of them, and only ever moved
  * to an earlier time: a deadline that is put off or cleared, which is what every ACK does to the RTO, costs one store;
  * the wheel timer then fires too early, finds nothing due and is armed again. So the wheel is touched a few times per
- * second and connection, not per segment.
+ * second and connection, or once per probe timeout (10 ms) of one that sends all the time, not per segment.
  */
 #include "tcp/conn.h"
 #include "tcp/output.h"

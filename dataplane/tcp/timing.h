@@ -28,7 +28,10 @@ enum {
 	CHALLENGE_MS = 500,          /* RFC 5961, 7: at most one challenge ACK per connection in so long ... */
 	CHALLENGES_PER_S = 1000,     /* ... and between one and two times so many per worker, which no one can count */
 
-	DUPACKS = 3,                 /* RFC 5681, 3.2 */
+	DUPACKS = 3,                 /* RFC 5681, 3.2; RFC 6675: DupThresh */
+	REO_PERSIST = 16,            /* RFC 8985, 6.2.4: recoveries for which a larger reordering window stays */
+	TLP_ACK_DELAY_MS = 200,      /* RFC 8985, 7.2: how late a peer may acknowledge a single segment */
+	TLP_MIN_MS = 10,             /* below that a probe meets the jitter of peers and of our timers, not losses */
 	INITIAL_SEGMENTS = 10,       /* RFC 6928 */
 	INITIAL_BYTES = 14600,
 

@@ -3,6 +3,7 @@
 #include "tcp/conn.h"
 #include "tcp/pace.h"
 #include "tcp/rtt.h"
+#include "tcp/scoreboard.h"
 #include "tcp/wait.h"
 
 /* How many places of the pools one call looks at, free ones included: some microseconds of a worker's round. */
@@ -22,7 +23,7 @@ static bool describe(const struct tcp_conn *c, struct tcp_flow_info *i)
 		.backoff = c->backoff,
 		.cwnd_bytes = c->cwnd,
 		.ssthresh_bytes = c->ssthresh,
-		.flight_bytes = c->snd_max - c->snd_una,
+		.flight_bytes = conn_in_flight(c),
 		.queued_bytes = c->queued,
 		.snd_wnd_bytes = c->snd_wnd,
 		.rcv_wnd_bytes = c->rcv_adv - c->rcv_nxt,

@@ -1,7 +1,7 @@
 #include "tests/support/tcp_invariants.h"
 
-#include "tcp/conn.h"
 #include "tcp/ooo.h"
+#include "tcp/scoreboard.h"
 
 /* Timers that bring a silent connection on: all but those of a peer that owes us nothing. */
 enum { PASSIVE_TIMERS = 1 << TIMER_LIFE | 1 << TIMER_DELACK | 1 << TIMER_KEEP };
@@ -12,6 +12,36 @@ static bool waits_for_peer(const struct tcp_conn *c)
 		return true;
 	/* What tcp_more() holds waits for the user. */
 	return (c->queued > 0 && !(c->flags & CONN_MORE)) || c->flags & CONN_FIN;
+}
+
+/* Records lie side by side, and the scoreboard's sums and lists are theirs. */
+static const char *records_broken(const struct tcp_conn *c)
+{
+	const struct scoreboard *b = board_of(c);
+	uint32_t at = c->snd_una, sacked = 0, lost = 0, flying_n = 0, lost_n = 0;
+
+	if (!conn_tracked(c))
+		return c->sent_last || b ? "who is not tracked has no records" : NULL;
+	for (const struct sent *s = sent_first(c); s; s = sent_next(c, s)) {
+		if (s->seq != at || !seq_lt(s->seq, s->end))
+			return "records have no gaps";
+		at = s->end;
+		sacked += s->state == SENT_SACKED ? sent_bytes(s) : 0;
+		lost += s->state == SENT_LOST ? sent_bytes(s) : 0;
+		flying_n += s->state == SENT_FLYING;
+		lost_n += s->state == SENT_LOST;
+	}
+	if (at != c->snd_nxt)
+		return "records end at snd_nxt";
+	if (!b)
+		return sacked + lost > 0 ? "what is SACKed or lost has a scoreboard" : NULL;
+	if (b->sacked != sacked || b->lost_bytes != lost || conn_in_flight(c) > c->snd_nxt - c->snd_una)
+		return "the pipe is the sum of what flies";
+	for (const struct sent *s = b->flying.oldest; s; s = s->newer)
+		flying_n--;
+	for (const struct sent *s = b->lost.oldest; s; s = s->newer)
+		lost_n--;
+	return flying_n != 0 || lost_n != 0 ? "each record is on its state's list" : NULL;
 }
 
 const char *invariant_broken(const struct tcp_conn *c, uint32_t user_credit)
@@ -38,7 +68,7 @@ const char *invariant_broken(const struct tcp_conn *c, uint32_t user_credit)
 		return "a logical timer is on, and the wheel's is armed";
 	if (waits_for_peer(c) && !(c->timers & ~PASSIVE_TIMERS))
 		return "what waits for the peer has a timer";
-	return NULL;
+	return syn ? NULL : records_broken(c);
 }
 
 /* Null when the range is what its mbufs are; adds what they cost. */

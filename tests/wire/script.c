@@ -144,7 +144,7 @@ static uint8_t flags_of(struct script *p, const char *w)
 
 /* ---- the stack ---- */
 
-static const char *print(const struct script *p, const struct sent *sent, char *text, size_t n)
+static const char *print(const struct script *p, const struct stand_sent *sent, char *text, size_t n)
 {
 	struct wire_segment g;
 	const char *wrong = wire_decode(&g, sent->bytes, sent->n);
@@ -592,7 +592,7 @@ static void word_out(struct script *p)
 	if (e.after_set)
 		await(p, e.after_ns);
 	for (uint32_t i = 0; i < e.count; i++) {
-		struct sent *sent = &p->stand->sent[p->stand->sent_first];
+		struct stand_sent *sent = &p->stand->sent[p->stand->sent_first];
 
 		check_wrong(p);
 		if (p->stand->sent_n == 0)
@@ -615,7 +615,7 @@ static void word_out(struct script *p)
 static void take_all(struct script *p)
 {
 	while (p->stand->sent_n > 0) {
-		struct sent *sent = &p->stand->sent[p->stand->sent_first];
+		struct stand_sent *sent = &p->stand->sent[p->stand->sent_first];
 		struct wire_segment g;
 		const char *wrong = wire_decode(&g, sent->bytes, sent->n);
 

@@ -115,7 +115,7 @@ static void on_accept(void *up, struct tcp_conn *c)
 static void on_sent(void *arg, const struct tuple *t, struct rte_mbuf *m)
 {
 	struct stand *s = arg;
-	struct sent *sent;
+	struct stand_sent *sent;
 	uint32_t total = 0;
 
 	if (s->sent_n == SENT_MAX || m->pkt_len > SENT_BYTES) {

@@ -12,7 +12,7 @@
 
 enum { SENT_MAX = 512, SENT_BYTES = 2048, EVENTS_MAX = 64, HELD_MAX = 4096 };
 
-struct sent {
+struct stand_sent {
 	uint64_t at_ns;
 	struct tuple tuple;
 	uint8_t ecn;                /* the two bits of the IP header */
@@ -30,7 +30,7 @@ struct stand {
 	uint8_t ecn;                /* the two bits of what arrives */
 	struct tcp_conn *conn;      /* the last one that opened; null after on_closed */
 
-	struct sent sent[SENT_MAX]; /* what is not yet checked, in order */
+	struct stand_sent sent[SENT_MAX]; /* what is not yet checked, in order */
 	unsigned sent_first, sent_n;
 
 	char event[EVENTS_MAX][48]; /* what the user was told and the script has not checked */
