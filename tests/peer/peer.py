@@ -10,114 +10,31 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "..", "e2e"))
-from harness import LAB, ROOT, VIP4, VIP6, Lab, case, expect, expect_equal, main, retry  # noqa: E402
+from wires import HERE, ROUTE, SEED, WiredLab
 
-HERE = os.path.join(ROOT, "tests/peer")
-RELAY = os.path.join(ROOT, "build/release/peer/relay")
+from harness import VIP4, VIP6, case, expect, expect_equal, main, retry
+
 FLOWS = int(os.environ.get("PEER_FLOWS", "50"))
 BYTES = int(os.environ.get("PEER_KIB", "64")) * 1024
-SEED = int(os.environ.get("PEER_SEED", "1"))
 SECONDS = int(os.environ.get("PEER_SECONDS", "120"))
-SIDES = {"client": ["198.18.0.2/24", "2001:2::2/64"],
-         "backend": ["198.18.1.11/24", "198.18.1.12/24", "2001:2:0:1::11/64", "2001:2:0:1::12/64"]}
-
-ROUTE = """
-apiVersion: gateway.envoyproxy.io/v1alpha1
-kind: Backend
-metadata: {name: peer, namespace: default}
-spec:
-  endpoints:
-    - ip: {address: 198.18.1.11, port: 9000}
-    - ip: {address: "2001:2:0:1::11", port: 9000}
----
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {name: peer, namespace: default}
-spec:
-  parentRefs: [{name: lab}]
-  rules:
-    - matches: [{path: {type: PathPrefix, value: /peer}}]
-      backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: peer}]
-"""
 
 
-def ip(netns, *arguments):
-    subprocess.run(["ip", "-n", netns, *arguments], check=True)
-
-
-def insert_relay(side):
-    """The kernel end of the lab's veth moves to sluice-relay; the namespace gets a new one that ends there, too.
-
-    It has the old one's MAC address: the gateway already knows its neighbours.
-    """
-    netns, inner, outer = f"sluice-{side}", f"{side}-gw", f"{side}-peer"
-    link = subprocess.run(["ip", "-n", netns, "-j", "link", "show", "data0"], check=True, stdout=subprocess.PIPE)
-    mac = json.loads(link.stdout)[0]["address"]
-    ip(netns, "link", "set", "data0", "netns", "sluice-relay", "name", inner)
-    ip("sluice-relay", "link", "add", outer, "type", "veth", "peer", "name", "data0", "address", mac,
-       "netns", netns)
-    for name in (inner, outer):
-        subprocess.run(["ip", "netns", "exec", "sluice-relay", "sysctl", "-qw", f"net.ipv6.conf.{name}.disable_ipv6=1"],
-                       check=True)
-        subprocess.run(["ip", "netns", "exec", "sluice-relay", "ethtool", "-K", name, "tx", "off", "rx", "off", "tso", "off",
-                        "gso", "off", "gro", "off"], check=True, stdout=subprocess.DEVNULL)
-        ip("sluice-relay", "link", "set", name, "up")
-    subprocess.run(["ip", "netns", "exec", netns, "sysctl", "-qw", "net.ipv6.conf.data0.accept_dad=0",
-                    "net.ipv6.conf.data0.accept_ra=0"], check=True)
-    subprocess.run(["ip", "netns", "exec", netns, "ethtool", "-K", "data0", "tx", "off", "rx", "off", "tso", "off", "gso",
-                    "off", "gro", "off"], check=True, stdout=subprocess.DEVNULL)
-    ip(netns, "link", "set", "data0", "up")
-    for address in SIDES[side]:
-        ip(netns, "addr", "add", address, "dev", "data0", *(["nodad"] if ":" in address else []))
-    if side == "backend":
-        ip(netns, "route", "add", "default", "via", "198.18.1.1")
-        ip(netns, "-6", "route", "add", "default", "via", "2001:2:0:1::1")
-
-
-class PeerLab(Lab):
+class PeerLab(WiredLab):
     """The lab with a relay on each wire and a backend whose bytes can be checked."""
 
     def __enter__(self):
         super().__enter__()
-        self.relays = []
-        open("/run/netns/sluice-relay", "w", encoding="ascii").close()
-        subprocess.run(["unshare", "--net=/run/netns/sluice-relay", "true"], check=True)
-        for side in SIDES:
-            insert_relay(side)
-        self.backend = self.spawn("sluice-backend", "python3", os.path.join(HERE, "backend.py"), "9000", "198.18.1.11",
-                                  "2001:2:0:1::11", stdout=subprocess.PIPE, text=True)
-        expect_equal(self.backend.stdout.readline().strip(), "ready", "backend")
+        backend = self.spawn("sluice-backend", "python3", os.path.join(HERE, "backend.py"), "9000", "198.18.1.11",
+                             "2001:2:0:1::11", stdout=subprocess.PIPE, text=True)
+        expect_equal(backend.stdout.readline().strip(), "ready", "backend")
         self.apply(ROUTE)
         return self
 
-    def __exit__(self, *why):
-        self.stop_relays()
-        super().__exit__(*why)
-        subprocess.run(["umount", "-l", "/run/netns/sluice-relay"], check=False)
-        os.unlink("/run/netns/sluice-relay")
-
     def start_relays(self, settings):
-        for number, side in enumerate(SIDES):
-            relay = self.spawn("sluice-relay", RELAY, str(SEED * 10 + number), f"{side}-peer", f"{side}-gw", *settings,
-                               stdout=subprocess.PIPE, text=True)
-            expect_equal(relay.stdout.readline().strip(), "ready", "relay")
-            self.relays.append(relay)
-
-    def stop_relays(self):
-        """Ends the relays; what they counted, summed over sides and directions."""
-        total = {}
-        for relay in self.relays:
-            relay.terminate()
-            out = relay.communicate(timeout=10)[0]
-            for counts in json.loads(out).values():
-                for name, value in counts.items():
-                    total[name] = total.get(name, 0) + value
-        self.relays.clear()
-        return total
+        for number, side in enumerate(self.sides):
+            self.start_relay(SEED * 10 + number, f"{side}-peer", f"{side}-gw", settings)
 
 
 def difference(after, before):
@@ -229,7 +146,7 @@ def one_download(lab):
 @case
 def marks(lab):
     """ECN with the kernel through routers that mark: nothing is lost, windows fall all the same."""
-    for side in SIDES:
+    for side in lab.sides:
         ask_for_ecn(side, 1)
     sends_as(lab, upstreams={"ecn": True})
     text, wire, counted = run(lab, "mark=0.05", "delay_us=1000", "queue=60000")
