@@ -89,10 +89,8 @@ static struct body_block *room(struct body *b, struct body_block **head, struct 
 	if (last != NULL && last->first + last->n < BODY_BLOCK_SLICES)
 		return last;
 	last = pool_get(b->blocks);
-	if (last == NULL) {
-		count(b->counters, C_limit_body_blocks);
+	if (last == NULL)
 		return NULL;
-	}
 	last->next = NULL;
 	last->first = last->n = 0;
 	if (*tail != NULL)

@@ -4,21 +4,14 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "proxy/exchange.h"
+#include "proxy/pieces.h"
 
-enum { CHAIN_STAGES = 32, PIECES = 20 };
-
-struct pieces {
-	struct pieces *next;
-	uint16_t first, n;
-	struct filter_piece all[PIECES];
-};
-static_assert(sizeof(struct pieces) <= sizeof(struct body_block), "it is one of the proxy's body blocks");
-
+enum { CHAIN_STAGES = 32 };
 enum { WITH_HEAD, WITH_REST };
 
 /* One stage in one direction. */
 struct side {
-	struct pieces *head, *tail;
+	struct pieces queue;
 	uint32_t turns[2];           /* the waits that it is suspended for: with the head, with what follows; 0: none */
 	bool seen;                   /* the hook has seen the first piece of the queue (it suspended with it) */
 	bool end;                    /* the end of the message has come to it and waits */
@@ -118,78 +111,17 @@ static void fail(struct chain *c, enum err why)
 	}
 }
 
-static struct pieces *new_block(struct chain *c)
+/* There was no block (which the pool counts) for a piece that has to wait. */
+static void lose(struct chain *c, enum way way, struct filter_piece piece)
 {
-	struct pieces *b = pool_get(&c->x->proxy->blocks);
-
-	if (b == NULL) {
-		count(c->fx.shard->counters, C_limit_body_blocks);
-		fail(c, ERR_NO_MEMORY);
-		return NULL;
-	}
-	b->next = NULL;
-	b->first = b->n = 0;
-	return b;
-}
-
-static void enqueue(struct chain *c, enum way way, struct side *side, struct filter_piece piece)
-{
-	struct pieces *b = side->tail;
-
-	if (b == NULL || b->first + b->n == PIECES) {
-		b = new_block(c);
-		if (b == NULL) {
-			discard(c, way, &piece);
-			return;
-		}
-		if (side->tail != NULL)
-			side->tail->next = b;
-		else
-			side->head = b;
-		side->tail = b;
-	}
-	b->all[b->first + b->n++] = piece;
-}
-
-/* Back to the front, from where it was taken: the filter has suspended with it. */
-static void put_back(struct chain *c, enum way way, struct side *side, struct filter_piece piece)
-{
-	struct pieces *b = side->head;
-
-	if (b == NULL || b->first == 0) {
-		b = new_block(c);
-		if (b == NULL) {
-			discard(c, way, &piece);
-			return;
-		}
-		b->next = side->head;
-		b->first = 1;
-		side->head = b;
-		side->tail = side->tail != NULL ? side->tail : b;
-	}
-	b->all[--b->first] = piece;
-	b->n++;
-	side->seen = true;
-}
-
-static struct filter_piece dequeue(struct chain *c, struct side *side)
-{
-	struct pieces *b = side->head;
-	const struct filter_piece piece = b->all[b->first++];
-
-	if (--b->n == 0) {
-		side->head = b->next;
-		if (side->head == NULL)
-			side->tail = NULL;
-		pool_put(&c->x->proxy->blocks, b);
-	}
-	return piece;
+	fail(c, ERR_NO_MEMORY);
+	discard(c, way, &piece);
 }
 
 static void clear(struct chain *c, enum way way, struct side *side)
 {
-	while (side->head != NULL) {
-		struct filter_piece piece = dequeue(c, side);
+	while (pieces_any(&side->queue)) {
+		struct filter_piece piece = pieces_take(&side->queue, &c->x->proxy->blocks);
 
 		discard(c, way, &piece);
 	}
@@ -281,10 +213,12 @@ static void run(struct chain *c, enum way way, uint32_t p, struct filter_piece p
 		return;
 	if (goes_on)
 		pass(c, way, p + 1, piece);
-	else if (v == FILTER_SUSPEND && piece.slice.m != NULL)
-		put_back(c, way, side, piece);
-	else
+	else if (v != FILTER_SUSPEND || piece.slice.m == NULL)
 		discard(c, way, &piece);
+	else if (pieces_put_back(&side->queue, &c->x->proxy->blocks, piece))
+		side->seen = true;
+	else
+		lose(c, way, piece);
 }
 
 static void pass(struct chain *c, enum way way, uint32_t p, struct filter_piece piece)
@@ -300,10 +234,10 @@ static void pass(struct chain *c, enum way way, uint32_t p, struct filter_piece 
 		return;
 	}
 	side = &stage_at(c, way, p)->sides[way];
-	if (side->head != NULL || blocked(c, way, p))
-		enqueue(c, way, side, piece);
-	else
+	if (!pieces_any(&side->queue) && !blocked(c, way, p))
 		run(c, way, p, piece);
+	else if (!pieces_put(&side->queue, &c->x->proxy->blocks, piece))
+		lose(c, way, piece);
 }
 
 /* A filter that gathers has seen the whole body: its head goes on. */
@@ -341,7 +275,7 @@ static void pass_end(struct chain *c, enum way way, uint32_t p)
 		struct side *side = &s->sides[way];
 
 		side->end = true;
-		if (c->trouble != CHAIN_GO || side->head != NULL || blocked(c, way, p))
+		if (c->trouble != CHAIN_GO || pieces_any(&side->queue) || blocked(c, way, p))
 			return;
 		if (!side->ending && !run_end(c, way, p))
 			return;
@@ -440,9 +374,9 @@ enum chain_step chain_drain(struct chain *c, enum way way)
 	for (uint32_t p = c->n; p-- > 0;) {
 		struct side *side = &stage_at(c, way, p)->sides[way];
 
-		while (side->head != NULL && !blocked(c, way, p) && c->trouble == CHAIN_GO) {
+		while (pieces_any(&side->queue) && !blocked(c, way, p) && c->trouble == CHAIN_GO) {
 			const bool seen = side->seen;
-			const struct filter_piece piece = dequeue(c, side);
+			const struct filter_piece piece = pieces_take(&side->queue, &c->x->proxy->blocks);
 
 			side->seen = false;
 			if (seen)
@@ -450,7 +384,7 @@ enum chain_step chain_drain(struct chain *c, enum way way)
 			else
 				run(c, way, p, piece);
 		}
-		if (side->end && side->head == NULL && !blocked(c, way, p))
+		if (side->end && !pieces_any(&side->queue) && !blocked(c, way, p))
 			pass_end(c, way, p);
 	}
 	return step_of(c, way);

@@ -2,7 +2,9 @@
  * The exchange between doubles of HTTP streams, over the real routing, filters, balancing and pools: what is sent to
  * whom, credit, retries, timeouts, and every order in which things can end.
  */
+#include "base/limits.h"
 #include "base/pressure.h"
+#include "proxy/exchange.h"
 #include "rig.h"
 
 static const struct fixture lab = {
@@ -865,6 +867,28 @@ static void test_no_arena(void **state)
 	double_settle();
 }
 
+/* What cannot be sent at once finds no block to wait in: the client sees the cut, and it counts once. */
+static void test_no_blocks(void **state)
+{
+	static void *taken[LIMIT_body_blocks + 1];
+	struct http_stream *down = get("/"), *up = rig_up_one();
+	unsigned n = 0;
+	uint64_t before;
+
+	(void)state;
+	double_respond(up, 200, HTTP_BODY_CHUNKED, 0, "");
+	double_room(down, 0);
+	while ((taken[n] = pool_get(&rig.proxy->blocks)) != NULL)
+		n++;
+	before = rig_counted(C_limit_body_blocks);
+	double_give_pieces(up, 40, 1);
+	assert_int_equal(rig_counted(C_limit_body_blocks), before + 1);
+	assert_false(double_alive(down));
+	while (n > 0)
+		pool_put(&rig.proxy->blocks, taken[--n]);
+	double_settle();
+}
+
 /* ---- memory is short ---- */
 
 /* New requests get 503, bodies and all; what has begun goes on. */
@@ -1072,7 +1096,7 @@ int main(void)
 		TEST(test_body_after_local_reply), TEST(test_client_leaves), TEST(test_upstream_breaks_off),
 		TEST(test_stale_connection_is_retried), TEST(test_retried_once_only), TEST(test_timeouts),
 		TEST(test_timeout_while_connecting_and_responding), TEST(test_timeout_after_upload), TEST(test_idle),
-		TEST(test_send_fails), TEST(test_no_arena), TEST(test_shed), TEST(test_any_order),
+		TEST(test_send_fails), TEST(test_no_arena), TEST(test_no_blocks), TEST(test_shed), TEST(test_any_order),
 	};
 
 	double_start();
