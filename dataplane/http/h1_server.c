@@ -90,6 +90,69 @@ void h1_server_watch(struct h1_conn *c)
 	}
 }
 
+/* ---- refusals ---- */
+
+/* What a refusal says; for what came too late it is Envoy's words. */
+static const char *refusal_text(enum err why, uint16_t status, bool head)
+{
+	if (why != ERR_HTTP_TIMEOUT)
+		return http_reason(status);
+	return head ? "request header timeout" : "request timeout";
+}
+
+static void send_refusal(struct h1_conn *c, uint16_t status, const char *text, bool bodiless)
+{
+	struct http_field fields[] = {{.name = TEXT("content-type"), .value = TEXT("text/plain")}};
+	struct http_message m;
+	const struct text body = {text, (uint32_t)strlen(text)};
+
+	http_message_init(&m);
+	m.status = status;
+	m.body = HTTP_BODY_LENGTH;
+	m.content_length = body.len;
+	m.fields = fields;
+	m.fields_n = 1;
+	c->tx = TX_LENGTH;
+	if (h1_write_response(c, &m, TX_LENGTH, true) || (!bodiless && h1_write_piece(c, body)))
+		h1_break(c, ERR_NO_MEMORY);
+}
+
+/* `bodiless`: to HEAD, as far as it was understood, there is no answer with a body. */
+static void refuse(struct h1_conn *c, enum err why, bool bodiless)
+{
+	const uint16_t status = http_refusal_status(why);
+	const char *text = refusal_text(why, status, !c->stream);
+	const struct http_refusal answer = {status, bodiless ? 0 : (uint16_t)strlen(text)};
+
+	http_count(c->http, C_http_bad_requests);
+	if (c->stream) {
+		c->stream->refused = answer;
+		h1_stream_close(c, why);
+	} else {
+		c->http->up.on_bad_request(c->http->up.up, c->tls, why, answer);
+	}
+	if (c->state != H1_OPEN || c->broken)
+		return;
+	c->keep_alive = false;
+	send_refusal(c, status, text, bodiless);
+	if (!c->broken)
+		h1_linger(c);
+}
+
+/*
+ * A request that breaks the rules, or does not end in time. If a response to it had begun, all that is left is to cut
+ * it off where everyone can see it.
+ */
+void h1_server_refuse(struct h1_conn *c, enum err why)
+{
+	if (c->stream && c->tx != TX_HEAD) {
+		http_count(c->http, C_http_bad_requests);
+		h1_cut(c, why);
+	} else {
+		refuse(c, why, c->stream && c->stream->head_request);
+	}
+}
+
 /* ---- requests ---- */
 
 /* A connection's first request has a window of its own: who opens one in order to be slow is found at its end. */
@@ -129,6 +192,7 @@ void h1_server_head(struct h1_conn *c, const char *at, struct held under)
 {
 	struct http *h = c->http;
 	struct http_stream *s = stream_new(h, &h1_class, c);
+	bool bodiless;
 	enum err e;
 
 	if (!s) {
@@ -149,8 +213,9 @@ void h1_server_head(struct h1_conn *c, const char *at, struct held under)
 	if (e) {
 		if (e == ERR_HTTP_URI_TOO_LONG)
 			http_count(h, C_limit_http_uri);
+		bodiless = s->message.method == HTTP_HEAD;
 		h1_credit(c, stream_free(h, s));
-		h1_server_refuse(c, e);
+		refuse(c, e, bodiless);
 		return;
 	}
 	begin(c, s);
@@ -161,59 +226,6 @@ void h1_server_head(struct h1_conn *c, const char *at, struct held under)
 	s->ops->on_head(s->user, &s->message);
 	if (c->stream == s && c->rx == RX_LENGTH && c->rx_left == 0)
 		h1_finish(c, NULL);
-}
-
-/* What a refusal says; for what came too late it is Envoy's words. */
-static const char *refusal_text(enum err why, uint16_t status, bool head)
-{
-	if (why != ERR_HTTP_TIMEOUT)
-		return http_reason(status);
-	return head ? "request header timeout" : "request timeout";
-}
-
-static void send_refusal(struct h1_conn *c, uint16_t status, const char *text)
-{
-	struct http_field fields[] = {{.name = TEXT("content-type"), .value = TEXT("text/plain")}};
-	struct http_message m;
-	const struct text body = {text, (uint32_t)strlen(text)};
-
-	http_message_init(&m);
-	m.status = status;
-	m.body = HTTP_BODY_LENGTH;
-	m.content_length = body.len;
-	m.fields = fields;
-	m.fields_n = 1;
-	c->tx = TX_LENGTH;
-	if (h1_write_response(c, &m, TX_LENGTH, true) || h1_write_piece(c, body))
-		h1_break(c, ERR_NO_MEMORY);
-}
-
-/*
- * A request that breaks the rules, or does not end in time. If a response to it had begun, all that is left is to cut
- * it off where everyone can see it.
- */
-void h1_server_refuse(struct h1_conn *c, enum err why)
-{
-	const bool begun = c->stream && c->tx != TX_HEAD, head = !c->stream;
-	const uint16_t status = http_refusal_status(why);
-
-	http_count(c->http, C_http_bad_requests);
-	if (begun) {
-		h1_cut(c, why);
-		return;
-	}
-	if (c->stream) {
-		c->stream->refused = status;
-		h1_stream_close(c, why);
-	} else {
-		c->http->up.on_bad_request(c->http->up.up, c->tls, why, status);
-	}
-	if (c->state != H1_OPEN || c->broken)
-		return;
-	c->keep_alive = false;
-	send_refusal(c, status, refusal_text(why, status, head));
-	if (!c->broken)
-		h1_linger(c);
 }
 
 /* Ready for the next request; the present one's stream has no user any more. */

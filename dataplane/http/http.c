@@ -137,7 +137,7 @@ void http_drain(struct http *h)
 	http_leave(h);
 }
 
-uint16_t http_stream_refused(const struct http_stream *s)
+struct http_refusal http_stream_refused(const struct http_stream *s)
 {
 	CHECK_MAGIC(s, HTTP_STREAM_MAGIC);
 	return s->refused;

@@ -141,15 +141,21 @@ struct http_stream_ops {
 	void (*on_closed)(void *user, enum err why);
 };
 
+/* What the layer itself answers. */
+struct http_refusal {
+	uint16_t status;         /* 0: it does not */
+	uint16_t body_bytes;
+};
+
 struct http_up {
 	/* A client connection's new stream, before its on_head(): the callee sets the user, or resets the stream. */
 	void (*on_stream)(void *up, struct http_stream *s);
 	/*
-	 * The head of a request was refused, or did not arrive in time: the layer itself answers with this status and
-	 * closes; this is for the log. There is no stream. (A body that breaks the rules ends its stream by
+	 * The head of a request was refused, or did not arrive in time: the layer itself answers and closes; this is
+	 * for the log. There is no stream. (A body that breaks the rules ends its stream by
 	 * on_closed(why); the layer answers too if no response had begun.)
 	 */
-	void (*on_bad_request)(void *up, struct tls_conn *c, enum err why, uint16_t status);
+	void (*on_bad_request)(void *up, struct tls_conn *c, enum err why, struct http_refusal answer);
 	void *up;
 };
 
@@ -183,8 +189,8 @@ bool http_client_reused(const struct http_client *c);            /* has carried 
 bool http_stream_response_begun(const struct http_stream *s);
 bool http_stream_request_begun(const struct http_stream *s);
 
-/* While on_closed() runs: what the layer itself answers, when no response had begun; 0: it does not. */
-uint16_t http_stream_refused(const struct http_stream *s);
+/* While on_closed() runs: what the layer itself answers, when no response had begun. */
+struct http_refusal http_stream_refused(const struct http_stream *s);
 void http_set_stream_user(struct http_stream *s, const struct http_stream_ops *ops, void *user);
 struct arena *http_stream_arena(struct http_stream *s);          /* freed with the stream */
 struct tls_conn *http_stream_conn(const struct http_stream *s);

@@ -44,7 +44,7 @@ struct http_stream {
 	bool head_request;                /* HEAD: the response has no body, whatever it says */
 	uint8_t interim_n;
 	uint8_t request_version;          /* server: 10 or 11 */
-	uint16_t refused;                 /* server: what the layer answers, for http_stream_refused() */
+	struct http_refusal refused;      /* server: for http_stream_refused() */
 	bool expects;                     /* server: the client waits for 100 and has not got it */
 	bool upgrade;                     /* the request asks for another protocol: 101 may come */
 	uint64_t framing_bytes;           /* sent: everything but body */

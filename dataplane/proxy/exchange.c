@@ -264,13 +264,16 @@ static void on_down_sent(void *user, uint32_t bytes)
 /* The client has left, or its request broke the rules: then the layer below answers, if nobody has yet. */
 static void blame_client(struct exchange *x, enum err why)
 {
-	const uint16_t refused = http_stream_refused(x->down);
-	const struct reason *r = reason_of_client(why, false, refused != 0);
+	const struct http_refusal answer = http_stream_refused(x->down);
+	const bool refused = answer.status != 0;
+	const struct reason *r = reason_of_client(why, false, refused);
 
-	if (refused == 0 && x->flags[0] != '\0')
+	if (!refused && x->flags[0] != '\0')
 		return;
-	if (refused != 0)
-		x->status = refused;
+	if (refused) {
+		x->status = answer.status;
+		x->to_down.bytes = answer.body_bytes;
+	}
 	exchange_flag(x, r->flags);
 	x->details = reason_details(r, true);
 }
@@ -283,7 +286,7 @@ static void on_down_closed(void *user, enum err why)
 	if (why != OK)
 		blame_client(x, why);
 	x->to_up.from = NULL;
-	exchange_finish(x, why == OK || http_stream_refused(x->down) != 0);
+	exchange_finish(x, why == OK || http_stream_refused(x->down).status != 0);
 	x->down = NULL;
 	if (x->up != NULL && x->response_whole && x->to_up.end_sent) {
 		/* Both of the upstream's messages are whole: on_up_closed() follows and the connection lives. */

@@ -190,7 +190,7 @@ struct filter_ticket proxy_ticket(struct exchange *x);
 /* log.c */
 void exchange_log(struct exchange *x);
 /* A request without an exchange; m: null when its head was not whole or not sound. */
-void refused_log(struct proxy *p, const struct tls_conn *c, const struct http_message *m, uint16_t status,
+void refused_log(struct proxy *p, const struct tls_conn *c, const struct http_message *m, struct http_refusal answer,
                  const struct reason *why);
 
 static inline void exchange_progress(struct exchange *x)

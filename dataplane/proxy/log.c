@@ -95,7 +95,7 @@ void exchange_log(struct exchange *x)
 	write_texts(x->proxy, r, texts);
 }
 
-void refused_log(struct proxy *p, const struct tls_conn *c, const struct http_message *m, uint16_t status,
+void refused_log(struct proxy *p, const struct tls_conn *c, const struct http_message *m, struct http_refusal answer,
                  const struct reason *why)
 {
 	struct text texts[TEXTS] = {[7] = {.at = why->details, .len = (uint32_t)strlen(why->details)}};
@@ -105,7 +105,8 @@ void refused_log(struct proxy *p, const struct tls_conn *c, const struct http_me
 	r = reserve(p, texts);
 	if (r == NULL)
 		return;
-	*r = (struct access_record){.start_wall_us = p->shard->wall_us, .upstream_us = UINT32_MAX, .status = status,
+	*r = (struct access_record){.start_wall_us = p->shard->wall_us, .upstream_us = UINT32_MAX,
+	                            .status = answer.status, .response_bytes = answer.body_bytes,
 	                            .version = m != NULL ? m->version : 11, .client = *tcp_tuple(tls_tcp(c))};
 	memcpy(r->flags, why->flags, sizeof(r->flags));
 	write_texts(p, r, texts);

@@ -46,9 +46,9 @@ void proxy_free(struct proxy *p)
 	free(p);
 }
 
-void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, uint16_t status)
+void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, struct http_refusal answer)
 {
-	refused_log(p, c, NULL, status, reason_of_client(why, true, true));
+	refused_log(p, c, NULL, answer, reason_of_client(why, true, true));
 }
 
 uint32_t proxy_exchanges(const struct proxy *p)

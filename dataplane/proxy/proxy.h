@@ -20,7 +20,7 @@ struct proxy;
 struct proxy *proxy_new(struct shard *s, struct upstream *u);
 void proxy_free(struct proxy *p);
 void proxy_on_stream(struct proxy *p, struct http_stream *s);      /* http_up.on_stream */
-void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, uint16_t status);
+void proxy_on_bad_request(struct proxy *p, struct tls_conn *c, enum err why, struct http_refusal answer);
 void proxy_watch(const struct proxy *p, struct pressure *to);       /* boot: what of it may run short */
 uint32_t proxy_exchanges(const struct proxy *p);                   /* alive */
 uint32_t proxy_callouts(const struct proxy *p);                    /* requests of the gateway's own, alive */

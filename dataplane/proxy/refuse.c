@@ -14,7 +14,7 @@ static void on_head(void *user, struct http_message *m)
 	const struct refusal *f = user;
 	struct http_message r;
 
-	refused_log(f->proxy, http_stream_conn(f->stream), m, 503, &reason_overload);
+	refused_log(f->proxy, http_stream_conn(f->stream), m, (struct http_refusal){.status = 503}, &reason_overload);
 	http_message_init(&r);
 	r.status = 503;
 	r.body = HTTP_BODY_LENGTH;
@@ -63,7 +63,7 @@ void proxy_refuse(struct proxy *p, struct http_stream *s)
 	struct refusal *f = arena_get(http_stream_arena(s), sizeof(*f));
 
 	if (f == NULL) {
-		refused_log(p, http_stream_conn(s), NULL, 0, &reason_overload);
+		refused_log(p, http_stream_conn(s), NULL, (struct http_refusal){0}, &reason_overload);
 		http_reset(s, ERR_NO_MEMORY);
 		return;
 	}

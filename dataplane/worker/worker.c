@@ -141,11 +141,11 @@ static void on_stream(void *up, struct http_stream *s)
 	proxy_on_stream(w->proxy, s);
 }
 
-static void on_bad_request(void *up, struct tls_conn *c, enum err why, uint16_t status)
+static void on_bad_request(void *up, struct tls_conn *c, enum err why, struct http_refusal answer)
 {
 	struct worker *w = up;
 
-	proxy_on_bad_request(w->proxy, c, why, status);
+	proxy_on_bad_request(w->proxy, c, why, answer);
 }
 
 /* A report travels as a packet would; one that finds no mbuf is lost, others will follow. */

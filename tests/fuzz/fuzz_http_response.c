@@ -126,12 +126,12 @@ static void on_stream(void *up, struct http_stream *s)
 	http_set_stream_user(s, &down_ops, NULL);
 }
 
-static void on_bad_request(void *up, struct tls_conn *c, enum err why, uint16_t status)
+static void on_bad_request(void *up, struct tls_conn *c, enum err why, struct http_refusal answer)
 {
 	(void)up;
 	(void)c;
 	(void)why;
-	(void)status;
+	(void)answer;
 	MUST(false);
 }
 

@@ -262,10 +262,10 @@ bool http_stream_request_begun(const struct http_stream *s)
 	return s->head_sent;
 }
 
-uint16_t http_stream_refused(const struct http_stream *s)
+struct http_refusal http_stream_refused(const struct http_stream *s)
 {
 	CHECK_MAGIC(s, DOUBLE_STREAM);
-	return s->refused;
+	return (struct http_refusal){.status = s->refused};
 }
 
 void http_set_stream_user(struct http_stream *s, const struct http_stream_ops *ops, void *user)

@@ -248,15 +248,15 @@ static void rec_stream(void *up, struct http_stream *s)
 	http_set_stream_user(s, &rec_ops, NULL);
 }
 
-static void rec_bad_request(void *up, struct tls_conn *c, enum err why, uint16_t status)
+static void rec_bad_request(void *up, struct tls_conn *c, enum err why, struct http_refusal answer)
 {
 	char line[64];
 
 	(void)up;
 	assert_non_null(c);
 	recorder.refused++;
-	recorder.refused_status = status;
-	snprintf(line, sizeof(line), "?%u %s", status, err_name(why));
+	recorder.refused_status = answer.status;
+	snprintf(line, sizeof(line), "?%u %s", answer.status, err_name(why));
 	record_text(line);
 }
 

@@ -41,12 +41,12 @@ static void gateway_on_stream(void *up, struct http_stream *s)
 	proxy_on_stream(gateway.proxy, s);
 }
 
-static void gateway_on_bad_request(void *up, struct tls_conn *c, enum err why, uint16_t status)
+static void gateway_on_bad_request(void *up, struct tls_conn *c, enum err why, struct http_refusal answer)
 {
 	(void)up;
 	gateway.refused++;
-	gateway.refused_status = status;
-	proxy_on_bad_request(gateway.proxy, c, why, status);
+	gateway.refused_status = answer.status;
+	proxy_on_bad_request(gateway.proxy, c, why, answer);
 }
 
 static inline void gateway_open(const struct fixture *f)

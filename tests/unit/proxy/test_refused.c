@@ -36,6 +36,10 @@ static const struct {
 	 "200 DPE http1.unexpected_underscore POST /a"},
 	{"chunks that are none, behind the response's start", CHUNKED, ANSWERED, "zz\r\n", "200 reset",
 	 "200 DPE http1.codec_error POST /a"},
+	{"a HEAD that is refused has no body either", "HEAD /a HTTP/1.1\r\n" HOST HOST "\r\n", NOTHING, "", "400 x",
+	 "400 DPE http1.codec_error - -"},
+	{"a HEAD whose body is refused", "HEAD /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nzz\r\n", NOTHING, "",
+	 "400 x", "400 DPE http1.codec_error HEAD /a"},
 	{"FIN in the body", POST "Content-Length: 5\r\n\r\nhel", FIN, "", "reset",
 	 "0 DC downstream_remote_disconnect POST /a"},
 	{"reset in the body", POST "Content-Length: 5\r\n\r\nhel", RST, "", "",
@@ -58,12 +62,20 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* What the client got behind the head of the only response. */
+static size_t body_bytes(const struct tcp_conn *c)
+{
+	const char *end = memmem(c->out, c->out_n, "\r\n\r\n", 4);
+
+	return end != NULL ? (size_t)(c->out + c->out_n - end - 4) : 0;
+}
+
 static void test_cases(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		struct tcp_conn *c = gateway_client(), *up;
-		const char *logged;
+		const struct access_record *record;
 
 		say(c, cases[i].in);
 		up = origin_conn();
@@ -80,9 +92,15 @@ static void test_cases(void **state)
 			fail_msg("%s: said %s", cases[i].name, answers(c));
 		if (!c->shut && !c->aborted && !c->closed)
 			rig_eof(c);
-		logged = gateway_logged();
-		if (strcmp(logged, cases[i].logged) != 0)
-			fail_msg("%s: logged %s", cases[i].name, logged);
+		record = logged_newest(gateway.log);
+		assert_non_null(record);
+		if (strcmp(logged_line(record), cases[i].logged) != 0)
+			fail_msg("%s: logged %s", cases[i].name, logged_line(record));
+		if (record->response_bytes != body_bytes(c))
+			fail_msg("%s: %zu bytes, logged %llu", cases[i].name, body_bytes(c),
+			         (unsigned long long)record->response_bytes);
+		if (strncmp(cases[i].in, "HEAD", 4) == 0 && body_bytes(c) != 0)
+			fail_msg("%s: %zu bytes", cases[i].name, body_bytes(c));
 		gateway_end();
 	}
 }
