@@ -9,6 +9,7 @@
  *   x-forwarded-proto         replaced by the scheme of the connection
  *   x-envoy-external-address  replaced by the client's address
  *   x-request-id              replaced by a new UUID, version 4 (RFC 9562)
+ *   x-forwarded-client-cert   removed: who the client is, only a gateway that has seen its certificate can say
  *   x-envoy-*                 every other one that a client sends is removed
  *
  * The layer below writes TE (trailers are welcome, or nothing is said) and, for what tunnel.c admits, Upgrade.
@@ -140,6 +141,7 @@ static unsigned strip(struct http_message *m, bool *underscore)
 			break;
 		case HTTP_FIELD_X_FORWARDED_PROTO:
 		case HTTP_FIELD_X_REQUEST_ID:
+		case HTTP_FIELD_X_FORWARDED_CLIENT_CERT:
 		case HTTP_FIELD_X_ENVOY_EXTERNAL_ADDRESS:
 		case HTTP_FIELD_X_ENVOY_ORIGINAL_PATH:
 		case HTTP_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME:

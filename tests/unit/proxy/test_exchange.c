@@ -133,6 +133,7 @@ static void test_request_fields(void **state)
 	                           "X-Named: n\nKeep-Alive: 5\nTE: trailers\nUpgrade: h2c\nProxy-Connection: x\n"
 	                           "x-forwarded-for: 3.3.3.3\nX-Forwarded-Proto: https\nX-Request-Id: mine\n"
 	                           "X-Envoy-Retry-On: 5xx\nX-Envoy-External-Address: 9.9.9.9\nx-envoy: kept\n"
+	                           "X-Forwarded-Client-Cert: By=mine;Hash=0\n"
 	                           "Host: a.example\nExpect: 100-continue\nCookie: c=1";
 	struct http_stream *down = double_request("GET", "a.example", "/", HTTP_BODY_NONE, 0, sent), *up = rig_up_one();
 
@@ -147,6 +148,7 @@ static void test_request_fields(void **state)
 	assert_has_not(up->head, "mine");
 	assert_has_not(up->head, "retry-on");
 	assert_has_not(up->head, "9.9.9.9");
+	assert_has_not(up->head, "client-cert");
 	assert_has(up->head, "x-envoy: kept\n");
 	assert_has(up->head, "Expect: 100-continue\n");
 	assert_has(up->head, "Cookie: c=1\n");
