@@ -17,7 +17,7 @@
 #include "http/http.h"
 #include "table/table.h"
 
-enum { CONNECT_TIMEOUT_MS = 10000, NAME_MAX_BYTES = 1024, SEEDS_MAX = 4 };
+enum { NAME_MAX_BYTES = 1024, SEEDS_MAX = 4 };
 
 static struct table_text text(struct builder *b, const char *s)
 {
@@ -73,7 +73,7 @@ static void put_clusters(const struct model *m, struct builder *b, struct region
 			.id = c->id,
 			.name = text(b, c->name),
 			.endpoints = builder_list(b, c->endpoints, sizeof(c->endpoints[0]), c->endpoints_n),
-			.connect_timeout_ms = CONNECT_TIMEOUT_MS,
+			.connect_timeout_ms = LIMIT_upstream_connect_s * 1000,
 			.balancer = BALANCER_least_request,
 			.sending = m->machine.upstreams,
 			.conns_max = LIMIT_cluster_conns,

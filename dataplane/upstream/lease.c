@@ -260,6 +260,8 @@ static bool blames_endpoint(enum err why)
 static void connect_failed(struct upstream *u, struct endpoint *e, enum err why)
 {
 	count(u->shard->counters, C_upstream_connect_failures);
+	if (why == ERR_CONN_TIMEOUT)
+		count(u->shard->counters, C_limit_upstream_connect_s);
 	if (!e->gone && blames_endpoint(why))
 		endpoint_note(u, e, false);
 }

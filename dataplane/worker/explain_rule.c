@@ -144,10 +144,13 @@ static void add_connect_timeouts(const struct writer *w, yyjson_mut_val *list)
 
 	for (uint32_t i = 0; i < w->rule->backends.n; i++) {
 		const struct table_cluster *to = b[i].cluster != TABLE_NONE ? &c[b[i].cluster] : NULL;
+		const char *from;
 
-		if (to != NULL)
-			add_text(w, add_timeout(w, list, "connect", to->connect_timeout_ms, "default"), "cluster",
-			         to->name);
+		if (to == NULL)
+			continue;
+		from = to->connect_timeout_ms == LIMIT_upstream_connect_s * 1000 ? LIMIT_OF(upstream_connect_s)
+		                                                                  : "the cluster";
+		add_text(w, add_timeout(w, list, "connect", to->connect_timeout_ms, from), "cluster", to->name);
 	}
 }
 

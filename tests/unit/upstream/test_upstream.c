@@ -308,6 +308,7 @@ static void test_released_while_connecting(void **state)
 	upstream_release(a.lease);
 	double_client_close(double_client(1), ERR_CONN_TIMEOUT);
 	assert_int_equal(upstream_conns(u), 1);
+	assert_int_equal(dbl.counters.cell[C_limit_upstream_connect_s], 1);
 }
 
 static void test_stale(void **state)

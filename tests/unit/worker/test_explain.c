@@ -150,7 +150,8 @@ static void test_matches(void **state)
 }
 
 #define OF_RULE "\"from\":\"HTTPRoute default/shop rule 3 cart\"}"
-#define OF_LIMIT(name) "\"from\":\"default (limits: " name ")\"}"
+#define FROM_LIMIT(name) "\"from\":\"default (limits: " name ")\""
+#define OF_LIMIT(name) FROM_LIMIT(name) "}"
 
 static void test_consequences(void **state)
 {
@@ -170,8 +171,8 @@ static void test_consequences(void **state)
 	       "{\"cluster\":null,\"weight\":1,\"sharePerMille\":250,\"filters\":[]}]");
 	expect("timeouts", doc_get(item, "timeouts"),
 	       "[{\"name\":\"request\",\"ms\":7000," OF_RULE ",{\"name\":\"backendRequest\",\"ms\":400000," OF_RULE
-	       ",{\"name\":\"connect\",\"ms\":5000,\"from\":\"default\",\"cluster\":\"web\"}"
-	       ",{\"name\":\"connect\",\"ms\":10000,\"from\":\"default\",\"cluster\":\"canary\"}"
+	       ",{\"name\":\"connect\",\"ms\":5000,\"from\":\"the cluster\",\"cluster\":\"web\"}"
+	       ",{\"name\":\"connect\",\"ms\":10000," FROM_LIMIT("upstream_connect_s") ",\"cluster\":\"canary\"}"
 	       ",{\"name\":\"streamIdle\",\"ms\":400000," OF_RULE ",{\"name\":\"requestHeader\",\"ms\":30000,"
 	       OF_LIMIT("http_header_s") ",{\"name\":\"keepAlive\",\"ms\":3600000," OF_LIMIT("http_idle_s") "]");
 	expect("retry", doc_get(item, "retry"), "{\"attempts\":3,\"codes\":[500,503],\"backoffMs\":50," OF_RULE);
@@ -188,7 +189,7 @@ static void test_defaults(void **state)
 	(void)state;
 	expect("timeouts", doc_get(item, "timeouts"),
 	       "[{\"name\":\"request\",\"ms\":null,\"from\":\"default\"},{\"name\":\"backendRequest\",\"ms\":null,"
-	       "\"from\":\"default\"},{\"name\":\"connect\",\"ms\":10000,\"from\":\"default\",\"cluster\":\"canary\"},"
+	       "\"from\":\"default\"},{\"name\":\"connect\",\"ms\":10000," FROM_LIMIT("upstream_connect_s") ",\"cluster\":\"canary\"},"
 	       "{\"name\":\"streamIdle\",\"ms\":300000," OF_LIMIT("stream_idle_s") ",{\"name\":\"requestHeader\",\"ms\":30000,"
 	       OF_LIMIT("http_header_s") ",{\"name\":\"keepAlive\",\"ms\":3600000," OF_LIMIT("http_idle_s") "]");
 	expect("retry", doc_get(item, "retry"), "{\"attempts\":2,\"codes\":[],\"backoffMs\":0,\"from\":\"default\"}");
