@@ -198,6 +198,7 @@ static enum err put_rules(const struct model *m, struct builder *b, struct regio
 				return e;
 		}
 	}
+	builder_line(b);
 	list = builder_list(b, all, sizeof(all[0]), m->rules_n);
 	builder_root(b)->rules = list;
 	return OK;
@@ -226,7 +227,7 @@ static uint32_t put_listeners(const struct model *m, const struct paths *paths, 
 				.name = text(b, name),
 				.hostname = text(b, l->hostname),
 			};
-			paths_hosts(paths, l, b, r, &all[n].hosts, &all[n].catch_all);
+			paths_hosts(paths, l, b, r, &all[n]);
 			index[l->index] = n++;
 		}
 	}

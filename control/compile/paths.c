@@ -51,8 +51,10 @@ struct paths {
 	const struct model_attachment **vhost_at;    /* by vhost: its first attachment */
 	struct table_vhost *vhosts;
 	uint32_t *vhost_hashes;                      /* of their hostnames */
+	uint32_t *vhost_places;                      /* their indices in the tables */
 	uint32_t vhosts_n;
 	uint32_t *first_vhost, *end_vhost;           /* by the listener's index in the model */
+	uint32_t *near_vhosts;                       /* the same, in the tables */
 	uint32_t nodes_n;
 	struct table_edge *edges;
 	uint32_t *edge_hashes;
@@ -393,20 +395,49 @@ static uint32_t less_specific(const struct paths *p, const struct model_listener
 	return find_vhost(p, l, "");
 }
 
-static void put_vhosts(struct paths *p)
+/*
+ * The virtual hosts of one listener stand in the order of the slots that their index will have, with empty ones between
+ * them; the one for all comes behind. Returns where the next listener's begin.
+ */
+static uint32_t place_vhosts(struct paths *p, uint32_t listener, uint32_t at)
 {
-	struct table_list list;
+	const uint32_t first = p->first_vhost[listener], end = p->end_vhost[listener];
+	uint32_t *hashes = REGION_ARRAY(p->region, uint32_t, end - first);
+	uint32_t *places = REGION_ARRAY(p->region, uint32_t, end - first);
+	uint32_t n = 0, slots_n;
 
+	for (uint32_t i = first; i < end; i++) {
+		if (p->vhosts[i].hostname.len > 0)
+			hashes[n++] = p->vhost_hashes[i];
+	}
+	slots_n = (uint32_t)builder_places(hashes, n, places);
+	p->near_vhosts[listener] = at;
+	n = 0;
+	for (uint32_t i = first; i < end; i++)
+		p->vhost_places[i] = at + (p->vhosts[i].hostname.len > 0 ? places[n++] : slots_n);
+	return at + slots_n + (n < end - first);
+}
+
+static void put_vhosts(struct paths *p, uint32_t listeners_n)
+{
+	struct table_vhost *all;
+	struct table_list list;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < listeners_n; i++)
+		n = place_vhosts(p, i, n);
+	all = REGION_ARRAY(p->region, struct table_vhost, n);
+	for (uint32_t i = 0; i < n; i++)
+		all[i].less_specific = TABLE_NONE;
 	for (uint32_t i = 0; i < p->vhosts_n; i++) {
 		const struct model_attachment *a = p->vhost_at[i];
-		const size_t len = strlen(a->hostname);
+		const uint32_t other = less_specific(p, a->listener, a->hostname);
 
-		p->vhosts[i].hostname = builder_text(p->builder, a->hostname, len);
-		p->vhost_hashes[i] = table_hash_host(builder_root(p->builder)->hash_seed, a->hostname, len);
-		p->vhosts[i].less_specific = less_specific(p, a->listener, a->hostname);
+		p->vhosts[i].less_specific = other != TABLE_NONE ? p->vhost_places[other] : TABLE_NONE;
+		all[p->vhost_places[i]] = p->vhosts[i];
 	}
 	builder_line(p->builder);
-	list = builder_list(p->builder, p->vhosts, sizeof(p->vhosts[0]), p->vhosts_n);
+	list = builder_list(p->builder, all, sizeof(all[0]), n);
 	builder_root(p->builder)->vhosts = list;
 }
 
@@ -418,7 +449,10 @@ static bool begins_vhost(const struct paths *p, uint32_t i)
 	       strcmp(before->attachment->hostname, a->attachment->hostname) != 0;
 }
 
-/* Of the first route of a virtual host: what it has in the block already, and where its segments will be. */
+/*
+ * Of the first route of a virtual host: what it has in the block already, and where its segments will be, right behind
+ * the hostname.
+ */
 static void hint(const struct paths *p, const struct model_route *route, struct table_vhost *v)
 {
 	const struct table_list rules = builder_root(p->builder)->rules;
@@ -431,14 +465,31 @@ static void hint(const struct paths *p, const struct model_route *route, struct 
 	v->near_backends = ((const struct table_rule *)builder_at(p->builder, v->near_rule))->name.at;
 }
 
+static void begin_vhost(struct paths *p, const struct model_attachment *a)
+{
+	struct table_vhost *v = &p->vhosts[p->vhosts_n];
+	const size_t len = strlen(a->hostname);
+
+	if (p->end_vhost[a->listener->index] == 0)
+		p->first_vhost[a->listener->index] = p->vhosts_n;
+	p->vhost_at[p->vhosts_n] = a;
+	p->vhost_hashes[p->vhosts_n] = table_hash_host(builder_root(p->builder)->hash_seed, a->hostname, len);
+	v->root = p->nodes_n++;
+	hint(p, a->route, v);
+	v->hostname = builder_text(p->builder, a->hostname, len);
+	p->end_vhost[a->listener->index] = ++p->vhosts_n;
+}
+
 static void collect(struct paths *p, const struct model *m)
 {
 	p->sorted = REGION_ARRAY(p->region, struct sorted, m->attachments_n);
 	p->vhost_at = REGION_ARRAY(p->region, const struct model_attachment *, m->attachments_n);
 	p->vhosts = REGION_ARRAY(p->region, struct table_vhost, m->attachments_n);
 	p->vhost_hashes = REGION_ARRAY(p->region, uint32_t, m->attachments_n);
+	p->vhost_places = REGION_ARRAY(p->region, uint32_t, m->attachments_n);
 	p->first_vhost = REGION_ARRAY(p->region, uint32_t, m->listeners_n);
 	p->end_vhost = REGION_ARRAY(p->region, uint32_t, m->listeners_n);
+	p->near_vhosts = REGION_ARRAY(p->region, uint32_t, m->listeners_n);
 	for (uint32_t i = 0; i < m->attachments_n; i++) {
 		const struct model_attachment *a = &m->attachments[i];
 
@@ -450,14 +501,8 @@ static void collect(struct paths *p, const struct model *m)
 	for (uint32_t i = 0; i < m->attachments_n; i++) {
 		const struct model_attachment *a = p->sorted[i].attachment;
 
-		if (begins_vhost(p, i)) {
-			if (p->end_vhost[a->listener->index] == 0)
-				p->first_vhost[a->listener->index] = p->vhosts_n;
-			p->vhost_at[p->vhosts_n] = a;
-			p->vhosts[p->vhosts_n].root = p->nodes_n++;
-			hint(p, a->route, &p->vhosts[p->vhosts_n]);
-			p->end_vhost[a->listener->index] = ++p->vhosts_n;
-		}
+		if (begins_vhost(p, i))
+			begin_vhost(p, a);
 		place_route(p, p->vhosts[p->vhosts_n - 1].root, a->route);
 	}
 }
@@ -487,25 +532,26 @@ struct paths *paths_put(const struct model *m, struct builder *b, struct region 
 	collect(p, m);
 	put_nodes(p);
 	put_regexes(p, m);
-	put_vhosts(p);
+	put_vhosts(p, m->listeners_n);
 	return p;
 }
 
 void paths_hosts(const struct paths *p, const struct model_listener *l, struct builder *b, struct region *r,
-                 struct table_hash *hosts, uint32_t *catch_all)
+                 struct table_listener *out)
 {
 	const uint32_t first = p->first_vhost[l->index], end = p->end_vhost[l->index];
 	uint32_t *hashes = REGION_ARRAY(r, uint32_t, end - first), *values = REGION_ARRAY(r, uint32_t, end - first);
 	uint32_t n = 0;
 
-	*catch_all = TABLE_NONE;
+	out->near_vhosts = p->near_vhosts[l->index];
+	out->catch_all = TABLE_NONE;
 	for (uint32_t i = first; i < end; i++) {
 		if (p->vhosts[i].hostname.len == 0) {
-			*catch_all = i;
+			out->catch_all = p->vhost_places[i];
 			continue;
 		}
 		hashes[n] = p->vhost_hashes[i];
-		values[n++] = i;
+		values[n++] = p->vhost_places[i];
 	}
-	*hosts = builder_hash(b, hashes, values, n);
+	out->hosts = builder_hash(b, hashes, values, n);
 }

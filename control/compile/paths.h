@@ -13,6 +13,6 @@ struct paths;
 struct paths *paths_put(const struct model *m, struct builder *b, struct region *r);
 /* The index of a live listener's virtual hosts. */
 void paths_hosts(const struct paths *p, const struct model_listener *l, struct builder *b, struct region *r,
-                 struct table_hash *hosts, uint32_t *catch_all);
+                 struct table_listener *out);
 
 #endif

@@ -121,7 +121,8 @@ uint64_t capacity_rules(const struct model_route *route, size_t filter_bytes)
 
 static uint64_t attachment_bytes(const struct model_route *route)
 {
-	uint64_t bytes = sizeof(struct table_vhost) + sizeof(struct table_node) + 3 * sizeof(struct table_slot);
+	/* Up to three slots each, and a virtual host for each slot. */
+	uint64_t bytes = 3 * (sizeof(struct table_slot) + sizeof(struct table_vhost)) + sizeof(struct table_node);
 
 	for (uint32_t i = 0; i < route->rules_n; i++) {
 		for (uint32_t k = 0; k < route->rules[i].matches_n; k++)

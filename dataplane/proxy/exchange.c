@@ -192,20 +192,22 @@ static void on_down_head(void *user, struct http_message *m)
 {
 	struct exchange *x = user;
 	const struct reason *answer;
+	struct route_host host;
 	enum err e;
 
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	x->request = m;
 	x->path = m->path;
 	x->method = m->method;
-	e = request_prepare(x);
+	request_look(x, &host);
+	e = request_prepare(x, &host);
 	if (e != OK)
 		answer = e == ERR_HTTP_HEADERS_TOO_LARGE ? &reason_large_head
 		         : e == ERR_HTTP_SYNTAX ? &reason_underscore : &reason_no_memory;
 	else if (m->authority.len == 0)
 		answer = &reason_no_host;
 	else
-		answer = tunnel_admit(m) ? request_route(x) : &reason_upgrade;
+		answer = tunnel_admit(m) ? request_route(x, &host) : &reason_upgrade;
 	if (answer != NULL)
 		fail(x, answer);
 	else

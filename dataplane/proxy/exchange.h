@@ -20,6 +20,7 @@
 #include "proxy/body.h"
 #include "proxy/chain.h"
 #include "proxy/proxy.h"
+#include "route/route.h"
 
 enum { EXCHANGE_MAGIC = 0x65786368, PEERS = 256, DATE_LINE = sizeof("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n") - 1 };
 
@@ -111,14 +112,15 @@ struct proxy {
 };
 
 /* request.c: what happens to heads. */
-enum err request_prepare(struct exchange *x) MUST_CHECK;        /* hop-by-hop off, the gateway's own fields on */
+void request_look(const struct exchange *x, struct route_host *host);   /* first of all: asks for what routing reads */
+enum err request_prepare(struct exchange *x, struct route_host *host) MUST_CHECK; /* hop-by-hop off, our fields on */
 /* The same for its trailers (null: none), of which the layer below has taken away what may not be there. */
 enum err request_trailers(struct exchange *x, struct http_message *trailers) MUST_CHECK;
 /*
  * Route, backend, filters: copies what is needed out of the tables. Null: the request goes on through its filters, to
  * x->cluster or x->no_backend. Else what it is answered at once.
  */
-const struct reason *request_route(struct exchange *x);
+const struct reason *request_route(struct exchange *x, const struct route_host *host);
 enum err interim_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK;
 

@@ -249,8 +249,18 @@ static enum err take_hop_by_hop(struct exchange *x, struct http_message *m)
 	return OK;
 }
 
-enum err request_prepare(struct exchange *x)
+void request_look(const struct exchange *x, struct route_host *host)
 {
+	const struct table *t = x->proxy->shard->table;
+
+	host->listener = NULL;
+	if (t != NULL)
+		route_host(t, &x->client.local, x->client.local_port, x->request->authority, host);
+}
+
+enum err request_prepare(struct exchange *x, struct route_host *host)
+{
+	const struct table *t = x->proxy->shard->table;
 	unsigned forwarded_n;
 	bool underscore = false;
 	enum err e = take_hop_by_hop(x, x->request);
@@ -262,6 +272,8 @@ enum err request_prepare(struct exchange *x)
 		count(x->proxy->shard->counters, C_underscores_refused);
 		return ERR_HTTP_SYNTAX;
 	}
+	if (t != NULL)
+		route_fetch(t, host);
 	return add_own(x, http_stream_arena(x->down), forwarded_n);
 }
 
@@ -433,7 +445,7 @@ static const struct reason *normalise_path(struct exchange *x)
 	return &reason_bad_path;
 }
 
-const struct reason *request_route(struct exchange *x)
+const struct reason *request_route(struct exchange *x, const struct route_host *host)
 {
 	const struct shard *s = x->proxy->shard;
 	const struct table *t = s->table;
@@ -447,7 +459,7 @@ const struct reason *request_route(struct exchange *x)
 		if (answer != NULL)
 			return answer;
 	}
-	switch (route_find(t, s->regexes, &x->client.local, x->client.local_port, x->request, &found)) {
+	switch (route_find_at(t, s->regexes, host, x->request, &found)) {
 	case ROUTE_FOUND:
 		return route(x, t, &found);
 	case ROUTE_TOO_MUCH:

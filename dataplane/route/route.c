@@ -23,7 +23,6 @@
 
 #include "base/check.h"
 #include "base/limits.h"
-#include "route/target.h"
 
 enum { DEPTH_MAX = 1040 };
 
@@ -132,10 +131,7 @@ static void tell(struct search *s, const struct table_match *m, enum route_kind 
 /* It is read next if the match holds, and may come from far away meanwhile. */
 INLINE void fetch_rule(const struct table *t, const struct table_match *m)
 {
-	const struct table_rule *r = &TABLE_LIST(t, t->rules, struct table_rule)[m->rule];
-
-	__builtin_prefetch(r);
-	__builtin_prefetch((const char *)(r + 1) - 1);
+	__builtin_prefetch(&TABLE_LIST(t, t->rules, struct table_rule)[m->rule]);
 }
 
 /* True: the search is over. */
@@ -206,26 +202,43 @@ INLINE void split(struct search *s)
 
 /* ---- the whole ---- */
 
-INLINE enum route_answer find(struct search *s, const struct addr *local, uint16_t port, struct route_result *out)
+void route_host(const struct table *t, const struct addr *local, uint16_t port, struct text authority,
+                struct route_host *out)
+{
+	const struct table_bind *bind = table_find_bind(t, local, port);
+	uint32_t listener = TABLE_NONE;
+
+	out->text = target_host(authority, out->room);
+	out->listener = NULL;
+	out->hash = 0;
+	out->likely = TABLE_NONE;
+	if (bind != NULL)
+		listener = table_find_listener(t, bind, out->text.at, out->text.len);
+	if (listener == TABLE_NONE)
+		return;
+	out->listener = &TABLE_LIST(t, t->listeners, struct table_listener)[listener];
+	out->hash = table_seek_vhost(t, out->listener, out->text.at, out->text.len);
+}
+
+void route_fetch(const struct table *t, struct route_host *h)
+{
+	if (h->listener != NULL)
+		h->likely = table_fetch_vhost(t, h->listener, h->hash);
+}
+
+INLINE enum route_answer find(struct search *s, const struct route_host *h, struct route_result *out)
 {
 	const struct table *t = s->t;
-	const struct table_bind *bind = table_find_bind(t, local, port);
 	const struct table_vhost *vhosts = TABLE_LIST(t, t->vhosts, struct table_vhost);
-	char host[TARGET_HOST_MAX];
-	const size_t host_len = target_host(s->request->authority, host);
-	uint32_t listener, v;
+	uint32_t v;
 
-	*out = (struct route_result){0};
-	if (bind == NULL)
+	*out = (struct route_result){.listener = h->listener};
+	if (h->listener == NULL)
 		return ROUTE_NO_LISTENER;
-	listener = table_find_listener(t, bind, host, host_len);
-	if (listener == TABLE_NONE)
-		return ROUTE_NO_LISTENER;
-	out->listener = &TABLE_LIST(t, t->listeners, struct table_listener)[listener];
 	split(s);
 	if (s->path.len == 0 || s->path.at[0] != '/')
 		return ROUTE_NO_RULE;
-	v = table_find_vhost(t, out->listener, host, host_len);
+	v = table_take_vhost(t, h->listener, h->text.at, h->text.len, h->hash, h->likely);
 	for (; v != TABLE_NONE && s->won == NULL; v = vhosts[v].less_specific) {
 		out->vhost = s->vhost = &vhosts[v];
 		(void)search_vhost(s);
@@ -239,13 +252,23 @@ INLINE enum route_answer find(struct search *s, const struct addr *local, uint16
 	return ROUTE_FOUND;
 }
 
-enum route_answer route_find(const struct table *t, struct regex *const *regexes, const struct addr *local,
-                             uint16_t port, const struct http_message *request, struct route_result *out)
+enum route_answer route_find_at(const struct table *t, struct regex *const *regexes, const struct route_host *h,
+                                const struct http_message *request, struct route_result *out)
 {
 	struct search s = {.t = t, .regexes = regexes, .request = request, .regex_bytes = LIMIT_regex_bytes};
 
 	CHECK(regexes != NULL || t->regexes.n == 0);
-	return find(&s, local, port, out);
+	return find(&s, h, out);
+}
+
+enum route_answer route_find(const struct table *t, struct regex *const *regexes, const struct addr *local,
+                             uint16_t port, const struct http_message *request, struct route_result *out)
+{
+	struct route_host h;
+
+	route_host(t, local, port, request->authority, &h);
+	route_fetch(t, &h);
+	return route_find_at(t, regexes, &h, request, out);
 }
 
 enum route_answer route_explain(const struct table *t, struct regex *const *regexes, const struct addr *local,
@@ -254,7 +277,9 @@ enum route_answer route_explain(const struct table *t, struct regex *const *rege
 {
 	struct search s = {.t = t, .regexes = regexes, .request = request, .regex_bytes = LIMIT_regex_bytes,
 	                   .trace = trace};
+	struct route_host h;
 
 	CHECK(regexes != NULL || t->regexes.n == 0);
-	return find(&s, local, port, out);
+	route_host(t, local, port, request->authority, &h);
+	return find(&s, &h, out);
 }

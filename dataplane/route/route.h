@@ -10,6 +10,7 @@
 
 #include "http/http.h"
 #include "route/regex.h"
+#include "route/target.h"
 #include "table/table.h"
 
 enum route_answer {
@@ -26,7 +27,24 @@ struct route_result {
 	const struct table_match *match;
 };
 
-/* regexes: this thread's, by index in the table's list; null when the table has none. */
+/*
+ * A request's host, and the memory that the rest of the lookup will read, asked for in two steps before it: between
+ * them something else can be done. route_host() on its head; route_fetch() 100 cycles later; then route_find_at().
+ */
+struct route_host {
+	const struct table_listener *listener;       /* null: there is none */
+	uint32_t hash;                               /* as from table_seek_vhost() */
+	uint32_t likely;                             /* virtual host, as from table_fetch_vhost() */
+	struct text text;                            /* in the request, or in `room` */
+	char room[TARGET_HOST_MAX];
+};
+void route_host(const struct table *t, const struct addr *local, uint16_t port, struct text authority,
+                struct route_host *out);
+void route_fetch(const struct table *t, struct route_host *h);
+enum route_answer route_find_at(const struct table *t, struct regex *const *regexes, const struct route_host *h,
+                                const struct http_message *request, struct route_result *out);
+
+/* All of that at once. regexes: this thread's, by index in the table's list; null when the table has none. */
 enum route_answer route_find(const struct table *t, struct regex *const *regexes, const struct addr *local,
                              uint16_t port, const struct http_message *request, struct route_result *out);
 

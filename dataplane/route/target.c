@@ -2,7 +2,36 @@
 
 #include <string.h>
 
-size_t target_host(struct text authority, char host[static TARGET_HOST_MAX])
+/* Bit 7 of each byte that is one of A to Z. */
+static inline uint64_t upper8(const char *at)
+{
+	uint64_t v, low7;
+
+	memcpy(&v, at, sizeof(v));
+	low7 = v & 0x7f7f7f7f7f7f7f7f;
+	return (low7 + 0x3f3f3f3f3f3f3f3f) & ~(low7 + 0x2525252525252525) & ~v & 0x8080808080808080;
+}
+
+static inline char lower(char c)
+{
+	return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+static bool any_upper(const char *at, size_t n)
+{
+	uint64_t upper = 0;
+
+	if (n < sizeof(upper)) {
+		for (size_t i = 0; i < n; i++)
+			upper |= lower(at[i]) != at[i];
+		return upper != 0;
+	}
+	for (size_t i = 0; i + sizeof(upper) < n; i += sizeof(upper))
+		upper |= upper8(at + i);
+	return (upper | upper8(at + n - sizeof(upper))) != 0;
+}
+
+struct text target_host(struct text authority, char room[static TARGET_HOST_MAX])
 {
 	size_t n = authority.len;
 
@@ -19,13 +48,12 @@ size_t target_host(struct text authority, char host[static TARGET_HOST_MAX])
 	if (n > 0 && authority.at[n - 1] == '.')
 		n--;
 	if (n > TARGET_HOST_MAX)
-		return 0;
-	for (size_t i = 0; i < n; i++) {
-		const char c = authority.at[i];
-
-		host[i] = (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-	}
-	return n;
+		return (struct text){0};
+	if (!any_upper(authority.at, n))
+		return (struct text){.at = authority.at, .len = (uint32_t)n};
+	for (size_t i = 0; i < n; i++)
+		room[i] = lower(authority.at[i]);
+	return (struct text){.at = room, .len = (uint32_t)n};
 }
 
 bool target_parameter(struct text query, struct text name, struct text *value)

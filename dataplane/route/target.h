@@ -11,10 +11,10 @@ enum { TARGET_HOST_MAX = 255 };
 
 /*
  * The host of an authority in the form of the tables: lower case, without port and without one trailing dot; an IPv6
- * literal with its brackets. 0: none, or one that no hostname can equal. The authority itself is not touched: the
- * upstream gets it as it came.
+ * literal with its brackets. Empty: none, or one that no hostname can equal. The authority itself is not touched: the
+ * upstream gets it as it came. Most are written so already, and then the text is a part of it; else it is in `room`.
  */
-size_t target_host(struct text authority, char host[static TARGET_HOST_MAX]);
+struct text target_host(struct text authority, char room[static TARGET_HOST_MAX]);
 
 /* The first parameter of that name, as it came, not decoded: "a=1&b&c=" has a "1", b "" and c "". */
 bool target_parameter(struct text query, struct text name, struct text *value);

@@ -185,26 +185,63 @@ static size_t longest_run(const struct table_slot *slots, size_t slots_n)
 	return longest;
 }
 
-struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n)
+/* At most two thirds of the slots are used. */
+static size_t slots_for(size_t n)
 {
-	struct table_slot *slots;
-	struct table_hash index = {0};
 	size_t slots_n = 2;
 
-	if (n == 0)
-		return index;
-	while (slots_n * 2 < n * 3) /* at most two thirds full */
+	while (slots_n * 2 < n * 3)
 		slots_n *= 2;
-	slots = calloc(slots_n, sizeof(*slots));
-	CHECK(slots != NULL);
+	return n > 0 ? slots_n : 0;
+}
+
+/* Fills the slots; values: null, nobody wants them. places: null, or where each has come to stand. */
+static void fill(struct table_slot *slots, size_t slots_n, const uint32_t *hashes, const uint32_t *values, size_t n,
+                 uint32_t *places)
+{
 	for (size_t i = 0; i < n; i++) {
 		size_t at = hashes[i] & (slots_n - 1);
 
 		CHECK(hashes[i] != 0);
 		while (slots[at].hash != 0)
 			at = (at + 1) & (slots_n - 1);
-		slots[at] = (struct table_slot){.hash = hashes[i], .value = values[i]};
+		slots[at] = (struct table_slot){.hash = hashes[i], .value = values != NULL ? values[i] : 0};
+		if (places != NULL)
+			places[i] = (uint32_t)at;
 	}
+}
+
+static struct table_slot *new_slots(size_t slots_n)
+{
+	struct table_slot *slots = calloc(slots_n, sizeof(*slots));
+
+	CHECK(slots != NULL);
+	return slots;
+}
+
+size_t builder_places(const uint32_t *hashes, size_t n, uint32_t *places)
+{
+	const size_t slots_n = slots_for(n);
+	struct table_slot *slots;
+
+	if (n == 0)
+		return 0;
+	slots = new_slots(slots_n);
+	fill(slots, slots_n, hashes, NULL, n, places);
+	free(slots);
+	return slots_n;
+}
+
+struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n)
+{
+	const size_t slots_n = slots_for(n);
+	struct table_slot *slots;
+	struct table_hash index = {0};
+
+	if (n == 0)
+		return index;
+	slots = new_slots(slots_n);
+	fill(slots, slots_n, hashes, values, n, NULL);
 	b->crowded |= longest_run(slots, slots_n) > TABLE_PROBES_MAX;
 	index.at = builder_put(b, slots, slots_n * sizeof(*slots));
 	index.slots_n = b->full ? 0 : (uint32_t)slots_n;

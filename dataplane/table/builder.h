@@ -30,6 +30,8 @@ struct table_text builder_text(struct builder *b, const char *text, size_t len);
 void builder_line(struct builder *b);
 /* A text that no other is equal to, or that need not be shared. */
 struct table_text builder_own_text(struct builder *b, const char *text, size_t len);
+/* Where builder_hash() will put each of them; returns the number of slots. */
+size_t builder_places(const uint32_t *hashes, size_t n, uint32_t *places);
 struct table_hash builder_hash(struct builder *b, const uint32_t *hashes, const uint32_t *values, size_t n);
 void *builder_at(struct builder *b, uint32_t offset);
 struct table *builder_root(struct builder *b);

@@ -17,7 +17,7 @@
 
 #include "base/addr.h"
 
-enum { TABLE_FORMAT = 7, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
+enum { TABLE_FORMAT = 8, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
 #define TABLE_MAGIC UINT64_C(0x454c424143554c53) /* "SLUCABLE" */
 enum { TABLE_BYTES_MAX = 1 << 30 }; /* the largest block that is built, and that the data plane takes */
 
@@ -111,10 +111,18 @@ struct table_listener {
 	struct table_text hostname;  /* "" for all; the key text of the index */
 	struct table_hash hosts;     /* route hostnames within this listener; values: indices into vhosts */
 	uint32_t catch_all;          /* the vhost of routes without hostname, or TABLE_NONE */
-	uint32_t spare;
+	/*
+	 * The index into vhosts at which that of slot 0 of `hosts` stands, those of the others behind it in the slots'
+	 * order: so both can be fetched at once. A hint: nobody reads there because of it.
+	 */
+	uint32_t near_vhosts;
 };
 
-struct table_vhost {         /* all rules of one hostname on one listener; a cache line, and the list begins with one */
+/*
+ * All rules of one hostname on one listener; a cache line, and the list begins with one. Those that stand for empty
+ * slots have no hostname and no rules.
+ */
+struct table_vhost {
 	struct table_text hostname;  /* the key text of the index */
 	uint32_t root;               /* index into nodes */
 	uint32_t less_specific;      /* vhost to try when no rule here matches, or TABLE_NONE */
@@ -209,7 +217,7 @@ struct table_session {       /* which clients stay with their endpoint (proxy/se
 	uint16_t spare;
 };
 
-struct table_rule {
+struct table_rule {          /* a cache line, and the list begins with one */
 	uint64_t id;                 /* of namespace/route/rule index */
 	struct table_text name;      /* "httproute/default/shop/rule/0": Envoy Gateway's naming, for the log */
 	struct table_text section;   /* what the route calls it (rules[].name); empty: nothing */

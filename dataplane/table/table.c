@@ -20,6 +20,7 @@
 enum { SEED_WILDCARD = 1, LINE = 64 };
 
 static_assert(sizeof(struct table_vhost) == LINE, "a virtual host is one line");
+static_assert(sizeof(struct table_rule) == LINE, "a rule is one line");
 
 /* ---- hashes ---- */
 
@@ -136,7 +137,8 @@ static inline void fetch_two(const void *at)
 
 /*
  * With thousands of routes each of these lines comes from far away. They are asked for together, as soon as the virtual
- * host is, and not one after the other as the lookup gets to them; if its hostname is another one, that is little work.
+ * host is there, and not one after the other as the lookup gets to them; if its hostname is another one, that is little
+ * work.
  */
 static inline void fetch_near(const struct table *t, const struct table_vhost *v)
 {
@@ -147,27 +149,21 @@ static inline void fetch_near(const struct table *t, const struct table_vhost *v
 	__builtin_prefetch(table_at(t, v->near_edges));
 	__builtin_prefetch(table_at(t, v->near_segments));
 	fetch_two(table_at(t, v->near_matches));
-	fetch_two(table_at(t, v->near_rule));
+	__builtin_prefetch(table_at(t, v->near_rule));
 	fetch_two(table_at(t, v->near_backends));
 }
 
 /* Both kinds of items that are found by host: where their key text is. */
 static inline struct table_text key(const struct table *t, bool listeners, uint32_t i)
 {
-	const struct table_vhost *v;
-
 	if (listeners)
 		return TABLE_LIST(t, t->listeners, struct table_listener)[i].hostname;
-	v = &TABLE_LIST(t, t->vhosts, struct table_vhost)[i];
-	fetch_near(t, v);
-	return v->hostname;
+	return TABLE_LIST(t, t->vhosts, struct table_vhost)[i].hostname;
 }
 
 static inline uint32_t find_exact(const struct table *t, struct table_hash x, bool listeners, const char *host,
-                                  size_t len)
+                                  size_t len, uint32_t h)
 {
-	const uint32_t h = hash_exact(t->hash_seed, host, len);
-
 	PROBE(t, x, h, i) {
 		const struct table_text k = key(t, listeners, i);
 
@@ -185,8 +181,11 @@ static inline uint32_t find_wildcard(const struct table *t, struct table_hash x,
 	PROBE(t, x, h, i) {
 		const struct table_text k = key(t, listeners, i);
 
-		if (k.len == len + 1 && table_text(t, k)[0] == '*' && memcmp(table_text(t, k) + 1, suffix, len) == 0)
-			return i;
+		if (k.len != len + 1 || table_text(t, k)[0] != '*' || memcmp(table_text(t, k) + 1, suffix, len) != 0)
+			continue;
+		if (!listeners)
+			fetch_near(t, &TABLE_LIST(t, t->vhosts, struct table_vhost)[i]);
+		return i;
 	}
 	return TABLE_NONE;
 }
@@ -199,11 +198,20 @@ static inline bool only(const struct table *t, struct table_hash x, uint32_t cat
 	return x.slots_n == 2 && s[s[0].hash == 0].value == catch_all;
 }
 
-static inline uint32_t find_host(const struct table *t, struct table_hash x, bool listeners, uint32_t catch_all,
-                                 const char *host, size_t len)
+/* The hash of the host; 0: it cannot be in the index. */
+static inline uint32_t seek(const struct table *t, struct table_hash x, uint32_t catch_all, const char *host,
+                            size_t len)
 {
-	if (x.slots_n != 0 && len > 0 && host[0] != '*' && !only(t, x, catch_all)) {
-		uint32_t i = find_exact(t, x, listeners, host, len);
+	if (x.slots_n == 0 || len == 0 || host[0] == '*' || only(t, x, catch_all))
+		return 0;
+	return hash_exact(t->hash_seed, host, len);
+}
+
+static inline uint32_t find_host(const struct table *t, struct table_hash x, bool listeners, uint32_t catch_all,
+                                 const char *host, size_t len, uint32_t h)
+{
+	if (h != 0) {
+		uint32_t i = find_exact(t, x, listeners, host, len, h);
 
 		if (i != TABLE_NONE)
 			return i;
@@ -222,12 +230,48 @@ static inline uint32_t find_host(const struct table *t, struct table_hash x, boo
 
 uint32_t table_find_listener(const struct table *t, const struct table_bind *b, const char *host, size_t len)
 {
-	return find_host(t, b->hosts, true, b->catch_all, host, len);
+	return find_host(t, b->hosts, true, b->catch_all, host, len, seek(t, b->hosts, b->catch_all, host, len));
+}
+
+uint32_t table_seek_vhost(const struct table *t, const struct table_listener *l, const char *host, size_t len)
+{
+	const uint32_t h = seek(t, l->hosts, l->catch_all, host, len);
+	uint32_t home;
+
+	if (h == 0)
+		return 0;
+	home = h & (l->hosts.slots_n - 1);
+	__builtin_prefetch(&TABLE_LIST(t, l->hosts, struct table_slot)[home]);
+	fetch_two(&TABLE_LIST(t, t->vhosts, struct table_vhost)[(size_t)l->near_vhosts + home]);
+	return h;
+}
+
+uint32_t table_fetch_vhost(const struct table *t, const struct table_listener *l, uint32_t hash)
+{
+	if (hash == 0)
+		return TABLE_NONE;
+	PROBE(t, l->hosts, hash, i) {
+		fetch_near(t, &TABLE_LIST(t, t->vhosts, struct table_vhost)[i]);
+		return i;
+	}
+	return TABLE_NONE;
+}
+
+uint32_t table_take_vhost(const struct table *t, const struct table_listener *l, const char *host, size_t len,
+                          uint32_t hash, uint32_t likely)
+{
+	if (likely != TABLE_NONE) {
+		const struct table_text k = key(t, false, likely);
+
+		if (k.len == len && memcmp(table_text(t, k), host, len) == 0)
+			return likely;
+	}
+	return find_host(t, l->hosts, false, l->catch_all, host, len, hash);
 }
 
 uint32_t table_find_vhost(const struct table *t, const struct table_listener *l, const char *host, size_t len)
 {
-	return find_host(t, l->hosts, false, l->catch_all, host, len);
+	return find_host(t, l->hosts, false, l->catch_all, host, len, seek(t, l->hosts, l->catch_all, host, len));
 }
 
 uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segment, size_t len)

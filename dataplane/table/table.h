@@ -37,6 +37,15 @@ const struct table_bind *table_find_bind(const struct table *t, const struct add
  * no port, no trailing dot. */
 uint32_t table_find_listener(const struct table *t, const struct table_bind *b, const char *host, size_t len);
 uint32_t table_find_vhost(const struct table *t, const struct table_listener *l, const char *host, size_t len);
+/*
+ * The same in three steps, the first two of which ask memory for what the next one reads: with thousands of virtual
+ * hosts it comes from far away. seek gives the hash of the host as it is, or 0 when there is nothing to look for; fetch
+ * the one that is most likely meant, or TABLE_NONE.
+ */
+uint32_t table_seek_vhost(const struct table *t, const struct table_listener *l, const char *host, size_t len);
+uint32_t table_fetch_vhost(const struct table *t, const struct table_listener *l, uint32_t hash);
+uint32_t table_take_vhost(const struct table *t, const struct table_listener *l, const char *host, size_t len,
+                          uint32_t hash, uint32_t likely);
 uint32_t table_find_edge(const struct table *t, uint32_t node, const char *segment,
 			 size_t len);                                                           /* node or TABLE_NONE */
 uint32_t table_find_cluster(const struct table *t, uint64_t id);                                /* or TABLE_NONE */

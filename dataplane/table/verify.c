@@ -206,6 +206,7 @@ static enum err listeners(struct walk *w)
 	for (uint32_t i = 0; i < w->t->listeners.n; i++) {
 		TRY(hash(w, l[i].hosts, w->t->vhosts, vhost_key, "hosts of a listener"));
 		TRY(index_or_none(w, l[i].catch_all, w->t->vhosts, "catch-all of a listener"));
+		DEMAND(w, l[i].near_vhosts <= w->t->vhosts.n, VALUE, "hint of a listener");
 	}
 	return OK;
 }

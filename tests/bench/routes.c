@@ -1,11 +1,15 @@
 #include "tests/bench/routes.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "control/objects.h"
+#include "worker/block.h"
 
 enum { JSON_PER_ROUTE = 1024, JSON_HEAD = 8192 };
 
@@ -58,6 +62,19 @@ struct generation routes_compile(unsigned routes, const char *machine, const cha
 	snapshot_put(s);
 	free(json);
 	return g;
+}
+
+const struct table *routes_serve(const struct table *from, size_t bytes)
+{
+	const int fd = memfd_create("generation", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const struct table *t;
+	char why[BLOCK_WHY_MAX];
+
+	CHECK(fd >= 0 && write(fd, from, bytes) == (ssize_t)bytes);
+	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
+	CHECK(block_open(fd, &t, why) == OK);
+	close(fd);
+	return t;
 }
 
 void routes_ask(struct routes_request *r, unsigned i)

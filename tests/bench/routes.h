@@ -17,4 +17,7 @@ struct routes_request {
 struct generation routes_compile(unsigned routes, const char *machine, const char *backends, const char *objects);
 void routes_ask(struct routes_request *r, unsigned i);
 
+/* The block as the data plane keeps it (worker/block.h), to be closed by block_close(). */
+const struct table *routes_serve(const struct table *from, size_t bytes);
+
 #endif

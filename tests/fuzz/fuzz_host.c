@@ -72,21 +72,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 	struct http_message m;
 	struct route_result found;
 	const struct addr local = fixture_addr("10.0.0.1");
-	char host[TARGET_HOST_MAX], *authority = malloc(n + 1);
-	size_t len, want;
+	char room[TARGET_HOST_MAX], *authority = malloc(n + 1);
+	struct text host;
+	size_t want;
 	unsigned best = 0;
 
 	memcpy(authority, bytes, n);
 	http_message_init(&m);
 	m.authority = (struct text){.at = authority, .len = (uint32_t)n};
 	m.path = TEXT("/");
-	len = target_host(m.authority, host);
+	host = target_host(m.authority, room);
 	want = plain_length(authority, n);
-	MUST(len == (want <= TARGET_HOST_MAX ? want : 0));
-	for (size_t i = 0; i < len; i++)
-		MUST(host[i] == (authority[i] >= 'A' && authority[i] <= 'Z' ? authority[i] | 0x20 : authority[i]));
+	MUST(host.len == (want <= TARGET_HOST_MAX ? want : 0));
+	for (size_t i = 0; i < host.len; i++)
+		MUST(host.at[i] == (authority[i] >= 'A' && authority[i] <= 'Z' ? authority[i] | 0x20 : authority[i]));
 	for (unsigned i = 1; i < NAMES; i++)
-		if (covers(names[i], host, len) && rank(names[i]) > rank(names[best]))
+		if (covers(names[i], host.at, host.len) && rank(names[i]) > rank(names[best]))
 			best = i;
 	MUST(route_find(t, NULL, &local, 80, &m, &found) == ROUTE_FOUND);
 	MUST(found.listener->name.len == 1 && table_text(t, found.listener->name)[0] == (char)('0' + best));

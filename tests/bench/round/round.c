@@ -9,21 +9,18 @@
  * taken in bulk, what was sent is given back in bulk with the next burst); the copy from one end's memory to the other's
  * is the wire's, and is not timed. Like memif they have no offloads.
  */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <rte_cycles.h>
 #include <rte_eal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/logring.h"
 #include "tests/bench/cycles.h"
+#include "tests/bench/routes.h"
 #include "tests/bench/talk.h"
-#include "worker/block.h"
 #include "worker/worker.h"
 
 enum {
@@ -138,8 +135,6 @@ static void start_gateway(void)
 	struct port *of_gateway[2] = {&ports[0].port, &ports[1].port};
 	const struct gateway_options o = {.workers = 1, .ports_n = 2, .ports = of_gateway, .seed = 1, .pools_percent = 50,
 	                                  .counters = &counters, .pools = &pools};
-	const struct table *t;
-	char why[BLOCK_WHY_MAX];
 	size_t bytes;
 
 	CHECK(packet_pools_init(&pools, "gateway", SOCKET_ID_ANY, 50) == OK);
@@ -149,11 +144,7 @@ static void start_gateway(void)
 	CHECK(g);
 	worker = gateway_worker(g, 0);
 	struct table *from = talk_table((const char *const[]){"net_null0", "net_null1"}, &bytes);
-	const int fd = memfd_create("generation", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	CHECK(fd >= 0 && write(fd, from, bytes) == (ssize_t)bytes);
-	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL));
-	CHECK(block_open(fd, &t, why) == OK && gateway_publish(g, t, NULL, NULL) == OK);
-	close(fd);
+	CHECK(gateway_publish(g, routes_serve(from, bytes), NULL, NULL) == OK);
 	free(from);
 }
 

@@ -14,6 +14,7 @@
 #include "route/regexes.h"
 #include "route/route.h"
 #include "tests/bench/routes.h"
+#include "worker/block.h"
 
 enum { LOOKUPS = 200000, WARM = 20000 };
 
@@ -69,6 +70,7 @@ static void run(unsigned routes)
 {
 	static uint64_t took[LOOKUPS];
 	struct generation g = routes_compile(routes, MACHINE, "", "");
+	const struct table *t = routes_serve(g.table, g.bytes);
 	struct regexes *all = regexes_new(1);
 	const uint64_t cost = clock_cost();
 	struct regex_set *set;
@@ -76,7 +78,7 @@ static void run(unsigned routes)
 	struct rng rng;
 	struct addr to;
 
-	CHECK(regexes_take(all, g.table, &set) == OK && addr_parse("198.18.0.10", &to) == OK);
+	CHECK(regexes_take(all, t, &set) == OK && addr_parse("198.18.0.10", &to) == OK);
 	rng_init(&rng, routes);
 	for (unsigned i = 0; i < LOOKUPS + WARM; i++) {
 		struct route_result found;
@@ -85,7 +87,7 @@ static void run(unsigned routes)
 
 		ask(&a, rng_below(&rng, routes));
 		from = rte_rdtsc_precise();
-		answer = route_find(g.table, regex_set_of(set, 0), &to, 80, &a.m, &found);
+		answer = route_find(t, regex_set_of(set, 0), &to, 80, &a.m, &found);
 		from = rte_rdtsc_precise() - from;
 		CHECK(answer == ROUTE_FOUND);
 		if (i >= WARM)
@@ -96,6 +98,7 @@ static void run(unsigned routes)
 	       (unsigned long)took[LOOKUPS / 2], (unsigned long)took[LOOKUPS / 4]);
 	regexes_drop(all, set);
 	regexes_free(all);
+	block_close(t);
 	generation_fini(&g);
 }
 

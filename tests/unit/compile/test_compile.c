@@ -268,16 +268,42 @@ static void check_rule_hints(const struct table *t, const struct table_vhost *v)
 	assert_true(v->near_segments > v->near_rule && v->near_segments <= t->nodes.at);
 }
 
+/* Virtual hosts stand in the order of the slots of their listener. */
+static void check_slot_hints(const struct table *t, const struct table_listener *l)
+{
+	const struct table_slot *slots = TABLE_LIST(t, l->hosts, struct table_slot);
+
+	for (uint32_t i = 0; i < l->hosts.slots_n; i++)
+		assert_true(slots[i].hash == 0 || slots[i].value == l->near_vhosts + i);
+}
+
+/* The one whose trie begins behind that of v[i]; null: none. */
+static const struct table_vhost *next_vhost(const struct table *t, uint32_t i)
+{
+	const struct table_vhost *v = TABLE_LIST(t, t->vhosts, struct table_vhost), *next = NULL;
+
+	for (uint32_t k = 0; k < t->vhosts.n; k++) {
+		if (v[k].root > v[i].root && (next == NULL || v[k].root < next->root))
+			next = &v[k];
+	}
+	return next;
+}
+
 /* What is fetched ahead is what a lookup reads: nothing else would tell when it is not. */
 static void check_hints(const struct table *t)
 {
 	const struct table_vhost *v = TABLE_LIST(t, t->vhosts, struct table_vhost);
 	const struct table_node *n = TABLE_LIST(t, t->nodes, struct table_node);
 
+	for (uint32_t i = 0; i < t->listeners.n; i++)
+		check_slot_hints(t, &TABLE_LIST(t, t->listeners, struct table_listener)[i]);
 	for (uint32_t i = 0; i < t->vhosts.n; i++) {
-		const uint32_t end = i + 1 < t->vhosts.n ? v[i + 1].root : t->nodes.n;
-		const uint32_t matches_end = i + 1 < t->vhosts.n ? v[i + 1].near_matches : t->nodes.at;
+		const struct table_vhost *next = next_vhost(t, i);
+		const uint32_t end = next != NULL ? next->root : t->nodes.n;
+		const uint32_t matches_end = next != NULL ? next->near_matches : t->nodes.at;
 
+		if (v[i].near_segments == 0) /* of an empty slot */
+			continue;
 		assert_int_equal(v[i].near_edges, t->edges.at + n[v[i].root].edge * sizeof(struct table_edge));
 		check_rule_hints(t, &v[i]);
 		for (uint32_t k = v[i].root; k < end; k++) {
