@@ -116,3 +116,17 @@ uint8_t pressure_look(struct pressure *p, unsigned lcore, struct counters *c)
 	}
 	return shed;
 }
+
+unsigned pressure_tell(const struct pressure *p, struct pressure_info *out, unsigned n_max)
+{
+	unsigned n = 0;
+
+	for (; n < p->pools_n && n < n_max; n++) {
+		const struct pressure_pool *w = &p->pools[n];
+
+		out[n] = w->objects ?
+			(struct pressure_info){w->objects->name, pool_used(w->objects), w->objects->capacity} :
+			(struct pressure_info){w->mbufs->name, rte_mempool_in_use_count(w->mbufs), w->mbufs->size};
+	}
+	return n;
+}

@@ -63,4 +63,13 @@ void pressure_watch_mbufs(struct pressure *p, const struct pressure_mbufs *m);
  * the caches of mbufs of others is not free to it. */
 uint8_t pressure_look(struct pressure *p, unsigned lcore, struct counters *c);
 
+/* How full a pool is. Of mbufs: all that are in nobody's hands are free, whoever's cache they lie in. */
+struct pressure_info {
+	const char *name;
+	uint32_t used;
+	uint32_t capacity;
+};
+/* At most n_max; returns how many. */
+unsigned pressure_tell(const struct pressure *p, struct pressure_info *out, unsigned n_max);
+
 #endif

@@ -223,13 +223,30 @@ static void add_neigh(const struct requests *v, struct writer *w, const struct i
 	yyjson_mut_obj_add_bool(w->d, item, "gateway", n->gateway);
 }
 
+static void add_pool(struct writer *w, uint16_t worker, const struct pressure_info *p)
+{
+	yyjson_mut_val *item = yyjson_mut_arr_add_obj(w->d, w->items);
+
+	yyjson_mut_obj_add_strcpy(w->d, item, "pool", p->name);
+	yyjson_mut_obj_add_uint(w->d, item, "worker", worker);
+	yyjson_mut_obj_add_uint(w->d, item, "used", p->used);
+	yyjson_mut_obj_add_uint(w->d, item, "capacity", p->capacity);
+}
+
 static void add_entries(const struct requests *v, struct writer *w, uint16_t worker, const struct worker_walk *a)
 {
 	for (unsigned i = 0; i < a->n; i++)
-		if (a->kind == WORKER_WALK_FLOWS)
+		switch (a->kind) {
+		case WORKER_WALK_FLOWS:
 			add_flow(w, worker, &a->flows[i]);
-		else
+			break;
+		case WORKER_WALK_NEIGH:
 			add_neigh(v, w, &a->neigh[i]);
+			break;
+		case WORKER_WALK_POOLS:
+			add_pool(w, worker, &a->pools[i]);
+			break;
+		}
 }
 
 static void begin_walk(struct requests *v, const struct desk_question *q, enum worker_walk_kind kind, int64_t now_ms)
@@ -338,6 +355,7 @@ static const struct {
 	{"neigh", NULL, WORKER_WALK_NEIGH},
 	{"addresses", answer_addresses, 0},
 	{"conflicts", answer_conflicts, 0},
+	{"pools", NULL, WORKER_WALK_POOLS},
 	{"drops", answer_drops, 0},
 	{"stats", answer_stats, 0},
 	{"workers", answer_workers, 0},

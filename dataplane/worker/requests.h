@@ -1,10 +1,10 @@
 /*
  * What dataplane.sock is asked, beyond publishing: looks at the running gateway. Items are JSON objects.
  *
- * Counters and addresses are read at once. A walk (flows, neigh) goes on over several turns of the desk: its workers
- * are asked through their mailboxes (worker.h), all at the same time, and what they answered is collected. There is one
- * walk at a time, since a mailbox holds one question; the next waits for its end. A worker that hangs, or says nothing
- * for REQUESTS_PATIENCE_MS, is given up: the answer holds what the others said and names it.
+ * Counters and addresses are read at once. A walk (flows, neigh, pools) goes on over several turns of the desk: its
+ * workers are asked through their mailboxes (worker.h), all at the same time, and what they answered is collected.
+ * There is one walk at a time, since a mailbox holds one question; the next waits for its end. A worker that hangs, or
+ * says nothing for REQUESTS_PATIENCE_MS, is given up: the answer holds what the others said and names it.
  */
 #ifndef WORKER_REQUESTS_H
 #define WORKER_REQUESTS_H

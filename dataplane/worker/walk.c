@@ -7,6 +7,8 @@
  */
 #include "worker/gateway.h"
 
+static_assert((int)PRESSURE_POOLS <= (int)WORKER_WALK_ENTRIES, "all pools are one answer");
+
 bool worker_ask(struct worker *w, enum worker_walk_kind kind, uint32_t at)
 {
 	if (atomic_load_explicit(&w->walk_state, memory_order_acquire) == WALK_ASKED)
@@ -36,6 +38,10 @@ void walk_run(struct worker *w)
 		break;
 	case WORKER_WALK_NEIGH:
 		a->n = ip_neigh_walk(w->gateway->link, w->shard.now_ns, &a->at, a->neigh, WORKER_WALK_ENTRIES);
+		break;
+	case WORKER_WALK_POOLS:
+		a->n = pressure_tell(&w->pressure, a->pools, WORKER_WALK_ENTRIES);
+		a->at = 0;
 		break;
 	}
 	atomic_store_explicit(&w->walk_state, WALK_ANSWERED, memory_order_release);

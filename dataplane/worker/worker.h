@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/pressure.h"
 #include "ip/ip.h"
 #include "port/port.h"
 #include "table/table.h"
@@ -79,7 +80,7 @@ void worker_drain(struct worker *w);                                /* close con
  * one of its rounds, housekeeping reads them. One question at a time. A worker that hangs never answers: the
  * question stays open and later ones are refused.
  */
-enum worker_walk_kind { WORKER_WALK_FLOWS, WORKER_WALK_NEIGH };
+enum worker_walk_kind { WORKER_WALK_FLOWS, WORKER_WALK_NEIGH, WORKER_WALK_POOLS };
 enum { WORKER_WALK_ENTRIES = 32 };
 
 struct worker_walk {
@@ -89,6 +90,7 @@ struct worker_walk {
 	union {
 		struct tcp_flow_info flows[WORKER_WALK_ENTRIES];
 		struct ip_neigh_info neigh[WORKER_WALK_ENTRIES];
+		struct pressure_info pools[WORKER_WALK_ENTRIES];
 	};
 };
 

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{"flows", "", "TCP connections of the data plane", "oNi", walk_run_command},
 	{"neigh", "", "neighbours (ARP and ND) of the data plane", "oN", walk_run_command},
 	{"addresses", "", "addresses of the box, their states, and who else claims them", "oN", walk_run_command},
+	{"pools", "", "what packets and objects the data plane holds, of how many", "oN", walk_run_command},
 	{"drops", "", "dropped packets by reason", "oN", walk_run_command},
 	{"stats", "", "counters of the data plane", "oN", walk_run_command},
 	{"workers", "", "workers of the data plane", "oN", walk_run_command},

@@ -1,6 +1,6 @@
 /*
- * flows, neigh, addresses, drops, stats, workers: asked of the data plane itself, over its own socket (base/frame.h),
- * so that they answer when control and the API are away.
+ * flows, neigh, addresses, pools, drops, stats, workers: asked of the data plane itself, over its own socket
+ * (base/frame.h), so that they answer when control and the API are away.
  *
  * What an item holds is the data plane's affair. -o wide shows every member as a column, in the order in which they
  * come; the plain table is a choice of them (below), and leaves out counters that are zero; flows -i has another
@@ -37,6 +37,7 @@ static const struct view {
 	  "recovering", "pacingRate", "ecn"}},
 	{"neigh", {NULL}, NULL, {NULL}},
 	{"addresses", {"address", "port", "kind", "state", "contested", "claimant"}, NULL, {NULL}},
+	{"pools", {NULL}, NULL, {NULL}},
 	{"drops", {"name", "value", "help"}, "value", {NULL}},
 	{"stats", {"name", "value", "help"}, "value", {NULL}},
 	{"workers",

@@ -213,6 +213,37 @@ static void test_floor(void **state)
 	packet_pools_fini(&p);
 }
 
+static void test_tell(void **state)
+{
+	struct pressure_info told[8];
+	struct packet_pools p;
+	struct rte_mbuf *m;
+	struct pool objects;
+	void *object;
+
+	(void)state;
+	start();
+	pool_init(&objects, "objects", 64, 10);
+	assert_int_equal(packet_pools_init(&p, "tell", 0, 1), OK);
+	pressure_watch(&gauge, &objects);
+	pressure_watch_mbufs(&gauge, &(struct pressure_mbufs){p.rx, 0, 0, COUNTERS});
+	assert_non_null(object = pool_get(&objects));
+	assert_non_null(m = rte_pktmbuf_alloc(p.rx));
+	assert_int_equal(pressure_tell(&gauge, told, 1), 1);
+	assert_int_equal(pressure_tell(&gauge, told, LENGTH(told)), 2);
+	assert_string_equal(told[0].name, "objects");
+	assert_int_equal(told[0].used, 1);
+	assert_int_equal(told[0].capacity, 10);
+	assert_int_equal(told[1].used, 1);
+	assert_int_equal(told[1].capacity, p.rx->size);
+	rte_pktmbuf_free(m);
+	pool_put(&objects, object);
+	assert_int_equal(pressure_tell(&gauge, told, LENGTH(told)), 2);
+	assert_int_equal(told[0].used + told[1].used, 0);
+	packet_pools_fini(&p);
+	pool_fini(&objects);
+}
+
 static int boot(void **state)
 {
 	(void)state;
@@ -228,6 +259,7 @@ int main(void)
 		cmocka_unit_test(test_several),
 		cmocka_unit_test(test_rings),
 		cmocka_unit_test(test_floor),
+		cmocka_unit_test(test_tell),
 	};
 
 	return cmocka_run_group_tests(tests, boot, NULL);

@@ -322,6 +322,16 @@ static void test_walks(void **state)
 		rounds++;
 	} while (at != 0);
 	assert_int_equal(rounds, (LIMIT_tcp_conns + LIMIT_tcp_time_wait + 4095) / 4096);
+	assert_true(worker_ask(worker[0], WORKER_WALK_POOLS, 0));
+	turn(0);
+	a = worker_answer(worker[0]);
+	assert_non_null(a);
+	assert_int_equal(a->at, 0);
+	assert_true(a->n > 4);
+	for (unsigned i = 0; i < a->n; i++) {
+		assert_non_null(a->pools[i].name);
+		assert_true(a->pools[i].used <= a->pools[i].capacity);
+	}
 	close_gateway();
 }
 
