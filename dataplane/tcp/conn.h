@@ -210,8 +210,9 @@ struct tcp {
 	struct tcp_conn **starved;
 	uint32_t starved_n;
 
-	uint32_t challenge_second;           /* the global limit of challenge ACKs */
-	uint32_t challenges_left;
+	struct reply_budget {
+		uint32_t second, left;       /* in this second, so many more */
+	} challenges, resets;
 
 	struct tcp_wait *wait_first, *wait_last;
 	struct timer wait_timer;

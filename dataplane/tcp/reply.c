@@ -60,12 +60,35 @@ void reply_send(struct tcp *t, const struct reply *r)
 	(void)ip_output(t->ip, &path, r->tuple, m, TTL, 0);
 }
 
+/*
+ * Global limits are drawn anew for each second, between one and two times so many: a fixed one tells an attacker, who
+ * counts the challenge ACKs (or resets) that he gets himself, whether a guess about another connection has used one up
+ * (CVE-2016-5696).
+ */
+static bool budget(struct tcp *t, struct reply_budget *b, uint32_t per_s)
+{
+	const uint32_t second = t->now_ms / 1000;
+
+	if (second != b->second) {
+		b->second = second;
+		b->left = per_s + rng_below(&t->shard->rng, per_s);
+	}
+	if (b->left == 0)
+		return false;
+	b->left--;
+	return true;
+}
+
 void reply_reset(struct tcp *t, const struct segment *g)
 {
 	struct reply r = {.tuple = g->tuple, .flags = SEGMENT_RST};
 
 	if (g->flags & SEGMENT_RST)
 		return;
+	if (!budget(t, &t->resets, LIMIT_tcp_resets_per_s)) {
+		tcp_count(t, C_limit_tcp_resets_per_s);
+		return;
+	}
 	if (g->flags & SEGMENT_ACK) {
 		r.seq = g->ack;
 	} else {
@@ -110,27 +133,9 @@ void reply_where(struct tcp_conn *c, const struct segment *g)
 		conn_ack_now(c);
 }
 
-/*
- * The global limit is drawn anew for each second: a fixed one tells an attacker, who counts the challenge ACKs that
- * he gets himself, whether a guess about another connection has used one up (CVE-2016-5696).
- */
-static bool budget(struct tcp *t)
-{
-	const uint32_t second = t->now_ms / 1000;
-
-	if (second != t->challenge_second) {
-		t->challenge_second = second;
-		t->challenges_left = CHALLENGES_PER_S + rng_below(&t->shard->rng, CHALLENGES_PER_S);
-	}
-	if (t->challenges_left == 0)
-		return false;
-	t->challenges_left--;
-	return true;
-}
-
 void reply_challenge(struct tcp_conn *c)
 {
-	if (!quiet_for(c) || !budget(c->tcp))
+	if (!quiet_for(c) || !budget(c->tcp, &c->tcp->challenges, CHALLENGES_PER_S))
 		return;
 	tcp_count(c->tcp, C_tcp_challenge_acks);
 	output_ack(c);

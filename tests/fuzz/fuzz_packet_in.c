@@ -457,7 +457,7 @@ static void start(void)
 		net.tcp = tcp_new(&net.shard, net.ip, &up);
 	net.tcp->ip = net.ip;
 	net.tcp->clock_ns = 0;
-	net.tcp->challenge_second = net.tcp->challenges_left = 0;
+	net.tcp->challenges = net.tcp->resets = (struct reply_budget){0};
 	net.tcp->ports_full_n = net.tcp->ports_full_next = 0;
 	memset(net.tcp->ports_full, 0, sizeof(net.tcp->ports_full));
 	for (int i = 0; i < 60; i++) { /* the virtual addresses become active */

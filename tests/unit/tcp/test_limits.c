@@ -249,6 +249,26 @@ static void test_backlog(void **state)
 	forget_sent();
 }
 
+/* Segments of no connection, as many in a second: not more than twice the limit are answered; the next second begins anew. */
+static void test_resets(void **state)
+{
+	enum { MANY = LIMIT_tcp_resets_per_s * 2 + 100 };
+	unsigned answered[2] = {0};
+
+	(void)state;
+	for (unsigned second = 0; second < 2; second++) {
+		stand_tick(s, NS_PER_S);
+		for (unsigned i = 0; i < MANY; i++) {
+			peer_sends(i, FLAG_A, 100, 200);
+			answered[second] += s->sent_n;
+			forget_sent();
+		}
+		assert_in_range(answered[second], LIMIT_tcp_resets_per_s, 2 * LIMIT_tcp_resets_per_s - 1);
+		assert_int_equal(s->counters.cell[C_tcp_resets_sent], answered[0] + answered[1]);
+		assert_int_equal(s->counters.cell[C_limit_tcp_resets_per_s], MANY * (second + 1) - answered[0] - answered[1]);
+	}
+}
+
 static void to_time_wait(unsigned i)
 {
 	uint32_t iss;
@@ -501,6 +521,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_ports_are_random, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_port_in_time_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_time_wait_is_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_starved_writer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_loss_after_gigabytes, setup, teardown),
