@@ -171,7 +171,8 @@ void conn_reset(struct tcp_conn *c, enum err why)
 void conn_wait(struct tcp_conn *c)
 {
 	CHECK(c->state == TCP_TIME_WAIT);
-	output_ack(c);
+	if (c->flags & CONN_ACK_NOW)
+		output_ack(c);
 	release(c);
 	wait_new(c->tcp, c, c->flags & CONN_ACTIVE);
 	conn_move(c, CAUSE_end);
