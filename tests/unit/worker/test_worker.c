@@ -34,7 +34,7 @@ static struct wire {
 
 static struct gateway *gateway;
 static struct worker *worker[WORKERS];
-static unsigned wakes[WORKERS], freed;
+static unsigned wakes[WORKERS], freed, pools_percent = 2;
 static uint64_t now_ns;
 
 static uint16_t wire_rx(struct port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
@@ -110,8 +110,8 @@ static enum err publish(uint64_t version)
 static void open_gateway(uint16_t queues)
 {
 	static struct port *ports[1] = {&wire.port};
-	struct gateway_options o = {.workers = WORKERS, .ports_n = 1, .ports = ports, .seed = 1, .pools_percent = 2,
-	                            .wake = wake};
+	struct gateway_options o = {.workers = WORKERS, .ports_n = 1, .ports = ports, .seed = 1,
+	                            .pools_percent = pools_percent, .wake = wake};
 
 	memset(&wire, 0, sizeof(wire));
 	memset(wakes, 0, sizeof(wakes));
@@ -235,6 +235,33 @@ static void test_hand_over(void **state)
 	assert_int_equal(wire.tx_n, 1);
 	assert_true(is_arp_reply(wire.tx[0]));
 	assert_int_equal(wire.tx_queue, IP_LINK_OWNER);
+	close_gateway();
+}
+
+/* What the owner's ring has no room for is dropped and counted, and the rest is its. */
+static void test_full_ring(void **state)
+{
+	enum { MORE = 64 };
+
+	(void)state;
+	pools_percent = 10;
+	open_gateway(WORKERS);
+	pools_percent = 2;
+	assert_int_equal(publish(1), OK);
+	settle();
+	for (unsigned i = 0; i < LIMIT_hand_over_ring + MORE; i++) {
+		arp_to(1);
+		if (wire.rx_n[1] == QUEUE)
+			turn(1);
+	}
+	turn(1);
+	assert_int_equal(worker_shard(worker[1])->counters->cell[DROP_worker_ring_full], MORE);
+	assert_int_equal(worker_shard(worker[1])->counters->cell[C_limit_hand_over_ring], MORE);
+	for (unsigned i = 0; i < 200; i++) {
+		turn(IP_LINK_OWNER);
+		clear();
+	}
+	assert_int_equal(worker_shard(worker[IP_LINK_OWNER])->counters->cell[C_neigh_replies_sent], LIMIT_hand_over_ring);
 	close_gateway();
 }
 
@@ -482,7 +509,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_sleepers_hold_nothing),
-		cmocka_unit_test(test_hand_over),
+		cmocka_unit_test(test_hand_over), cmocka_unit_test(test_full_ring),
 		cmocka_unit_test(test_parking),
 		cmocka_unit_test(test_few_queues),
 		cmocka_unit_test(test_walks),
