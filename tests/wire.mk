@@ -17,6 +17,7 @@ wire:
 
 #: make wire-mutants   the stack with one rule broken, once for each of them: the scripts must notice (MUTANT=paws for some)
 .PHONY: wire-mutants
-wire-mutants: $(B)/wire
+wire-mutants: $(B)/wire $(B)/wire-link
 	@tests/wire/mutants.py --cc "$(CC) $(CFLAGS_ALL)" --link "$(CC) $(LDFLAGS_ALL)" --libs "$(libs_dataplane)" \
-		--objects "$(call obj,$(wildcard tests/wire/*.c)) $(B)/libdataplane.a" $(MUTANT)
+		--objects "$(call obj,$(wildcard tests/wire/*.c)) $(B)/libdataplane.a" \
+		--link-objects "$(call obj,tests/wire/main.c $(wildcard tests/wire/link/*.c)) $(B)/libdataplane.a" $(MUTANT)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Do the packet scripts see? Each mutant is the stack with one rule broken; the scripts must catch every one.
 
-    mutants.py --cc "COMPILER FLAGS" --link "LINKER FLAGS" --libs "LIBRARIES" --objects "OBJECTS" [NAME...]
+    mutants.py --cc "COMPILER FLAGS" --link "LINKER FLAGS" --libs "LIBRARIES" --objects "OBJECTS" --link-objects "OBJECTS" [NAME...]
 
 `make wire-mutants` calls it (MUTANT=paws for some). A mutant is a text of one file of the stack and what stands there
 instead; the file is compiled (of a header: the files of its folder that see it) and linked before the archive that holds the true
@@ -116,16 +116,73 @@ MUTANTS = [
     ("undo_by_one_dsack", "tcp/undo.c", "	return --b->undo_left == 0;", "	return true;"),
     ("undo_without_proof", "tcp/undo.c", "(int32_t)(g->tsecr - board_of(c)->undo_ts) < 0", "true"),
     ("undo_never", "tcp/undo.c", "	if (!b->undo || ", "	if (true || "),
+    # The link: addresses (RFC 5227, RFC 4862)
+    ("probes_once", "ip/timing.h", "ADDRESS_PROBES = 3,", "ADDRESS_PROBES = 1,"),
+    ("used_before_it_is_probed", "ip/address.h", "	return (s == IP_ADDRESS_ACTIVE ||", "	return (s == IP_ADDRESS_TENTATIVE || s == IP_ADDRESS_ACTIVE ||"),
+    ("not_probed", "ip/address.c", ": first_state(ip, a), iface, kind);", ": IP_ADDRESS_ACTIVE, iface, kind);"),
+    ("taken_over_and_kept", "ip/address.c", "		set_state(&ip->link->addresses, s, IP_ADDRESS_TENTATIVE);\n		__attribute__((fallthrough));", "		return;"),
+    ("not_defended", "ip/address.c", "		o->defended_ns = ip_now(ip);\n		announce(ip, s);", "		;"),
+    ("defended_always", "ip/timing.h", "ADDRESS_DEFEND_MS = 10000,", "ADDRESS_DEFEND_MS = 0,"),
+    ("claimed_again_at_once", "ip/timing.h", "ADDRESS_RATE_LIMIT_MS = 60000,", "ADDRESS_RATE_LIMIT_MS = 1000,"),
+    ("own_frame_is_a_conflict", "ip/address.c", "s == NULL || ip_own_mac(ip, mac) ||", "s == NULL ||"),
+    ("draining_is_kept", "ip/address.c", "		count(ip->shard->counters, C_neigh_conflicts);\n		withdraw(ip, s);\n		return;", "		return;"),
+    ("link_up_unnoticed", "ip/address.c", "			set_state(t, s, IP_ADDRESS_OPTIMISTIC);\n		else if", "			continue;\n		else if"),
+    ("optimistic_overrides", "ip/nd.c", "optimistic(ip, a) ? 0 : FLAG_OVERRIDE", "FLAG_OVERRIDE"),
+    ("detection_unanswered", "ip/nd.c", "		advertise(ip, x->iface, &x->target, NULL, 0);\n	} else", "		;\n	} else"),
+    # Neighbours (RFC 4861)
+    ("hop_limit_ignored", "ip/nd.c", "	if (a->hop_limit != ND_HOP_LIMIT)", "	if (false)"),
+    ("nd_in_fragments", "ip/nd.c", "	if (a->fragment) {", "	if (false) {"),
+    ("solicited_to_all", "ip/nd.c", "(x->to.b[0] != 0xff || (x->flags & FLAG_SOLICITED) == 0)", "true"),
+    ("reachable_unasked", "ip/nud.c", "solicited && asked ? NEIGH_REACHABLE : NEIGH_STALE", "NEIGH_REACHABLE"),
+    ("advertised_is_remembered", "ip/nud.c", "if (i == 0 && news->create && word != 0)", "if (i == 0 && word != 0)"),
+    ("override_ignored", "ip/nud.c", "	if (differs && !news->override) {", "	if (differs) {"),
+    ("override_always", "ip/nud.c", "	if (differs && !news->override) {", "	if (false) {"),
+    ("never_stale", "ip/timing.h", "NEIGH_REACHABLE_MS = 30000,", "NEIGH_REACHABLE_MS = 3000000,"),
+    ("asks_for_ever", "ip/timing.h", "NEIGH_SOLICITS = 3,", "NEIGH_SOLICITS = 30,"),
+    ("asks_all_when_stale", "ip/nud.c", "t->entry[i].state == NEIGH_PROBE);\n	}", "false);\n	}"),
+    ("gateway_forgotten", "ip/nud.c", "	case NEIGH_FAILED:\n		if (t->entry[i].gateway)", "	case NEIGH_FAILED:\n		if (false)"),
+    ("asks_from_tentative", "ip/route.c", " && address_up(address_find(&ip->link->addresses, &s->addr))) {\n			best_rank", ") {\n			best_rank"),
+    # Fragments (RFC 791, RFC 8200, RFC 5722, RFC 7112)
+    ("overlap_taken", "ip/reassembly.c", "	if (met == NULL)\n		return 0;", "	return 0;"),
+    ("overlap_dropped_alone", "ip/reassembly.c", "	if (d->refused == 0 && why != DROP_ip_fragment_duplicate)\n		refuse(r, d, why);", ""),
+    ("duplicate_is_overlap", "ip/reassembly.c", "		return DROP_ip_fragment_duplicate;\n	return DROP_ip_fragment_overlap;", "		;\n	return DROP_ip_fragment_overlap;"),
+    ("late_untold", "ip/reassembly.c", "		tell_sender(r->ip, &r->datagram[i]);", "		;"),
+    ("late_told_to_all", "ip/reassembly.c", "	if (d->first != NULL && packet_meta(d->first)->fragment.from == 0)", "	if (d->first != NULL)"),
+    ("tiny_taken", "ip/ip4.c", ": from < TCP_BYTES_MIN", ": false"),
+    ("chain_unchecked", "ip/ip6.c", "	if (f->from == 0 && !chain_whole(m, w)) {", "	if (false) {"),
+    ("atomic_waits", "ip/ip6.c", " && (w->h[w->at + 2] | (w->h[w->at + 3] & 0xf9)) != 0;", ";"),
+    ("false_marks_taken", "ip/reassembly.c", "	return (d->ecns & 1 << CE) == 0 || (d->ecns & 1 << NOT_ECT) == 0;", "	return true;"),
+    ("protocol_mixed", "ip/reassembly.c", "d->id == f->id && d->protocol == f->protocol &&", "d->id == f->id &&"),
+    # Headers (RFC 791, RFC 1122, RFC 8200)
+    ("routing_obeyed", "ip/ip6.c", "		if (w->h[w->at + 3] == 0)\n			return 0;", "		return 0;"),
+    ("land4_taken", "ip/ip4.c", "	if (unlikely_(address_claimed(from)))", "	if (false)"),
+    ("land6_taken", "ip/ip6.c", "	return unlikely_(land) ? DROP_ip_land : 0;\n}", "	return 0;\n}"),
+    ("martians4_taken", "ip/ip4.c", "	return top == 0 || top == 127 || top >= 224;", "	return top >= 224;"),
+    ("mapped_taken", "ip/ip6.c", "	return a->q[0] == 0 && (a->w[2] == 0 || addr_is_v4(a));", "	return a->q[0] == 0 && a->w[2] == 0;"),
+    ("checksum4_unchecked", "ip/ip4.c", "	if (unlikely_(checksum_wrong(m, h, bytes)))", "	if (false)"),
+    ("icmp_checksum_unchecked", "ip/icmp.c", "	else if (!checksum_right(a, pseudo))", "	else if (false)"),
+    ("udp6_without_checksum", "ip/udp.c", "		return addr_is_v4(&d->tuple.local);", "		return true;"),
+    ("length4_unchecked", "ip/ip4.c", "total < bytes || total > m->pkt_len - ETH_BYTES", "total < bytes"),
+    ("source_route_taken", "ip/ip4.c", "		if (type == OPTION_LOOSE_SOURCE_ROUTE || type == OPTION_STRICT_SOURCE_ROUTE)\n			return DROP_ip4_source_route;", ""),
+    ("hop_by_hop_anywhere", "ip/ip6.c", "		if (w->at != IP6_BYTES) {", "		if (false) {"),
+    ("option_untold", "ip/ip6.c", "	if (action == 2 || (action == 3 && !multicast)) {", "	if (false) {"),
+    ("frame_for_many_taken", "ip/ip4.c", "	if (unlikely_(rte_is_multicast_ether_addr(&eth->dst_addr)))\n		return DROP_eth_multicast;", ""),
 ]
 
 arguments = argparse.ArgumentParser()
-for name in ("cc", "link", "libs", "objects"):
+for name in ("cc", "link", "libs", "objects", "link-objects"):
     arguments.add_argument("--" + name, required=True)
 arguments.add_argument("some", nargs="*")
 given = arguments.parse_args()
 COMPILER, FLAGS = given.cc.split()[:2], given.cc.split()[2:]  # "ccache gcc" and what follows
 OBJECTS = os.path.join(os.path.dirname(given.objects.split()[-1]), "obj")  # beside the archive
-scripts = sorted(glob.glob("tests/wire/*/*.wire"))
+
+
+def linked(file):
+    """What a mutant of the file is linked with, and the scripts that look at it: below dataplane/ip those of link/."""
+    if file.startswith("ip/"):
+        return given.link_objects.split(), sorted(glob.glob("tests/wire/link/*/*.wire"))
+    return given.objects.split(), sorted(glob.glob("tests/wire/*/*.wire"))
 
 
 def run(command):
@@ -165,7 +222,7 @@ def build(name, file, old, new):
         if done.returncode != 0:
             raise ValueError("it does not compile\n" + done.stdout)
     program = os.path.join(folder, "wire")
-    done = run([*given.link.split(), "-o", program, *objects, *given.objects.split(), *given.libs.split()])
+    done = run([*given.link.split(), "-o", program, *objects, *linked(file)[0], *given.libs.split()])
     if done.returncode != 0:
         raise ValueError("it does not link\n" + done.stdout[-3000:])
     return program
@@ -175,7 +232,7 @@ def catch(mutant):
     """Returns whether it was caught, and by what."""
     try:
         program = build(*mutant)
-        done = run(["prlimit", f"--cpu={CPU_SECONDS}:{CPU_SECONDS + 5}", program, *scripts])
+        done = run(["prlimit", f"--cpu={CPU_SECONDS}:{CPU_SECONDS + 5}", program, *linked(mutant[1])[1]])
     except ValueError as why:
         return False, str(why)
     except subprocess.TimeoutExpired:
