@@ -199,6 +199,17 @@ static void listen_stray(struct tcp *t, struct tcp_conn *c, struct segment *g)
 	reply_reset(t, g);
 }
 
+/* A port that listens says nothing to it (RFC 9293, 3.10.7.2, fourth); one that does not, resets (3.10.7.1). */
+static void listen_bare(struct tcp *t, struct tcp_conn *c, struct segment *g)
+{
+	struct tcp_sending sending;
+
+	if (t->up.accepts(t->up.up, g->tuple, &sending))
+		drop(t, DROP_tcp_flags);
+	else
+		listen_stray(t, c, g);
+}
+
 static void listen_ack(struct tcp *t, struct tcp_conn *c, struct segment *g)
 {
 	if (!open_by_cookie(t, g, &c))
@@ -216,7 +227,7 @@ static void listen_ack(struct tcp *t, struct tcp_conn *c, struct segment *g)
 static const step steps[TCP_STATES][EVENTS] = {
 	[TCP_LISTEN] = {
 		[EVENT_SYN] = listen_syn, [EVENT_ACK] = listen_ack, [EVENT_FIN] = listen_ack,
-		[EVENT_SYN_ACK] = listen_stray, [EVENT_BARE] = listen_stray,
+		[EVENT_SYN_ACK] = listen_stray, [EVENT_BARE] = listen_bare,
 	},
 	[TCP_SYN_SENT] = {
 		[EVENT_SYN_ACK] = sent_syn_ack, [EVENT_SYN] = sent_syn, [EVENT_ACK] = sent_ack, [EVENT_FIN] = sent_ack,
