@@ -9,6 +9,7 @@ import sys
 from scene import Scene, harness
 import floods  # noqa: F401  pylint: disable=unused-import
 import segments  # noqa: F401  pylint: disable=unused-import
+import datagrams  # noqa: F401  pylint: disable=unused-import
 
 
 def main():

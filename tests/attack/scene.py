@@ -68,7 +68,7 @@ class Scene(Lab):
         host("ip", "-n", "sluice-client", "link", "add", "link", "data0", "name", "attack0", "type", "macvlan", "mode", "bridge")
         host("ip", "-n", "sluice-client", "link", "set", "attack0", "netns", NAMESPACE, "name", INTERFACE)
         host(*self.in_ns(NAMESPACE, "sysctl", "-qw", f"net.ipv6.conf.{INTERFACE}.disable_ipv6=1"))
-        host("ip", "-n", NAMESPACE, "link", "set", INTERFACE, "up")
+        host("ip", "-n", NAMESPACE, "link", "set", INTERFACE, "up", "allmulticast", "on")
         os.makedirs(os.path.join(LAB, "www", "files"), exist_ok=True)
         self.wire = Wire()
         self.warm_up()
