@@ -4,7 +4,7 @@ $(B)/attack/flood: $(B)/obj/tests/attack/flood.o
 	$(call link,$^)
 
 .PHONY: attack attack-long
-attack: all $(B)/attack/flood
+attack: all $(B)/attack/flood $(if $(filter 24,$(LINE)),$(B)/peer/relay)
 	@tests/attack/attack.py $(LINE)
 attack-long: all $(B)/attack/flood
 	@env ATTACK=long tests/attack/attack.py $(LINE)
