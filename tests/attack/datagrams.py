@@ -48,9 +48,9 @@ def echo(source, to, size=32, **more):
     return p.ip(source, to, protocol, p.icmp(source, to, kind, 0, b"\0\1\0\1", b"e" * size), **more)
 
 
-def echoes(scene, packet, **more):
+def echoes(scene, packet, wanted=1):
     """How many replies a request has."""
-    return len(scene.wire.answers(packet, lambda got: got.payload[0] in (0, 129) and got.protocol in (p.ICMP, p.ICMP6), **more))
+    return len(scene.wire.answers(packet, lambda got: got.payload[0] in (0, 129) and got.protocol in (p.ICMP, p.ICMP6), wanted))
 
 
 # ---- 16
@@ -118,7 +118,7 @@ def our_errors(scene):
         time.sleep(0.05)
         said = [got for got in wire.drain() if got.protocol in (p.ICMP, p.ICMP6) and got.payload[0] not in (135, 136)]
         expect(not said, f"an ICMP error is answered to: {name}")
-    expect_equal(len(wire.answers(p.ip4(ME4, VIP4, p.UDP, bad))), 1, "port unreachable")
+    expect_equal(len(wire.answers(p.ip4(ME4, VIP4, p.UDP, bad), wanted=1)), 1, "port unreachable")
     start = time.monotonic()
     unsummed = p.ip4(ME4, VIP4, p.UDP, bad[:6] + b"\0\0" + bad[8:])
     sent, _ = scene.flood(100000 if LONG else 5000, 20000, [wire.template(unsummed, (20, 2))])
@@ -166,7 +166,7 @@ def fragments6(scene):
         packets = pieces6(0x1000 + number, *pieces)
         for packet in packets[:-1]:
             scene.wire.send(packet)
-        expect_equal(echoes(scene, packets[-1]), replies, f"replies to an echo request in fragments: {name}")
+        expect_equal(echoes(scene, packets[-1], replies), replies, f"replies to an echo request in fragments: {name}")
     scene.wire.drain()
     for packet in pieces6(0x2000, (0, tcp_cut[:8], 1), (8, tcp_cut[8:], 0), following=p.TCP):
         scene.wire.send(packet)
@@ -249,11 +249,12 @@ def martians(scene):
     wire, rows = scene.wire, refused(scene, MARTIANS)
     for name, port, flags, wanted in (("closed port", 4444, p.SYN, p.RST | p.ACK), ("ACK scan", 80, p.ACK, p.RST),
                                       ("FIN and ACK", 80, p.FIN | p.ACK, p.RST), ("SYN and ACK", 80, p.SYN | p.ACK, p.RST)):
-        said = wire.answers(syn(ME4, VIP4, dport=port, flags=flags))
+        said = wire.answers(syn(ME4, VIP4, dport=port, flags=flags), wanted=1)
         expect_equal([got.flags for got in said], [wanted], f"flags of the answers to: {name}")
-    told = [got.payload[:2] for got in wire.answers(routed(1)) if got.protocol == p.ICMP6]
+    told = [got.payload[:2] for got in wire.answers(routed(1), lambda got: got.protocol == p.ICMP6, 1)]
     expect_equal(told, [b"\4\0"], "a routing header 0 with a segment left: parameter problem")
-    expect_equal([got.flags for got in wire.answers(syn(ME4, VIP4, dport=4444, flags=0))], [p.RST | p.ACK], "a null scan of a closed port")
+    said = wire.answers(syn(ME4, VIP4, dport=4444, flags=0), wanted=1)
+    expect_equal([got.flags for got in said], [p.RST | p.ACK], "a null scan of a closed port")
     return f"{rows} kinds refused in silence, 6 answered as the RFCs say"
 
 

@@ -36,7 +36,7 @@ def syn_flood(scene):
     expect(opened < BACKLOGS + 200, f"{opened} connections after the flood")
     cookies = scene.moved(before, "limit_tcp_syn_backlog", "tcp_cookies_accepted")
     if not LONG:
-        take_back(scene, count, 7)
+        take_back(scene, 4 * BACKLOGS, 7)
     return f"{sent} SYNs at {per_s}/s, {cookies} answered by cookies; {note}"
 
 

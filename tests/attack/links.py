@@ -1,4 +1,5 @@
 """Lines 14, 21, 22, 23: upstreams that do not answer, peers that vanish, neighbours and links."""
+import subprocess
 import threading
 import time
 
@@ -22,13 +23,29 @@ spec:
   - matches: [{path: {type: PathPrefix, value: /silent}}]
     backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: silent}]
 """
-LISTENER = "import socket, time; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('198.18.1.11', 9009)); s.listen(4096); time.sleep(300)"
+# Takes connections and requests, and says nothing; a connection without a request is closed after 2 s.
+LISTENER = """
+import asyncio
+async def serve(reader, writer):
+    try:
+        while await asyncio.wait_for(reader.read(65536), 2):
+            await reader.read()
+    except (OSError, asyncio.TimeoutError):
+        pass
+    writer.close()
+async def main():
+    async with await asyncio.start_server(serve, "198.18.1.11", 9009, backlog=4096) as server:
+        await server.serve_forever()
+asyncio.run(main())
+"""
 
 
 def silent_upstream(scene):
     if "backend/default/silent" in scene.ctl("explain", "GET", "http://198.18.0.10/silent").stdout:
         return
     scene.spawn("sluice-backend", "python3", "-c", LISTENER)
+    reach = scene.in_ns("sluice-backend", "nc", "-z", "198.18.1.11", "9009")
+    retry(10, lambda: subprocess.run(reach, check=False, stderr=subprocess.DEVNULL).returncode == 0, "the silent upstream")
     scene.apply(SILENT)
     retry(10, lambda: "backend/default/silent" in scene.ctl("explain", "GET", "http://198.18.0.10/silent").stdout, "the route")
 
@@ -49,7 +66,7 @@ def silent(scene):
     side = sum(1 for a, b in zip(ports, ports[1:]) if b == a + 1)
     expect(side < len(ports) // 4 and ports[-1] - ports[0] > 20000, f"ports are not random: {side} of {len(ports)} side by side")
     many.close()
-    retry(10, lambda: not any(f["remote"] == "198.18.1.11:9009" and f["state"] == "ESTABLISHED" for f in scene.items("flows")),
+    retry(10, lambda: not any(f["remote"] == "198.18.1.11:9009" and f["bytesOut"] for f in scene.items("flows")),
           "the end of connections to the upstream")
     many.wire.on_tcp = None
     return f"{len(many.next)} requests: {len(ports)} connections from random ports ({side} side by side), {refused} answered 503"

@@ -144,11 +144,14 @@ class Wire:
             found.append(self.others.get())
         return found
 
-    def answers(self, packet, match=lambda got: True, seconds=0.3):
-        """Sends a datagram and returns what comes for no box meanwhile, as far as it matches, without solicitations."""
+    def answers(self, packet, match=lambda got: True, wanted=0, seconds=0.15):
+        """
+        Sends a datagram and returns what comes for no box meanwhile, as far as it matches, without solicitations. If so
+        many are wanted, they have two seconds, and those that come beside them a moment.
+        """
         self.drain()
         self.send(packet)
-        found, deadline = [], time.monotonic() + seconds
+        found, deadline = [], time.monotonic() + (2 if wanted else seconds)
         while (left := deadline - time.monotonic()) > 0:
             try:
                 got = self.others.get(timeout=left)
@@ -156,6 +159,8 @@ class Wire:
                 break
             if not (got.protocol == p.ICMP6 and got.payload[0] in (135, 136)) and match(got):
                 found.append(got)
+                if len(found) == wanted:
+                    deadline = time.monotonic() + 0.05
         return found
 
     def free_port(self):
