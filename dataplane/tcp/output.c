@@ -17,6 +17,7 @@
 #include "tcp/cc.h"
 #include "tcp/conn.h"
 #include "tcp/ecn.h"
+#include "tcp/frto.h"
 #include "tcp/mtu.h"
 #include "tcp/pace.h"
 #include "tcp/rack.h"
@@ -280,8 +281,11 @@ static void paced(struct tcp_conn *c)
  */
 static bool mend(struct tcp_conn *c)
 {
+	const bool new_data = seq_lt(c->snd_nxt, sendable_end(c)) && c->snd_nxt - c->snd_una + c->mss <= c->snd_wnd;
 	struct sent *s;
 
+	if (frto_holds(c, new_data))
+		return true;
 	while ((s = board_of(c)->lost.oldest) != NULL) {
 		const uint32_t bytes = sent_bytes(s) < c->mss ? sent_bytes(s) : c->mss; /* it is cut, if need be */
 

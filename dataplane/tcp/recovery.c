@@ -2,6 +2,7 @@
 
 #include "tcp/cc.h"
 #include "tcp/dupack.h"
+#include "tcp/frto.h"
 #include "tcp/output.h"
 #include "tcp/prr.h"
 #include "tcp/rack.h"
@@ -67,6 +68,8 @@ static void step(struct tcp_conn *c, const struct news *n)
 		prr_acked(c, n);
 	else if (over && b->lost.oldest)
 		enter(c, n);
+	else if (b->frto == FRTO_NEW_DATA)
+		c->cwnd = conn_in_flight(c) + 2u * c->mss;
 	else if (n->acked > 0 && !left)
 		cc_of(c)->acked(c, n->acked);
 }
@@ -220,8 +223,10 @@ void recovery_timeout(struct tcp_conn *c)
 		tcp_count(c->tcp, C_tcp_sacks_reneged);
 		scoreboard_forget_sacks(c);
 	}
+	board_of(c)->frto = FRTO_OFF;
 	/* A segment that times out again says nothing new about the path (RFC 5681, 3.1). */
 	if (c->retries == 0 && !(c->flags & CONN_RECOVERY) && !board_of(c)->timeout) {
+		board_of(c)->frto = FRTO_TIMEOUT;
 		conn_clear(c, CONN_REDUCED);
 		undo_start(c);
 		cc_reduce(c, c->snd_max - c->snd_una);

@@ -5,7 +5,7 @@
  *    with SACK      scoreboard.h  what has arrived (RFC 2018, 6675)
  *                   rack.h        what is lost (RFC 8985), and the probe that finds it out
  *                   prr.h         how much is sent meanwhile (RFC 9937)
- *                   undo.h        it was late, not lost (RFC 3522, 3708, 4015)
+ *                   undo.h        it was late, not lost (RFC 3522, 3708, 4015), and so was a timeout: frto.h (RFC 5682)
  *    without        dupack.h      NewReno (RFC 6582)
  */
 #ifndef TCP_RECOVERY_H

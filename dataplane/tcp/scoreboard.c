@@ -105,6 +105,7 @@ static void arrived(struct tcp_conn *c, struct sent *s, struct news *n)
 {
 	n->delivered += sent_bytes(s);
 	if (s->again == 0) {
+		n->original |= seq_le(s->end, c->recover);
 		n->rtt_us = c->tcp->now_us - s->xmit_us;
 		if (n->rtt_us == 0)
 			n->rtt_us = 1;

@@ -55,6 +55,7 @@ struct scoreboard {
 	uint32_t undo_left;            /* retransmissions that no D-SACK has called needless */
 	bool undo;                     /* the last reduction may be undone */
 	bool undo_sent;                /* something was retransmitted since */
+	uint8_t frto;                  /* enum frto */
 };
 
 /* What an ACK has brought. */
@@ -65,6 +66,7 @@ struct news {
 	uint32_t sacked;               /* of these: by SACK */
 	uint32_t rtt_us;               /* of the last segment that was sent once; 0: none */
 	bool again_acked;              /* snd_una moved over something that was retransmitted */
+	bool original;                 /* something below recover has arrived that was not */
 	bool lost;                     /* segments were marked as lost */
 	bool dsack;                    /* a segment has arrived twice: this one */
 	struct seq_range duplicate;

@@ -1,6 +1,7 @@
 #include "tcp/undo.h"
 
 #include "tcp/cc.h"
+#include "tcp/frto.h"
 #include "tcp/scoreboard.h"
 
 void undo_start(struct tcp_conn *c)
@@ -51,10 +52,13 @@ static bool all_needless(struct tcp_conn *c, const struct news *n)
 void undo_acked(struct tcp_conn *c, const struct news *n)
 {
 	struct scoreboard *b = board_of(c);
+	const bool spurious = frto_acked(c, n);
 
-	if (!b->undo || !b->undo_sent || (!eifel(c, n) && !all_needless(c, n)))
+	if (!b->undo || !b->undo_sent || (!spurious && !eifel(c, n) && !all_needless(c, n)))
 		return;
 	b->undo = b->timeout = false;
+	b->frto = FRTO_OFF;
+	b->rack_valid = false; /* as of a retransmission that nobody needed */
 	c->flags |= CONN_REORDERED;
 	conn_clear(c, CONN_RECOVERY);
 	c->recover = c->snd_una;

@@ -6,6 +6,8 @@
  *
  * D-SACK (RFC 3708): everything that was sent again is reported to have come twice. Later, but without timestamps.
  *
+ * F-RTO (frto.h): two ACKs after a timeout suffice, also without timestamps.
+ *
  * A router that marks (ecn.h) has told of congestion, whatever becomes of the loss: then nothing is undone.
  *
  * What is still marked as lost then flies again; the path is known to reorder from then on, and RACK will see.
