@@ -113,7 +113,7 @@ struct tcp_flow_info {
 	const char *state;
 	bool active;           /* we opened it */
 	uint32_t srtt_us, rttvar_us, rto_ms, cwnd_bytes, ssthresh_bytes, flight_bytes, queued_bytes;
-	uint32_t snd_wnd_bytes, rcv_wnd_bytes;
+	uint32_t snd_wnd_bytes, rcv_wnd_bytes;  /* ssthresh_bytes 0: nothing has said yet where the path is full */
 	uint64_t bytes_in, bytes_out, retransmits;
 	uint16_t mss, pmtu;    /* pmtu 0: not known yet */
 	uint8_t backoff;       /* doublings in rto_ms */

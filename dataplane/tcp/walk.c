@@ -22,7 +22,7 @@ static bool describe(const struct tcp_conn *c, struct tcp_flow_info *i)
 		.rto_ms = rtt_rto_ms(c),
 		.backoff = c->backoff,
 		.cwnd_bytes = c->cwnd,
-		.ssthresh_bytes = c->ssthresh,
+		.ssthresh_bytes = c->ssthresh < SSTHRESH_INITIAL ? c->ssthresh : 0,
 		.flight_bytes = conn_in_flight(c),
 		.queued_bytes = c->queued,
 		.snd_wnd_bytes = c->snd_wnd,
