@@ -63,6 +63,8 @@ static void sample(struct tcp_conn *c, const struct segment *g)
 	if (c->flags & CONN_TIMED && seq_ge(g->ack, c->rtt_seq)) {
 		conn_clear(c, CONN_TIMED);
 		rtt_measured(c, c->tcp->now_us - c->rtt_us);
+		if (c->queued > c->snd_max - c->snd_una)
+			rtt_delivered(c, c->tcp->now_us - c->rtt_us);
 		c->backoff = 0;
 	} else if (c->backoff > 0 && g->ts && g->tsecr != 0) {
 		const uint32_t ms = c->tcp->now_ms + c->ts_offset - g->tsecr;

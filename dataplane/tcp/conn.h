@@ -167,7 +167,10 @@ struct tcp_conn {
 	uint32_t board;                      /* the scoreboard (scoreboard.h); 0: nothing is SACKed or lost */
 	uint32_t min_rtt_us;                 /* 0: no sample yet */
 
-	uint32_t spare_words[3];
+	uint32_t delivered_from;             /* CONN_TIMED: bytes_out when that segment was sent */
+	uint32_t delivery_rate;              /* bytes per second (rtt.c); 0: none yet */
+
+	uint32_t spare_words[1];
 };
 
 static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are the first line");

@@ -191,6 +191,7 @@ static bool advance(struct tcp_conn *c, uint32_t len, bool fin)
 		c->flags |= CONN_TIMED;
 		c->rtt_seq = end;
 		c->rtt_us = c->tcp->now_us;
+		c->delivered_from = (uint32_t)c->bytes_out;
 	}
 	c->snd_nxt = end;
 	c->snd_max = seq_max(c->snd_max, end);

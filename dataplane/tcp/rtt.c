@@ -40,6 +40,17 @@ void rtt_measured(struct tcp_conn *c, uint32_t us)
 		c->min_rtt_us = us > 0 ? us : 1;
 }
 
+/*
+ * What was acknowledged between the sending of a segment and its ACK (draft-ietf-ccwg-bbr, 4.1.1), once per round trip,
+ * and only when it was not the user who had no more to send: so requests and responses are not charged for a division.
+ */
+void rtt_delivered(struct tcp_conn *c, uint32_t us)
+{
+	const uint64_t rate = (uint64_t)((uint32_t)c->bytes_out - c->delivered_from) * US_PER_S / (us > 0 ? us : 1);
+
+	c->delivery_rate = rate < UINT32_MAX ? (uint32_t)rate : UINT32_MAX;
+}
+
 static uint32_t base_ms(const struct tcp_conn *c)
 {
 	const uint64_t var = 4 * (uint64_t)c->rttvar_us;

@@ -112,15 +112,18 @@ struct tcp_flow_info {
 	struct tuple tuple;
 	const char *state;
 	bool active;           /* we opened it */
-	uint32_t srtt_us, rttvar_us, rto_ms, cwnd_bytes, ssthresh_bytes, flight_bytes, queued_bytes;
+	uint32_t srtt_us, rttvar_us, min_rtt_us, rto_ms, cwnd_bytes, ssthresh_bytes, flight_bytes, queued_bytes;
 	uint32_t snd_wnd_bytes, rcv_wnd_bytes;  /* ssthresh_bytes 0: nothing has said yet where the path is full */
 	uint64_t bytes_in, bytes_out, retransmits;
 	uint16_t mss, pmtu;    /* pmtu 0: not known yet */
 	uint8_t backoff;       /* doublings in rto_ms */
 	bool recovering;       /* fast recovery */
+	bool reordering;       /* the path was seen to reorder */
+	uint32_t sacked_bytes, lost_bytes;  /* of what was sent and is not acknowledged */
 	const char *control;   /* of congestion; null in TIME_WAIT */
 	bool ecn;
 	uint64_t pacing_rate;  /* bytes per second; 0: none */
+	uint64_t delivery_rate; /* the same, while there was more to send than was in flight */
 	uint64_t age_ms;
 };
 /*

@@ -191,11 +191,12 @@ static void add_flow(struct writer *w, uint16_t worker, const struct tcp_flow_in
 		uint64_t value;
 	} numbers[] = {
 		{"worker", worker}, {"mss", f->mss}, {"pmtu", f->pmtu}, {"srttUs", f->srtt_us},
-		{"rttvarUs", f->rttvar_us}, {"rtoMs", f->rto_ms}, {"backoff", f->backoff},
+		{"rttvarUs", f->rttvar_us}, {"minRttUs", f->min_rtt_us}, {"rtoMs", f->rto_ms}, {"backoff", f->backoff},
 		{"cwnd", f->cwnd_bytes}, {"ssthresh", f->ssthresh_bytes}, {"inFlight", f->flight_bytes},
 		{"queued", f->queued_bytes}, {"sendWindow", f->snd_wnd_bytes}, {"receiveWindow", f->rcv_wnd_bytes},
 		{"bytesIn", f->bytes_in}, {"bytesOut", f->bytes_out}, {"retransmits", f->retransmits},
 		{"ageMs", f->age_ms}, {"pacingRate", f->pacing_rate},
+		{"deliveryRate", f->delivery_rate}, {"sacked", f->sacked_bytes}, {"lost", f->lost_bytes},
 	};
 
 	yyjson_mut_obj_add_str(w->d, item, "protocol", "tcp");
@@ -208,6 +209,7 @@ static void add_flow(struct writer *w, uint16_t worker, const struct tcp_flow_in
 	yyjson_mut_obj_add_str(w->d, item, "congestionControl", f->control ? f->control : "");
 	yyjson_mut_obj_add_bool(w->d, item, "ecn", f->ecn);
 	yyjson_mut_obj_add_bool(w->d, item, "recovering", f->recovering);
+	yyjson_mut_obj_add_bool(w->d, item, "reordering", f->reordering);
 }
 
 static void add_neigh(const struct requests *v, struct writer *w, const struct ip_neigh_info *n)

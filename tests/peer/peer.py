@@ -226,11 +226,12 @@ def flows_say_what_ss_says(lab):
     rtt_ms, rttvar_ms = map(float, kernel["rtt"].split("/"))
     expect(near(ours["srttUs"] / 1000, rtt_ms, 4), f"round trip times: {ours}, {kernel}")
     expect(0 < ours["rttvarUs"] < 1000 * max(rtt_ms, 10 * rttvar_ms), f"their variance: {ours}, {kernel}")
+    expect(ours["minRttUs"] >= 20000 and ours["deliveryRate"] > 0, f"what the path has shown: {ours}")
     # The flows were asked first, and what is acknowledged was received before.
     expect_equal(ours["bytesIn"], int(kernel["bytes_sent"]), "bytes of the request")
     expect(0 < ours["bytesOut"] <= int(kernel["bytes_received"]), f"bytes: {ours}, {kernel}")
     return (f"rtt {ours['srttUs'] / 1000} ms, the kernel's {rtt_ms}; rttvar {ours['rttvarUs'] / 1000}, {rttvar_ms}; "
-            f"rto {ours['rtoMs']}, {kernel['rto']}; {len(upstreams)} connections of the upstream")
+            f"rto {ours['rtoMs']}, {kernel['rto']}; {ours['deliveryRate']} bytes/s; {len(upstreams)} connections of the upstream")
 
 
 @case

@@ -983,7 +983,9 @@ static void word_flow(struct script *p)
 		uint64_t value;
 	} fields[] = {
 		{"cwnd", f ? f->cwnd_bytes : 0}, {"ssthresh", f ? f->ssthresh_bytes : 0}, {"mss", f ? f->mss : 0},
-		{"rto_ms", f ? f->rto_ms : 0}, {"srtt_us", f ? f->srtt_us : 0}, {"rttvar_us", f ? f->rttvar_us : 0}, {"flight", f ? f->flight_bytes : 0},
+		{"rto_ms", f ? f->rto_ms : 0}, {"srtt_us", f ? f->srtt_us : 0}, {"rttvar_us", f ? f->rttvar_us : 0},
+		{"delivery_rate", f ? f->delivery_rate : 0}, {"reordering", f ? f->reordering : 0},
+		{"sacked", f ? f->sacked_bytes : 0}, {"lost", f ? f->lost_bytes : 0}, {"flight", f ? f->flight_bytes : 0},
 		{"queued", f ? f->queued_bytes : 0}, {"retransmits", f ? f->retransmits : 0},
 		{"ecn", f ? f->ecn : 0}, {"pacing", f ? f->pacing_rate : 0},
 	};
