@@ -86,12 +86,12 @@ static void sample(struct tcp_conn *c, const struct news *n)
 	c->backoff = 0;
 }
 
-/* Nothing was noted for a whole window. */
+/* Nothing was noted for a whole window, and more: the D-SACK of what was sent again last comes behind that (undo.h). */
 static void put_away(struct tcp_conn *c)
 {
 	const struct scoreboard *b = board_of(c);
 
-	if (!c->sent_last || (b->sacked == 0 && !b->lost.oldest && seq_ge(c->snd_una, b->until) &&
+	if (!c->sent_last || (b->sacked == 0 && !b->lost.oldest && seq_gt(c->snd_una, b->until) &&
 	                      !(c->flags & CONN_RECOVERY) && !b->timeout))
 		scoreboard_free(c);
 }
