@@ -19,12 +19,16 @@
 
 #define MUST(x) ((x) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x), abort()))
 
-enum { CAME_MAX = 256, MSS_LEAST = 216, NEAR = 1 << 28, LATELY = 64 };
+enum { CAME_MAX = 256, MSS_LEAST = 216, NEAR = 1 << 28, LATELY = 64, EARLIER = 8 };
 
 struct flow {
 	struct tuple tuple;
 	bool known;                      /* iss and irs are */
 	uint32_t iss, irs;
+	struct {
+		uint32_t iss, irs;
+	} earlier[EARLIER];              /* of the connections before this one, a ring */
+	unsigned earlier_n;
 
 	/* The peer's half. */
 	struct seq_range came[CAME_MAX]; /* what it has sent, sorted, with gaps; SYN and FIN are bytes of it */
@@ -57,6 +61,10 @@ static uint8_t flow_byte(uint32_t place, unsigned direction)
 /* A connection appears. */
 static void flow_begin(struct flow *f, uint32_t iss)
 {
+	if (f->known) {
+		f->earlier[f->earlier_n % EARLIER].iss = f->iss;
+		f->earlier[f->earlier_n++ % EARLIER].irs = f->irs;
+	}
 	f->known = true;
 	f->iss = iss;
 	f->sent_end = f->wnd_edge = iss + 1;
@@ -146,6 +154,16 @@ static bool held_lately(const struct flow *f, uint32_t left, uint32_t right)
 	return false;
 }
 
+/* A SYN of an earlier connection may have waited until a neighbour's address was known, longer than that has lived. */
+static bool opened_earlier(const struct flow *f, const struct wire_segment *g)
+{
+	for (unsigned i = 0; i < EARLIER && i < f->earlier_n; i++) {
+		if (g->seq == f->earlier[i].iss && (!(g->flags & FLAG_A) || g->ack == f->earlier[i].irs + 1))
+			return true;
+	}
+	return false;
+}
+
 static void check_blocks(const struct flow *f, const struct wire_segment *g)
 {
 	MUST(g->blocks == 0 || (f->sack_ok && g->flags & FLAG_A && !(g->flags & (FLAG_S | FLAG_R))));
@@ -198,6 +216,8 @@ static void flow_check(struct flow *f, const struct wire_segment *g)
 		return;
 	}
 	MUST(f->known);
+	if (syn && g->seq != f->iss && opened_earlier(f, g))
+		return;
 	if (syn) {
 		MUST(g->seq == f->iss && g->has_mss);
 		if (g->has_scale)
