@@ -310,6 +310,7 @@ static void draw_faults(struct sim *s, struct link_faults *f)
 		f->flap_every_ns = (1 + rng_below(r, 20)) * NS_PER_S;
 		f->flap_ns = 1 + rng_u64(r) % (f->flap_every_ns / 4);
 	}
+	f->strip_sack = s->seed % 4 == 0;
 }
 
 static void draw_habits(struct end *e, uint64_t bytes_max)
