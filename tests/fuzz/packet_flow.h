@@ -26,7 +26,7 @@ struct flow {
 	bool known;                      /* iss and irs are */
 	uint32_t iss, irs;
 	struct {
-		uint32_t iss, irs;
+		uint32_t iss, irs, queued;
 	} earlier[EARLIER];              /* of the connections before this one, a ring */
 	unsigned earlier_n;
 
@@ -63,6 +63,7 @@ static void flow_begin(struct flow *f, uint32_t iss)
 {
 	if (f->known) {
 		f->earlier[f->earlier_n % EARLIER].iss = f->iss;
+		f->earlier[f->earlier_n % EARLIER].queued = (uint32_t)f->queued;
 		f->earlier[f->earlier_n++ % EARLIER].irs = f->irs;
 	}
 	f->known = true;
@@ -154,11 +155,24 @@ static bool held_lately(const struct flow *f, uint32_t left, uint32_t right)
 	return false;
 }
 
-/* A SYN of an earlier connection may have waited until a neighbour's address was known, longer than that has lived. */
-static bool opened_earlier(const struct flow *f, const struct wire_segment *g)
+/* It lies in a stream of so many bytes behind iss; SYN, FIN and a probe beyond the end are bytes of it too. */
+static bool lies_in(const struct wire_segment *g, uint32_t iss, uint32_t queued)
 {
+	return g->seq - iss <= queued + 2;
+}
+
+/*
+ * What an earlier connection sent may have waited until a neighbour's address was known, longer than that has lived. It
+ * fits that one and not this; the two may have the same iss, when no time has passed between them.
+ */
+static bool is_earlier(const struct flow *f, const struct wire_segment *g)
+{
+	const bool ack = g->flags & FLAG_A;
+
+	if (lies_in(g, f->iss, (uint32_t)f->queued) && (!ack || has_come(f, f->irs, g->ack)))
+		return false;
 	for (unsigned i = 0; i < EARLIER && i < f->earlier_n; i++) {
-		if (g->seq == f->earlier[i].iss && (!(g->flags & FLAG_A) || g->ack == f->earlier[i].irs + 1))
+		if (lies_in(g, f->earlier[i].iss, f->earlier[i].queued) && (!ack || g->ack - f->earlier[i].irs - 1 < NEAR))
 			return true;
 	}
 	return false;
@@ -216,7 +230,7 @@ static void flow_check(struct flow *f, const struct wire_segment *g)
 		return;
 	}
 	MUST(f->known);
-	if (syn && g->seq != f->iss && opened_earlier(f, g))
+	if (is_earlier(f, g))
 		return;
 	if (syn) {
 		MUST(g->seq == f->iss && g->has_mss);
