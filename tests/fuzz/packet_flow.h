@@ -169,12 +169,15 @@ static bool lies_in(const struct wire_segment *g, uint32_t iss, uint32_t queued)
  */
 static bool is_earlier(const struct flow *f, const struct wire_segment *g)
 {
-	const bool ack = g->flags & FLAG_A;
+	const bool ack = g->flags & FLAG_A, syn = g->flags & FLAG_S;
+	const bool fits = lies_in(g, f->iss, (uint32_t)f->queued) && (!ack || has_come(f, f->irs, g->ack));
 
-	if (lies_in(g, f->iss, (uint32_t)f->queued) && (!ack || has_come(f, f->irs, g->ack)))
-		return false;
 	for (unsigned i = 0; i < EARLIER && i < f->earlier_n; i++) {
-		if (lies_in(g, f->earlier[i].iss, f->earlier[i].queued) && (!ack || g->ack - f->earlier[i].irs - 1 < NEAR))
+		const bool twin = f->earlier[i].iss == f->iss && f->earlier[i].irs == f->irs;
+
+		/* Of twins the options of a SYN may be either's. */
+		if ((!fits || (syn && twin)) && lies_in(g, f->earlier[i].iss, f->earlier[i].queued) &&
+		    (!ack || g->ack - f->earlier[i].irs - 1 < NEAR))
 			return true;
 	}
 	return false;
