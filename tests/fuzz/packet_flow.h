@@ -142,7 +142,7 @@ static bool covers(const struct seq_range *r, uint32_t left, uint32_t right)
 
 static bool has_come(const struct flow *f, uint32_t left, uint32_t right)
 {
-	for (unsigned i = 0; i < f->came_n; i++)
+	for (unsigned i = 0; i < f->came_n && seq_lt(left, right); i++)
 		if (covers(&f->came[i], left, right))
 			return true;
 	return false;
