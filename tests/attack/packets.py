@@ -6,6 +6,8 @@ import socket
 import struct
 from dataclasses import dataclass, field
 
+from checksum import checksum
+
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 IP4, ARP, IP6, VLAN = 0x0800, 0x0806, 0x86dd, 0x8100
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
@@ -18,14 +20,6 @@ def addr(text):
 
 def text(address):
     return socket.inet_ntop(socket.AF_INET6 if len(address) == 16 else socket.AF_INET, address)
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
 
 
 def with_checksum(source, to, protocol, payload, at):

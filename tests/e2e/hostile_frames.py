@@ -10,6 +10,8 @@ import socket
 import struct
 import sys
 
+from checksum import checksum
+
 KIND, NUMBER, RNG, GATEWAY = sys.argv[1], int(sys.argv[2]), random.Random(int(sys.argv[3])), sys.argv[4]
 with open("/sys/class/net/data0/address", encoding="ascii") as file:
     MAC = bytes.fromhex(file.read().strip().replace(":", ""))
@@ -32,14 +34,6 @@ def somebody():
 
 def somebody6():
     return VIP6[:8] + RNG.randbytes(8)
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
 
 
 def ethernet(kind, payload, to=GATEWAY):

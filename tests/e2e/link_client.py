@@ -16,6 +16,8 @@ import struct
 import sys
 import time
 
+from checksum import checksum
+
 VERB, FAMILY = sys.argv[1], int(sys.argv[2])
 V4 = FAMILY == 4
 AF = socket.AF_INET if V4 else socket.AF_INET6
@@ -24,14 +26,6 @@ ME = "198.18.0.77" if V4 else "2001:2::77"       # nobody's: the kernel leaves i
 TCP, ICMP = 6, 1 if V4 else 58
 with open("/sys/class/net/data0/address", encoding="ascii") as file:
     MAC = bytes.fromhex(file.read().strip().replace(":", ""))
-
-
-def checksum(data):
-    data += b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
 
 
 def packed(address):

@@ -52,6 +52,8 @@ static int teardown(void **state)
 
 	(void)state;
 	free(s);
+	if (!clean)
+		print_error("%s\n", why);
 	return clean ? 0 : 1;
 }
 
