@@ -15,7 +15,7 @@
  * answers nor speaks. Except when the box has it already: a process that follows another one on the same box
  * (ip_link_held()) goes on with its addresses, which its neighbours know and send to, and probes them meanwhile, in
  * case somebody took them over in between. It does not announce them in that time, nor override what others say of
- * them (RFC 4429, 3.2).
+ * them (RFC 4429, 3.2; the machine's own ask with their link-layer address all the same, nd.c).
  *
  * The same goes for active addresses of an interface whose link was down: they become optimistic again (RFC 5227, 2.1).
  *

@@ -89,6 +89,19 @@ static bool optimistic(const struct ip *ip, const struct addr *a)
 	return address_state(address_find(&ip->link->addresses, a)) == IP_ADDRESS_OPTIMISTIC;
 }
 
+/*
+ * Whether a solicitation from this address tells its link-layer address, which whom we ask remembers, even over another
+ * one (RFC 4429, 3.2). That must not be if the address may have moved to another box, as a virtual one does. One of the
+ * machine's own has not moved, and from it we speak first, to neighbours that need not know us: many answer a multicast
+ * solicitation without the option only if they do, and a connection to a backend would wait for the probes.
+ */
+static bool tells_mac(const struct ip *ip, const struct addr *from)
+{
+	const uint32_t word = address_find(&ip->link->addresses, from);
+
+	return address_state(word) != IP_ADDRESS_OPTIMISTIC || address_kind(word) == ADDRESS_OWN;
+}
+
 void nd_solicit(struct ip *ip, uint8_t iface, const struct addr *from, const struct addr *about,
                 const struct rte_ether_addr *mac)
 {
@@ -96,7 +109,7 @@ void nd_solicit(struct ip *ip, uint8_t iface, const struct addr *from, const str
 
 	if (from != NULL) {
 		x.from = *from;
-		x.option = optimistic(ip, from) ? 0 : OPTION_SOURCE;
+		x.option = tells_mac(ip, from) ? OPTION_SOURCE : 0;
 	}
 	x.to = mac != NULL ? *about : solicited_node(about);
 	x.mac_word = mac != NULL ? neigh_mac_word(mac) : multicast_mac(&x.to);

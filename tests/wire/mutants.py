@@ -131,6 +131,8 @@ MUTANTS = [
     ("draining_is_kept", "ip/address.c", "		count(ip->shard->counters, C_neigh_conflicts);\n		withdraw(ip, s);\n		return;", "		return;"),
     ("link_up_unnoticed", "ip/address.c", "			set_state(t, s, IP_ADDRESS_OPTIMISTIC);\n		else if", "			continue;\n		else if"),
     ("optimistic_overrides", "ip/nd.c", "optimistic(ip, a) ? 0 : FLAG_OVERRIDE", "FLAG_OVERRIDE"),
+    ("own_solicits_without_mac", "ip/nd.c", " || address_kind(word) == ADDRESS_OWN;", ";"),
+    ("virtual_solicits_with_mac", "ip/nd.c", "tells_mac(ip, from) ? OPTION_SOURCE : 0", "OPTION_SOURCE"),
     ("detection_unanswered", "ip/nd.c", "		advertise(ip, x->iface, &x->target, NULL, 0);\n	} else", "		;\n	} else"),
     # Neighbours (RFC 4861)
     ("hop_limit_ignored", "ip/nd.c", "	if (a->hop_limit != ND_HOP_LIMIT)", "	if (false)"),
