@@ -105,6 +105,13 @@ static void forget_starved(struct tcp_conn *c)
 	conn_clear(c, CONN_STARVED);
 }
 
+void conn_leave_backlog(struct tcp_conn *c)
+{
+	if (c->flags & CONN_HALF_OPEN)
+		backlog_give(&c->tcp->backlog, c->tcp->shard->secret, &c->tuple);
+	conn_clear(c, CONN_HALF_OPEN);
+}
+
 static void release(struct tcp_conn *c)
 {
 	struct tcp *t = c->tcp;
@@ -117,9 +124,7 @@ static void release(struct tcp_conn *c)
 	sent_clear(c);
 	if (c->ooo)
 		ooo_free(&t->ooos, &c->ooo);
-	if (c->flags & CONN_HALF_OPEN)
-		t->half_open--;
-	conn_clear(c, CONN_HALF_OPEN);
+	conn_leave_backlog(c);
 	if (c->flags & CONN_STARVED)
 		forget_starved(c);
 	t->dead[t->dead_n++] = c;

@@ -28,6 +28,7 @@
 #include "base/counters.h"
 #include "base/limits.h"
 #include "base/shard.h"
+#include "tcp/backlog.h"
 #include "tcp/build.h"
 #include "tcp/sendq.h"
 #include "tcp/seq.h"
@@ -194,7 +195,7 @@ struct tcp {
 	uint32_t now_us;
 	uint16_t age;                        /* 2^42 ns, 73 minutes */
 	uint16_t spare;
-	uint32_t half_open;
+	struct backlog backlog;
 	uint32_t cookie_epoch;               /* of the last cookie that was sent (cookie.h) */
 	bool cookies_sent;
 	uint64_t clock_ns;                   /* of which now_ms and now_us were made */
@@ -242,6 +243,8 @@ void conn_close(struct tcp_conn *c, enum err why);
 void conn_done(struct tcp_conn *c);
 /* As conn_close(), with a RST where the standard wants one. */
 void conn_reset(struct tcp_conn *c, enum err why);
+/* It is not half open any more: its place in the backlog is another's. */
+void conn_leave_backlog(struct tcp_conn *c);
 /* Becomes a TIME_WAIT object; the user is told OK. */
 void conn_wait(struct tcp_conn *c);
 void conn_touch_slow(struct tcp_conn *c);

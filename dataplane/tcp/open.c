@@ -1,8 +1,8 @@
 /*
  * Opening: passive (SYN to one of our addresses), active (tcp_connect()) and simultaneous.
  *
- * A SYN makes a whole connection object; their number is bounded by LIMIT_tcp_syn_backlog. What exceeds it is answered
- * by a cookie (cookie.h), and the connection is made of the ACK.
+ * A SYN makes a whole connection object; their number is bounded (backlog.h). What exceeds it is answered by a cookie
+ * (cookie.h), and the connection is made of the ACK.
  */
 #include <netinet/in.h>
 
@@ -137,7 +137,6 @@ static void answer_by_cookie(struct tcp *t, const struct segment *g)
 		.tsecr = g->tsval,
 	};
 
-	tcp_count(t, C_limit_tcp_syn_backlog);
 	reply_send(t, &r);
 }
 
@@ -145,17 +144,21 @@ void open_passive(struct tcp *t, struct segment *g, uint32_t iss)
 {
 	struct tcp_sending sending = {0};
 	struct tcp_conn *c;
+	enum counter full;
 
 	if (!welcome(t, g, &sending))
 		return;
-	if (t->half_open >= LIMIT_tcp_syn_backlog) {
+	full = backlog_take(&t->backlog, t->shard->secret, g->tuple);
+	if (full != COUNTERS) {
+		tcp_count(t, full);
 		answer_by_cookie(t, g);
 		return;
 	}
 	c = receive_syn(t, g, iss != 0 ? iss : isn_make(t->shard, g->tuple), &sending);
-	if (!c)
+	if (!c) {
+		backlog_give(&t->backlog, t->shard->secret, g->tuple);
 		return;
-	t->half_open++;
+	}
 	c->flags |= CONN_HALF_OPEN;
 	conn_ack_now(c);
 }
@@ -214,9 +217,8 @@ static bool established(struct tcp_conn *c, const struct segment *g, uint32_t wn
 
 bool open_established(struct tcp_conn *c, struct segment *g)
 {
-	if (c->flags & CONN_HALF_OPEN)
-		c->tcp->half_open--;
-	conn_clear(c, CONN_HALF_OPEN | CONN_ACK_NOW);
+	conn_leave_backlog(c);
+	conn_clear(c, CONN_ACK_NOW);
 	conn_move(c, CAUSE_ack_of_syn);
 	return established(c, g, segment_window(c, g));
 }

@@ -180,7 +180,10 @@ def settle(scene, before, spare, seconds):
 def attack(scene, function, spare, after_s):
     """Once: what the function says, what the canary saw, the books before and after."""
     before, canary, counters = Books(scene), Canary(scene), scene.stats()
-    note = function(scene)
+    try:
+        note = function(scene)
+    finally:
+        scene.wire.on_tcp = None
     seen = canary.seen()
     if VERBOSE:
         print({name: value - counters[name] for name, value in scene.stats().items() if value != counters[name]}, seen)

@@ -86,7 +86,7 @@ def syn_flood_shuts_nobody_out(lab):
     others, before = lab.others(8), lab.stats()
     sent = lab.frames("syns")
     stats = lab.stats()
-    expect(stats["limit_tcp_syn_backlog"] > before["limit_tcp_syn_backlog"], f"{sent} SYNs did not fill the backlogs")
+    expect(stats["limit_tcp_syn_listener"] > before["limit_tcp_syn_listener"], f"{sent} SYNs did not fill the backlogs")
     start = time.monotonic()
     for _ in range(10):
         expect_equal(lab.curl("--max-time", "5", "-o", "/dev/null", "-w", "%{http_code}", URL + "/"), "200", "a new connection")

@@ -485,7 +485,7 @@ static void finish(void)
 	settle();
 	for (unsigned i = 0; i < 60 && (tcp_conns(net.tcp) > 0 || timer_armed(&net.tcp->wait_timer)); i++)
 		pass(10 * NS_PER_S);
-	MUST(tcp_conns(net.tcp) == 0 && net.tcp->half_open == 0);
+	MUST(tcp_conns(net.tcp) == 0 && net.tcp->backlog.all == 0);
 	MUST(pool_used(&net.tcp->chunks) == 0 && pool_used(&net.tcp->ooos) == 0 && net.tcp->table.used == 0);
 	ip_free(net.ip);
 	ip_link_free(net.link);

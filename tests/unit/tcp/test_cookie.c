@@ -14,7 +14,7 @@
 #include "base/pressure.h"
 #include "tcp/conn.h"
 
-enum { PEER_ISS = 7000, PEER_TS = 0xfffffff0, CLIENT = LIMIT_tcp_syn_backlog + 5, EPOCH_S = 69 };
+enum { PEER_ISS = 7000, PEER_TS = 0xfffffff0, CLIENT = LIMIT_tcp_syn_listener + 5, EPOCH_S = 69 };
 
 static struct packet_pools pools;
 static struct stand *s;
@@ -70,11 +70,11 @@ static struct wire_segment answer(void)
 
 static void flood(void)
 {
-	for (unsigned i = 0; i < LIMIT_tcp_syn_backlog; i++) {
+	for (unsigned i = 0; i < LIMIT_tcp_syn_listener; i++) {
 		peer_sends(i, (struct wire_segment){.flags = FLAG_S, .seq = 1});
 		s->sent_n = 0;
 	}
-	assert_int_equal(tcp_conns(s->tcp), LIMIT_tcp_syn_backlog);
+	assert_int_equal(tcp_conns(s->tcp), LIMIT_tcp_syn_listener);
 }
 
 static struct wire_segment syn_ack(struct wire_segment syn)
@@ -84,7 +84,7 @@ static struct wire_segment syn_ack(struct wire_segment syn)
 	syn.flags = FLAG_S;
 	syn.seq = PEER_ISS;
 	peer_sends(CLIENT, syn);
-	assert_int_equal(tcp_conns(s->tcp), LIMIT_tcp_syn_backlog);
+	assert_int_equal(tcp_conns(s->tcp), LIMIT_tcp_syn_listener);
 	g = answer();
 	assert_int_equal(g.flags, FLAG_S | FLAG_A);
 	assert_int_equal(g.ack, PEER_ISS + 1);
@@ -104,7 +104,7 @@ static struct wire_segment ack_of(const struct wire_segment *g)
 static bool accepted(void)
 {
 	return s->counters.cell[C_tcp_cookies_accepted] == 1 && s->counters.cell[C_tcp_accepted] == 1 &&
-	       tcp_conns(s->tcp) == LIMIT_tcp_syn_backlog + 1;
+	       tcp_conns(s->tcp) == LIMIT_tcp_syn_listener + 1;
 }
 
 static bool has(const struct tcp_conn *c, enum conn_flag flag)

@@ -203,9 +203,11 @@ static void test_port_in_time_wait(void **state)
 
 static void peer_sends(unsigned i, uint8_t flags, uint32_t seq, uint32_t ack)
 {
-	const struct wire_segment g = {.source = 1234, .destination = 80, .seq = seq, .ack = ack, .flags = flags,
+	/* Two listeners fill the backlog, one cannot. */
+	const uint16_t port = i < LIMIT_tcp_syn_listener ? 80 : 81;
+	const struct wire_segment g = {.source = 1234, .destination = port, .seq = seq, .ack = ack, .flags = flags,
 	                               .window = 1000, .has_mss = flags & FLAG_S, .mss = 1460};
-	const struct tuple t = {.local = addr_v4(__builtin_bswap32(0xc612000a)), .remote = remote(i), .local_port = 80,
+	const struct tuple t = {.local = addr_v4(__builtin_bswap32(0xc612000a)), .remote = remote(i), .local_port = port,
 	                        .remote_port = 1234, .protocol = IPPROTO_TCP};
 	uint8_t bytes[100];
 	const size_t n = wire_encode(&g, &t.remote, &t.local, bytes, sizeof(bytes));
@@ -404,7 +406,9 @@ static void accept_one(unsigned i, uint32_t *iss)
 static void peer_says(unsigned i, uint32_t from, uint32_t n, uint32_t ack)
 {
 	uint8_t text[1448], bytes[1600];
-	const struct wire_segment g = {.source = 1234, .destination = 80, .seq = 101 + from, .ack = ack, .flags = FLAG_A,
+	/* Two listeners fill the backlog, one cannot. */
+	const uint16_t port = i < LIMIT_tcp_syn_listener ? 80 : 81;
+	const struct wire_segment g = {.source = 1234, .destination = port, .seq = 101 + from, .ack = ack, .flags = FLAG_A,
 	                               .window = 1000, .payload = text, .len = n};
 	const struct tuple t = {.local = addr_v4(__builtin_bswap32(0xc612000a)), .remote = remote(i), .local_port = 80,
 	                        .remote_port = 1234, .protocol = IPPROTO_TCP};
