@@ -6,7 +6,8 @@ $(B)/load: $(call obj,$(wildcard tests/bench/*.c)) $(B)/libsupport.a $(B)/libcon
 bench: all $(B)/load
 	@tests/bench/bench
 
-#: make bench-round    cycles of a worker's rounds per request, on a clock of its own: to compare builds (BENCH_ROUTES=10000)
+#: make bench-round    cycles of a worker's rounds per request, on a clock of its own: to compare builds (BENCH_ROUTES=10000: and
+#:                     with the table out of the caches)
 bench_shared := $(filter-out tests/bench/load.c,$(wildcard tests/bench/*.c))
 $(B)/bench-round: $(call obj,tests/bench/round/round.c $(bench_shared)) $(B)/libsupport.a $(B)/libcontrol.a $(B)/libdataplane.a
 	$(call link,$^,$(libs_control) $(libs_dataplane))
@@ -28,7 +29,7 @@ $(B)/bench-filters: $(call obj,tests/bench/filters/filters.c) $(B)/libsupport.a 
 bench-filters: $(B)/bench-filters
 	@$(B)/bench-filters
 
-#: make bench-route    cycles per routing lookup with 10 to 10,000 routes
+#: make bench-route    cycles per routing lookup with 10 to 10,000 routes, alone and in bursts
 $(B)/bench-route: $(call obj,tests/bench/route/lookup.c tests/bench/routes.c) $(B)/libcontrol.a $(B)/libdataplane.a
 	$(call link,$^,$(libs_control) $(libs_dataplane))
 .PHONY: bench-route

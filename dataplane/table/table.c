@@ -144,10 +144,11 @@ static inline void fetch_near(const struct table *t, const struct table_vhost *v
 {
 	const char *const node = (const char *)&TABLE_LIST(t, t->nodes, struct table_node)[v->root];
 
-	__builtin_prefetch(table_text(t, v->hostname));
+	fetch_two(table_text(t, v->hostname));
 	fetch_two(node);
-	__builtin_prefetch(table_at(t, v->near_edges));
-	__builtin_prefetch(table_at(t, v->near_segments));
+	__builtin_prefetch(node + 2 * LINE);
+	fetch_two(table_at(t, v->near_edges));
+	fetch_two(table_at(t, v->near_segments));
 	fetch_two(table_at(t, v->near_matches));
 	__builtin_prefetch(table_at(t, v->near_rule));
 	fetch_two(table_at(t, v->near_backends));

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/fault.h"
+#include "worker/ahead.h"
 #include "worker/gateway.h"
 
 enum {
@@ -362,6 +363,7 @@ static void take_frames(struct worker *w, uint8_t iface, struct rte_mbuf **m, un
 
 	for (unsigned i = 0; i < n; i++)
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], void *));
+	ahead_look(w->shard.table, m, n);
 	for (unsigned i = 0; i < n; i++) {
 		*packet_meta(m[i]) =
 			(struct packet_meta){.kind = PACKET_INPUT, .iface = iface, .rx_ns = w->shard.now_ns};

@@ -1,5 +1,6 @@
 #include "tests/bench/routes.h"
 
+#include <emmintrin.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,9 +10,10 @@
 
 #include "base/check.h"
 #include "control/objects.h"
+#include "route/route.h"
 #include "worker/block.h"
 
-enum { JSON_PER_ROUTE = 1024, JSON_HEAD = 8192 };
+enum { JSON_PER_ROUTE = 1024, JSON_HEAD = 8192, LINE = 64 };
 
 static void put(char **at, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void put(char **at, const char *format, ...)
@@ -82,4 +84,40 @@ void routes_ask(struct routes_request *r, unsigned i)
 	snprintf(r->host, sizeof(r->host), "h%u.shop%u.example.com", i, i % 50);
 	snprintf(r->path, sizeof(r->path), "/team%u/service-%u/v1/items/7?page=2", i % 100, i);
 	snprintf(r->tenant, sizeof(r->tenant), "tenant-%u", i % 4 == 0 ? i % 64 : i);
+}
+
+void routes_asked(struct routes_asked *a, unsigned i)
+{
+	static const char *const names[] = {"user-agent", "accept", "x-tenant", "x-request-class"};
+	static const char *const values[] = {"bench/1", "*/*", NULL, "a"};
+
+	a->m = (struct http_message){.method = HTTP_GET, .fields = a->fields, .fields_n = 4, .fields_max = 4};
+	routes_ask(&a->text, i);
+	a->m.authority = (struct text){a->text.host, (uint32_t)strlen(a->text.host)};
+	a->m.path = (struct text){a->text.path, (uint32_t)strlen(a->text.path)};
+	for (unsigned k = 0; k < 4; k++) {
+		const char *value = values[k] != NULL ? values[k] : a->text.tenant;
+
+		a->fields[k] = (struct http_field){.name = {names[k], (uint32_t)strlen(names[k])},
+		                                   .value = {value, (uint32_t)strlen(value)}};
+		a->fields[k].id = (uint16_t)http_field_id(a->fields[k].name);
+	}
+}
+
+void routes_cool(const struct table *t, struct regex *const *regexes, unsigned routes)
+{
+	static unsigned next; /* a stride that meets all routes, so that what comes back is a fair sample */
+	struct route_result found;
+	struct routes_asked a;
+	struct addr to;
+
+	CHECK(addr_parse("198.18.0.10", &to) == OK);
+	for (size_t i = 0; i < t->bytes; i += LINE)
+		_mm_clflush((const char *)t + i);
+	_mm_mfence();
+	for (unsigned i = 0; i < ROUTES_COOL_LOOKUPS; i++) {
+		next = (next + 7919) % routes;
+		routes_asked(&a, next);
+		CHECK(route_find(t, regexes, &to, 80, &a.m, &found) == ROUTE_FOUND);
+	}
 }

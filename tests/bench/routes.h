@@ -6,6 +6,8 @@
 #define BENCH_ROUTES_H
 
 #include "control/compile/compile.h"
+#include "http/http.h"
+#include "route/regex.h"
 
 /* What the requests for route i say. */
 struct routes_request {
@@ -19,5 +21,21 @@ void routes_ask(struct routes_request *r, unsigned i);
 
 /* The block as the data plane keeps it (worker/block.h), to be closed by block_close(). */
 const struct table *routes_serve(const struct table *from, size_t bytes);
+
+/* A request for route i as it lies after parsing: texts behind each other. */
+struct routes_asked {
+	struct routes_request text;
+	struct http_field fields[4];
+	struct http_message m;
+};
+void routes_asked(struct routes_asked *a, unsigned i);
+
+/*
+ * What is read for one of thousands of routes comes from memory, if others use the caches as well. How much of the last
+ * level cache is left for us is the machine's and its neighbours' affair, and changes by the minute; this does not: the
+ * whole block is taken out of all caches, then ROUTES_COOL_LOOKUPS lookups bring back what all requests read.
+ */
+enum { ROUTES_COOL_LOOKUPS = 256 };
+void routes_cool(const struct table *t, struct regex *const *regexes, unsigned routes);
 
 #endif
