@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 
@@ -46,6 +47,7 @@ struct logring *logring_new(size_t bytes)
 	CHECK(bytes >= 64 && (bytes & (bytes - 1)) == 0);
 	r = aligned_alloc(64, sizeof(*r) + bytes);
 	if (r) {
+		memset(r, 0, sizeof(*r) + bytes); /* all of it will be used: its pages come now, not as requests do */
 		*r = (struct logring){.bytes = bytes};
 		atomic_init(&r->head, 0);
 		atomic_init(&r->tail, 0);
