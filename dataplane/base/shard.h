@@ -34,6 +34,7 @@ struct shard {
 	struct logring *access_log;
 	uint32_t isn_top;           /* tests: when not 0, sequence numbers begin up to 64 KiB below it, and wrap soon */
 	uint8_t secret[32];         /* key of keyed hashes (ISN), the same in all shards of a process */
+	const _Atomic uint64_t *fresh; /* two words that housekeeping draws anew every minute; null: nobody does */
 };
 
 #endif

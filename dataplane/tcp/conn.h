@@ -30,6 +30,7 @@
 #include "base/shard.h"
 #include "tcp/backlog.h"
 #include "tcp/build.h"
+#include "tcp/cookie.h"
 #include "tcp/sendq.h"
 #include "tcp/seq.h"
 #include "tcp/table.h"
@@ -196,8 +197,7 @@ struct tcp {
 	uint16_t age;                        /* 2^42 ns, 73 minutes */
 	uint16_t spare;
 	struct backlog backlog;
-	uint32_t cookie_epoch;               /* of the last cookie that was sent (cookie.h) */
-	bool cookies_sent;
+	struct cookie_secrets cookies;
 	uint64_t clock_ns;                   /* of which now_ms and now_us were made */
 	struct shard *shard;
 	struct ip *ip;

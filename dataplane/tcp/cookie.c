@@ -1,5 +1,8 @@
 #include "tcp/cookie.h"
 
+#include <stdatomic.h>
+#include <string.h>
+
 #include "base/siphash.h"
 #include "tcp/conn.h"
 #include "tcp/isn.h"
@@ -23,17 +26,56 @@ static uint32_t epoch_now(const struct tcp *t)
 	return (uint32_t)(t->shard->now_ns >> EPOCH_SHIFT);
 }
 
-static uint32_t mac(const struct tcp *t, const struct tuple *tuple, uint32_t peer_iss, uint32_t epoch, uint32_t mss)
+static uint64_t draw(const struct tcp *t, uint32_t epoch, uint32_t half)
+{
+	const _Atomic uint64_t *fresh = t->shard->fresh;
+	struct {
+		uint8_t before[16];
+		uint64_t fresh[2], epoch, half;
+	} input = {.epoch = epoch, .half = half};
+
+	/* The length keeps it apart from what isn.c and backlog.c make with this key. */
+	static_assert(sizeof(input) == 48, "no padding is hashed");
+	memcpy(input.before, t->cookies.now, sizeof(input.before));
+	for (unsigned i = 0; fresh && i < 2; i++)
+		input.fresh[i] = atomic_load_explicit(&fresh[i], memory_order_relaxed);
+	return siphash(t->shard->secret, &input, sizeof(input));
+}
+
+/* An epoch has begun: the secret of the one just before is good for one more. */
+static void rotate(struct tcp *t, uint32_t epoch)
+{
+	struct cookie_secrets *s = &t->cookies;
+	const uint64_t next[2] = {draw(t, epoch, 0), draw(t, epoch, 1)};
+
+	s->before_known = s->known && epoch - s->epoch == 1;
+	memcpy(s->before, s->now, sizeof(s->before));
+	memcpy(s->now, next, sizeof(s->now));
+	s->epoch = epoch;
+	s->known = true;
+}
+
+/* Null: no cookie of that epoch is good now. */
+static const uint8_t *secret_of(const struct tcp *t, uint32_t epoch)
+{
+	const struct cookie_secrets *s = &t->cookies;
+
+	if (s->known && epoch == s->epoch)
+		return s->now;
+	return s->before_known && epoch == s->epoch - 1 ? s->before : NULL;
+}
+
+static uint32_t mac(const uint8_t secret[static 16], const struct tuple *tuple, uint32_t peer_iss, uint32_t mss)
 {
 	const struct {
 		struct addr local, remote;
 		uint16_t local_port, remote_port;
-		uint32_t peer_iss, epoch, mss;
-	} input = {tuple->local, tuple->remote, tuple->local_port, tuple->remote_port, peer_iss, epoch, mss};
+		uint32_t peer_iss;
+		uint64_t mss;
+	} input = {tuple->local, tuple->remote, tuple->local_port, tuple->remote_port, peer_iss, mss};
 
-	/* The length keeps it apart from what isn.c makes with this key. */
 	static_assert(sizeof(input) == 48, "no padding is hashed");
-	return (uint32_t)siphash(t->shard->secret, &input, sizeof(input)) & MAC_MASK;
+	return (uint32_t)siphash(secret, &input, sizeof(input)) & MAC_MASK;
 }
 
 /* The largest that does not exceed what the peer takes. */
@@ -63,10 +105,11 @@ struct cookie cookie_make(struct tcp *t, const struct segment *syn)
 {
 	const uint32_t epoch = epoch_now(t), mss = mss_index(syn);
 
-	t->cookie_epoch = epoch;
-	t->cookies_sent = true;
+	if (!t->cookies.known || epoch != t->cookies.epoch)
+		rotate(t, epoch);
 	return (struct cookie){
-		.iss = mss << MSS_AT | (epoch & EPOCH_MASK) << EPOCH_AT | mac(t, syn->tuple, syn->seq, epoch, mss),
+		.iss = mss << MSS_AT | (epoch & EPOCH_MASK) << EPOCH_AT |
+		       mac(t->cookies.now, syn->tuple, syn->seq, mss),
 		.tsval = timestamp(t, syn),
 	};
 }
@@ -76,9 +119,9 @@ bool cookie_read(const struct tcp *t, const struct segment *g, struct segment *s
 	const uint32_t iss = g->ack - 1, peer_iss = g->seq - 1, now = epoch_now(t);
 	const uint32_t age = (now - (iss >> EPOCH_AT)) & EPOCH_MASK, mss = iss >> MSS_AT;
 	const uint8_t scale = g->tsecr & SCALE_MASK;
+	const uint8_t *secret = age <= AGE_MAX ? secret_of(t, now - age) : NULL;
 
-	if (!t->cookies_sent || now - t->cookie_epoch > AGE_MAX || age > AGE_MAX ||
-	    (iss & MAC_MASK) != mac(t, g->tuple, peer_iss, now - age, mss))
+	if (!secret || (iss & MAC_MASK) != mac(secret, g->tuple, peer_iss, mss))
 		return false;
 	*syn = (struct segment){
 		.tuple = g->tuple,

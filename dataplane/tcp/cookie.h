@@ -6,10 +6,14 @@
  *    sequence number   | MSS, an index: 3 | epoch: 2 |         MAC: 27          |
  *    timestamp         |           clock: 27         | SACK: 1 | window scale: 4 |
  *
- * The MAC is over tuple, the peer's sequence number, MSS and the whole epoch, so that each epoch has a secret of its
- * own in effect; a cookie is good in its epoch and the next: 69 to 137 s. A guess is right once in 2^27, and guesses
- * are looked at only when a cookie was sent lately. The timestamp is not protected: a peer that changes it deceives
- * itself. Without timestamps there is no window scale.
+ * The MAC is over tuple, the peer's sequence number and MSS. Its secret rotates: each epoch, 69 s, has one of its own,
+ * made by the first cookie of the epoch of the one before, the worker's secret, and what housekeeping has drawn last
+ * (shard.fresh). The one before is kept, the rest is forgotten: so a cookie is good in its epoch and the next, 69 to
+ * 137 s, and who learns a secret can make and read none of earlier or later epochs. A guess is right once in 2^27, and
+ * guesses are looked at only when a cookie was sent in that epoch. The timestamp is not protected: a peer that changes
+ * it deceives itself. Without timestamps there is no window scale.
+ *
+ * Secrets are a worker's own: the ACK comes to the worker that had the SYN, since both have the same tuple.
  */
 #ifndef TCP_COOKIE_H
 #define TCP_COOKIE_H
@@ -23,6 +27,12 @@ struct tcp;
 struct cookie {
 	uint32_t iss;
 	uint32_t tsval;
+};
+
+struct cookie_secrets {
+	uint32_t epoch;             /* of now: the last in which a cookie was sent */
+	bool known, before_known;
+	uint8_t now[16], before[16];
 };
 
 /* For the answer to this SYN. */

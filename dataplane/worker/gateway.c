@@ -168,3 +168,9 @@ void gateway_kick(struct gateway *g, uint16_t worker)
 	if (atomic_exchange(&g->sleepers[worker].asleep, 0) && g->options.wake)
 		g->options.wake(g->options.waker, worker);
 }
+
+void gateway_refresh(struct gateway *g, const uint64_t fresh[static 2])
+{
+	for (unsigned i = 0; i < 2; i++)
+		atomic_store_explicit(&g->fresh[i], fresh[i], memory_order_relaxed);
+}

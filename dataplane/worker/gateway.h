@@ -53,6 +53,7 @@ struct gateway {
 	struct sleeper sleepers[LIMIT_workers];
 	/* What each worker sheds because its rx pool is short: who holds its packets sheds too. Seldom written. */
 	_Alignas(64) _Atomic uint8_t rx_sheds[LIMIT_workers];
+	_Alignas(64) _Atomic uint64_t fresh[2]; /* randomness for secrets that rotate */
 	struct worker *workers[LIMIT_workers];
 	struct counters *own_counters;
 };

@@ -49,6 +49,7 @@ enum {
 	RESTART_DRAIN_MS = 1000,
 	RETRY_MS = 1000,
 	LINKS_EVERY_MS = 250,
+	REFRESH_EVERY_MS = 60000,  /* randomness for secrets that rotate */
 	ALARM_EVERY_MS = 10000,    /* a line for each address that another host claims, while it does */
 	COUNTERS_HEADER = 64,
 };
@@ -90,6 +91,7 @@ struct house {
 	struct watched watched[LIMIT_workers];
 	bool hung[LIMIT_workers];
 	int64_t links_ms;
+	int64_t refreshed_ms;
 	bool link_down[LIMIT_ports];
 	struct holdings *holdings;
 	uint64_t conflicts;              /* that were counted when addresses were last looked at */
@@ -543,6 +545,17 @@ static void watch_links(struct house *h, int64_t now)
 	}
 }
 
+/* What is not to be had now is had the next time; until then secrets rotate all the same (tcp/cookie.h). */
+static void refresh(struct house *h, int64_t now)
+{
+	uint64_t fresh[2];
+
+	if (now - h->refreshed_ms < REFRESH_EVERY_MS || getrandom(fresh, sizeof(fresh), GRND_NONBLOCK) != sizeof(fresh))
+		return;
+	h->refreshed_ms = now;
+	gateway_refresh(h->gateway, fresh);
+}
+
 /* Counts its own looks, not seconds: after the whole process was stopped nobody is called hung. */
 static void watch(struct house *h)
 {
@@ -556,6 +569,7 @@ static void watch(struct house *h)
 	watch_addresses(h, now);
 	hold_addresses(h, now);
 	watch_links(h, now);
+	refresh(h, now);
 }
 
 static void attend(struct house *h, unsigned timeout_ms)

@@ -229,6 +229,7 @@ static bool make_shard(struct worker *w, uint16_t index, const char *name)
 	s->workers = o->workers;
 	s->counters = &o->counters[index];
 	memcpy(s->secret, o->secret, sizeof(s->secret));
+	s->fresh = w->gateway->fresh;
 	rng_init(&s->rng, o->seed + index * UINT64_C(0x9e3779b97f4a7c15));
 	wheel_init(&s->wheel, 0);
 	pool_init(&s->chunks, "arena chunks", ARENA_CHUNK, chunks > CHUNKS_MIN ? chunks : CHUNKS_MIN);

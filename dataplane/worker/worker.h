@@ -64,6 +64,7 @@ uint64_t gateway_grace(struct gateway *g);
 bool gateway_grace_over(struct gateway *g, uint64_t token);
 unsigned gateway_generations(const struct gateway *g);              /* alive */
 void gateway_kick(struct gateway *g, uint16_t worker);
+void gateway_refresh(struct gateway *g, const uint64_t fresh[static 2]); /* randomness, every minute; any thread */
 const struct table *gateway_table(const struct gateway *g);         /* or null; publisher's thread only */
 uint64_t gateway_serial(const struct gateway *g);                   /* how many were published */
 

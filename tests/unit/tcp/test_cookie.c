@@ -219,6 +219,94 @@ static void test_what_is_no_cookie(void **state)
 	}
 }
 
+/* A SYN at that time, and what has been drawn last. */
+static struct wire_segment syn_ack_at(uint64_t at_ns, _Atomic uint64_t fresh[2], uint64_t drawn)
+{
+	s->shard.now_ns = at_ns;
+	s->shard.fresh = fresh;
+	fresh[0] = fresh[1] = drawn;
+	return syn_ack((struct wire_segment){.has_mss = true, .mss = 1460});
+}
+
+static bool good(const struct wire_segment *g)
+{
+	const uint64_t before = s->counters.cell[C_tcp_cookies_accepted];
+
+	peer_sends(CLIENT, ack_of(g));
+	if (s->counters.cell[C_tcp_cookies_accepted] == before)
+		return false;
+	tcp_abort(s->conn, ERR_CONN_ABORTED);
+	stand_flush(s);
+	s->sent_n = s->event_n = 0;
+	return true;
+}
+
+/* What the MAC says to one tuple, sequence number and MSS: told apart by nothing but its secret. */
+static uint32_t mac_of(const struct wire_segment *g)
+{
+	return g->seq & ((1u << 27) - 1);
+}
+
+/* Both secrets are good while the second is new, then one. The clock of the test begins in the middle of an epoch. */
+static void test_secrets_rotate(void **state)
+{
+	const uint64_t turn = ((s->shard.now_ns >> 36) + 1) << 36, epoch = UINT64_C(1) << 36;
+	_Atomic uint64_t fresh[2];
+	struct wire_segment last, first, third;
+
+	(void)state;
+	flood();
+	last = syn_ack_at(turn - 1, fresh, 1);
+	first = syn_ack_at(turn, fresh, 1);
+	assert_int_not_equal(mac_of(&first), mac_of(&last));
+	assert_true(good(&last));
+	assert_true(good(&first));
+	s->shard.now_ns = turn + epoch - 1;
+	assert_true(good(&last));
+	assert_true(good(&first));
+	third = syn_ack_at(turn + epoch, fresh, 1);
+	assert_false(good(&last));
+	assert_true(good(&first));
+	assert_true(good(&third));
+	/* After a pause that was longer than both, none of them. */
+	syn_ack_at(turn + 5 * epoch, fresh, 1);
+	assert_false(good(&first));
+	assert_false(good(&third));
+}
+
+/* The secret is of all that was drawn in the epochs before, and of nothing that is drawn later. */
+static void test_secrets_are_fresh(void **state)
+{
+	static const struct {
+		const char *name;
+		uint64_t drawn[3];      /* before the first epoch, the second, the third */
+		bool same[3];           /* as in the first row */
+	} rows[] = {
+		{"as it is", {1, 1, 1}, {true, true, true}},
+		{"other ones at first", {2, 1, 1}, {false, false, false}},
+		{"other ones in the second epoch", {1, 2, 1}, {true, false, false}},
+		{"other ones in the third epoch", {1, 1, 2}, {true, true, false}},
+	};
+	uint32_t seen[3];
+
+	(void)state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		setup(NULL);
+		flood();
+		for (unsigned epoch = 0; epoch < 3; epoch++) {
+			_Atomic uint64_t fresh[2];
+			const struct wire_segment g = syn_ack_at((20 + (uint64_t)epoch) << 36, fresh, rows[i].drawn[epoch]);
+
+			if (i == 0)
+				seen[epoch] = mac_of(&g);
+			if ((mac_of(&g) == seen[epoch]) != rows[i].same[epoch])
+				fail_msg("%s: epoch %u", rows[i].name, epoch);
+		}
+		s->shard.fresh = NULL;
+		assert_int_equal(teardown(NULL), 0);
+	}
+}
+
 /* Without a flood nobody may guess; with memory short no connection is made, and no reset is sent. */
 static void test_when_not(void **state)
 {
@@ -227,10 +315,10 @@ static void test_when_not(void **state)
 	(void)state;
 	flood();
 	g = syn_ack((struct wire_segment){.has_mss = true, .mss = 1460});
-	s->tcp->cookies_sent = false;
+	s->tcp->cookies.known = false;
 	peer_sends(CLIENT, ack_of(&g));
 	assert_int_equal(answer().flags, FLAG_R);
-	s->tcp->cookies_sent = true;
+	s->tcp->cookies.known = true;
 	s->shard.shed = SHED_SYNS;
 	peer_sends(CLIENT, ack_of(&g));
 	assert_int_equal(s->sent_n, 0);
@@ -248,6 +336,8 @@ int main(void)
 		cmocka_unit_test(test_says_what_the_syn_said),
 		cmocka_unit_test_setup_teardown(test_fin_makes_it_too, setup, teardown),
 		cmocka_unit_test(test_what_is_no_cookie),
+		cmocka_unit_test_setup_teardown(test_secrets_rotate, setup, teardown),
+		cmocka_unit_test(test_secrets_are_fresh),
 		cmocka_unit_test_setup_teardown(test_when_not, setup, teardown),
 	};
 

@@ -218,6 +218,22 @@ static void test_sleepers_hold_nothing(void **state)
 	close_gateway();
 }
 
+static void test_fresh_randomness(void **state)
+{
+	const uint64_t drawn[2] = {17, 4};
+
+	(void)state;
+	open_gateway(WORKERS);
+	gateway_refresh(gateway, drawn);
+	for (unsigned w = 0; w < WORKERS; w++) {
+		const struct shard *shard = worker_shard(worker[w]);
+
+		assert_int_equal(shard->fresh[0], 17);
+		assert_int_equal(shard->fresh[1], 4);
+	}
+	close_gateway();
+}
+
 static void test_hand_over(void **state)
 {
 	(void)state;
@@ -509,6 +525,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_generations),
 		cmocka_unit_test(test_sleepers_hold_nothing),
+		cmocka_unit_test(test_fresh_randomness),
 		cmocka_unit_test(test_hand_over), cmocka_unit_test(test_full_ring),
 		cmocka_unit_test(test_parking),
 		cmocka_unit_test(test_few_queues),
