@@ -2,7 +2,7 @@
 import time
 
 import packets as p
-from scene import LONG, WORKERS, expect, expect_equal, limit, line, retry
+from scene import LONG, WORKERS, Clients, expect, expect_equal, limit, line, retry
 from wire import ME4, VIP4, VIP6
 
 BACKLOGS = WORKERS * limit("tcp_syn_listener")
@@ -29,15 +29,19 @@ def syn_flood(scene):
     opened = scene.stats()
     half_open = opened["tcp_opened"] - opened["tcp_closed"]
     expect(half_open < BACKLOGS + 200, f"{half_open} connections: a state for more SYNs than the backlog takes")
+    crowd = Clients(scene, "crowd.py")
     note = by_cookies(scene)
     sent, per_s = (int(word) for word in child.communicate(timeout=200)[0].split())
-    after = scene.stats()
+    seen, after = crowd.seen(), scene.stats()
+    expect(seen["lost"] * 1000 < seen["asked"], f"{seen['lost']} of {seen['asked']} ordinary connects failed: {seen['first']}")
+    expect(seen["asked"] >= (2000 if LONG else 20), f"only {seen['asked']} ordinary connects during the flood")
     opened = after["tcp_opened"] - after["tcp_closed"]
     expect(opened < BACKLOGS + 200, f"{opened} connections after the flood")
     cookies = scene.moved(before, "limit_tcp_syn_listener", "tcp_cookies_accepted")
     if not LONG:
         take_back(scene, 4 * BACKLOGS, 7)
-    return f"{sent} SYNs at {per_s}/s, {cookies} answered by cookies; {note}; {one_source(scene)}"
+    ordinary = f"{seen['asked']} ordinary connects meanwhile, {seen['lost']} failed, {seen['late']} late, p99 {seen['p99']} ms"
+    return f"{sent} SYNs at {per_s}/s, {cookies} answered by cookies; {ordinary}; {note}; {one_source(scene)}"
 
 
 def one_source(scene):

@@ -134,13 +134,13 @@ class Scene(Lab):
         return after[names[0]] - before[names[0]] if names else 0
 
 
-class Canary:
-    """Has had its first answer when this returns."""
+class Clients:
+    """A program of ordinary clients on kernel TCP. Has had its first answer when this returns."""
 
-    def __init__(self, scene):
-        self.child = scene.spawn("sluice-client", "python3", os.path.join(ROOT, "tests/attack/canary.py"), VIP4,
+    def __init__(self, scene, program):
+        self.child = scene.spawn("sluice-client", "python3", os.path.join(ROOT, "tests/attack", program), VIP4,
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        expect_equal(self.child.stdout.readline(), "begun\n", "the canary's first word")
+        expect_equal(self.child.stdout.readline(), "begun\n", f"the first word of {program}")
 
     def seen(self):
         out, _ = self.child.communicate("\n", timeout=60)
@@ -177,16 +177,29 @@ def settle(scene, before, spare, seconds):
         time.sleep(0.1)
 
 
+def tell(scene, before):
+    """What has been counted since, or the last that the data plane said if it says no more."""
+    try:
+        print({name: value - before[name] for name, value in scene.stats().items() if value != before[name]})
+    except AssertionError:
+        with open(os.path.join(LAB, "dataplane.log"), encoding="utf-8") as f:
+            print("".join(f.readlines()[-20:]))
+
+
 def attack(scene, function, spare, after_s):
     """Once: what the function says, what the canary saw, the books before and after."""
-    before, canary, counters = Books(scene), Canary(scene), scene.stats()
+    before, canary, counters = Books(scene), Clients(scene, "canary.py"), scene.stats()
     try:
         note = function(scene)
+    except AssertionError:
+        tell(scene, counters)
+        raise
     finally:
         scene.wire.on_tcp = None
     seen = canary.seen()
     if VERBOSE:
-        print({name: value - counters[name] for name, value in scene.stats().items() if value != counters[name]}, seen)
+        tell(scene, counters)
+        print(seen)
     expect(seen["asked"] > 0 and seen["lost"] == 0, f"the canary lost {seen['lost']} of {seen['asked']}: {seen['first']}")
     after = settle(scene, before, SPARE if LONG else spare, after_s if LONG else SHORT_S)
     scene.alive()
