@@ -57,7 +57,7 @@ struct neigh_owned {         /* the link owner's */
 	struct rte_mbuf *queue[LIMIT_neighbour_queue]; /* a ring; oldest at `head` */
 	uint16_t newer, older;   /* in the order of use; gateways are not in it */
 	uint8_t head, queued;
-	uint8_t solicits;
+	uint8_t solicits, swallowed;
 };
 
 struct neigh_table {
@@ -74,7 +74,7 @@ struct neigh_table {
 	uint16_t newest, oldest;
 	struct timer sweep;
 	struct ip *ip;
-	struct rate solicits;
+	struct rate solicits[LIMIT_ports];
 };
 
 #define NEIGH_MAC_MASK UINT64_C(0xffffffffffff)

@@ -96,17 +96,22 @@ static void ask(struct ip *ip, uint16_t i, const struct addr *from, bool unicast
 	count(ip->shard->counters, C_neigh_solicits_sent);
 }
 
-static bool may_ask(struct ip *ip)
+/* Gateways are few, and what lies behind them must not wait for who makes us ask for others. */
+static bool may_ask(struct ip *ip, uint16_t i)
 {
-	if (rate_allow(&ip->link->neighs.solicits, ip_now(ip), LIMIT_solicits_per_s, SOLICIT_BURST))
+	struct neigh_table *t = &ip->link->neighs;
+	struct rate *r = &t->solicits[t->entry[i].iface];
+
+	if (t->entry[i].gateway || rate_allow(r, ip_now(ip), LIMIT_solicits_per_s, SOLICIT_BURST))
 		return true;
 	count(ip->shard->counters, C_limit_solicits_per_s);
 	return false;
 }
 
 /*
- * One question of INCOMPLETE or PROBE; one that the rate limit swallows is not counted as asked. One for which there is
- * no address to ask from is, so that it fails like one that is not answered if there never is.
+ * One question of INCOMPLETE or PROBE; one that the rate limit swallows is not counted as asked, and tried again at a
+ * time that others do not try at as well. In INCOMPLETE there is an end to that too, since packets wait. One for which
+ * there is no address to ask from is counted, so that it fails like one that is not answered if there never is.
  */
 static void solicit(struct ip *ip, uint16_t i)
 {
@@ -116,19 +121,21 @@ static void solicit(struct ip *ip, uint16_t i)
 	if (from == NULL) {
 		t->owned[i].solicits++;
 		arm(ip, i, NEIGH_NO_SOURCE_MS);
-		return;
-	}
-	if (may_ask(ip)) {
+	} else if (may_ask(ip, i)) {
 		t->owned[i].solicits++;
 		ask(ip, i, from, t->entry[i].state == NEIGH_PROBE);
+		arm(ip, i, NEIGH_RETRANS_MS);
+	} else {
+		if (t->entry[i].state == NEIGH_INCOMPLETE)
+			t->owned[i].swallowed++;
+		arm(ip, i, NEIGH_RETRANS_MS / 2 + rng_below(&ip->shard->rng, NEIGH_RETRANS_MS));
 	}
-	arm(ip, i, NEIGH_RETRANS_MS);
 }
 
-static void start(struct ip *ip, uint16_t i)
+static void begin(struct ip *ip, uint16_t i, enum neigh_state state)
 {
-	ip->link->neighs.owned[i].solicits = 0;
-	neigh_set_state(ip, i, NEIGH_INCOMPLETE);
+	ip->link->neighs.owned[i].solicits = ip->link->neighs.owned[i].swallowed = 0;
+	neigh_set_state(ip, i, state);
 	solicit(ip, i);
 }
 
@@ -155,7 +162,7 @@ static void fire(struct timer *timer, uint64_t now_ns)
 	switch ((enum neigh_state)t->entry[i].state) {
 	case NEIGH_INCOMPLETE:
 	case NEIGH_PROBE:
-		if (o->solicits < NEIGH_SOLICITS)
+		if (o->solicits < NEIGH_SOLICITS && o->solicits + o->swallowed < NEIGH_TRIES)
 			solicit(ip, i);
 		else
 			fail(ip, i);
@@ -164,9 +171,7 @@ static void fire(struct timer *timer, uint64_t now_ns)
 		neigh_set_state(ip, i, NEIGH_STALE);
 		return;
 	case NEIGH_DELAY:
-		o->solicits = 0;
-		neigh_set_state(ip, i, NEIGH_PROBE);
-		solicit(ip, i);
+		begin(ip, i, NEIGH_PROBE);
 		return;
 	case NEIGH_STALE:
 		if (t->entry[i].gateway)
@@ -176,7 +181,7 @@ static void fire(struct timer *timer, uint64_t now_ns)
 		return;
 	case NEIGH_FAILED:
 		if (t->entry[i].gateway)
-			start(ip, i);
+			begin(ip, i, NEIGH_INCOMPLETE);
 		else
 			neigh_free(ip, i);
 		return;
@@ -268,7 +273,7 @@ void neigh_send(struct ip *ip, struct rte_mbuf *m)
 	CHECK(ip->link_owner && iface < ip->ports_n);
 	if (i == 0) {
 		/* Asked for before there is an entry, so that a scan cannot evict more than the rate. */
-		if (!rate_ready(&t->solicits, ip_now(ip), LIMIT_solicits_per_s, SOLICIT_BURST)) {
+		if (!rate_ready(&t->solicits[iface], ip_now(ip), LIMIT_solicits_per_s, SOLICIT_BURST)) {
 			count(ip->shard->counters, C_limit_solicits_per_s);
 			ip_drop(ip, m, DROP_neigh_rate);
 			return;
@@ -277,7 +282,7 @@ void neigh_send(struct ip *ip, struct rte_mbuf *m)
 			ip_drop(ip, m, DROP_neigh_queue_full);
 			return;
 		}
-		start(ip, i);
+		begin(ip, i, NEIGH_INCOMPLETE);
 	}
 	if (mac_of(t, i) != 0) {
 		neigh_use(t, i);
@@ -376,7 +381,7 @@ void neigh_apply(struct ip *ip)
 			continue;
 		neigh_pin(t, i, true);
 		if (t->entry[i].state == NEIGH_NONE)
-			start(ip, i);
+			begin(ip, i, NEIGH_INCOMPLETE);
 	}
 }
 

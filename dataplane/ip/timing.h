@@ -7,6 +7,7 @@ enum {
 	NEIGH_REACHABLE_MS = 30000,    /* REACHABLE_TIME, times a random factor between 0.5 and 1.5 */
 	NEIGH_RETRANS_MS = 1000,       /* RETRANS_TIMER, also the rate that RFC 1122, 2.3.2.1 allows */
 	NEIGH_SOLICITS = 3,            /* MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT */
+	NEIGH_TRIES = 8,               /* as many with those that the rate limit swallows: then it fails as well */
 	NEIGH_NO_SOURCE_MS = 700,      /* until the next try when no address of ours has been probed yet */
 	NEIGH_DELAY_MS = 5000,         /* DELAY_FIRST_PROBE_TIME */
 	NEIGH_FAILED_MS = 1000,        /* for so long packets to a silent neighbour are refused at once */

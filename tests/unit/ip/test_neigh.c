@@ -457,6 +457,65 @@ static void test_solicitation_rate(void **state)
 	net_close();
 }
 
+/* Questions for an address that have been sent; and forgets all that was sent. */
+static unsigned asked_for(const char *text)
+{
+	const struct addr a = A(text);
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < net.sent_n; i++)
+		n += net.sent[i].f.b[13] == 6 && memcmp(net.sent[i].f.b + 38, a.b + 12, 4) == 0;
+	forget_sent();
+	return n;
+}
+
+/*
+ * Somebody makes us talk to a thousand silent neighbours a second, more than may be asked. Meanwhile a gateway of that
+ * port is asked for each second, and neighbours of other ports at once. What waits for the silent ones does not wait for
+ * long, also if there never was a question to spare for its second and third one.
+ */
+static void test_scan(void **state)
+{
+	unsigned gateway = 0, held, other;
+	char text[32];
+
+	(void)state;
+	net_open(1, 1);
+	net_ips();
+	g_clear();
+	g_address("10.0.0.1", 8, 0, false);
+	g_address("198.18.1.1", 24, 1, false);
+	apply();
+	advance(5000);
+	forget_sent();
+	held = rte_mempool_in_use_count(net.shard[0].pools.header);
+	for (unsigned i = 0; i < 10000; i++) {
+		snprintf(text, sizeof(text), "10.1.%u.%u", i / 250, 1 + i % 250);
+		path = (struct ip_path){0};
+		send_at(0, "10.0.0.1", text, "x");
+		if (i == 2000) {
+			g_route("0.0.0.0", 0, "10.255.255.254", 0);
+			apply();
+		}
+		advance(1);
+		gateway += asked_for("10.255.255.254");
+	}
+	path = (struct ip_path){0};
+	send_at(0, "198.18.1.1", "198.18.1.11", "x");
+	other = asked_for("198.18.1.11");
+	assert_int_equal(other, 1);
+	/* Eight seconds: three questions, and one of refusal before it begins anew, twice. */
+	assert_in_range(gateway, 6, 8);
+	assert_in_range(counted(C_limit_solicits_per_s), 5000, 100000);
+	assert_in_range(rte_mempool_in_use_count(net.shard[0].pools.header), held + 100, held + LIMIT_neighbours_queued + 1);
+	for (unsigned i = 0; i < NEIGH_TRIES; i++) {
+		advance(NEIGH_RETRANS_MS * 3 / 2);
+		forget_sent();
+	}
+	assert_int_equal(rte_mempool_in_use_count(net.shard[0].pools.header), held);
+	net_close();
+}
+
 /* A gateway is asked for as soon as a route names it, again and again, and is used for what lies behind it. */
 static void test_gateway(void **state)
 {
@@ -572,6 +631,7 @@ int main(void)
 		cmocka_unit_test(test_storm),
 		cmocka_unit_test(test_evicted_path),
 		cmocka_unit_test(test_solicitation_rate),
+		cmocka_unit_test(test_scan),
 		cmocka_unit_test(test_gateway),
 		cmocka_unit_test(test_gateway_moves),
 		cmocka_unit_test(test_no_source_yet),
