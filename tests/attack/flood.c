@@ -3,7 +3,7 @@
  *
  * A line of the input is a template, taken in turn: the frame in hexadecimal, then fields OFFSET:LENGTH that get bytes
  * by the seed. They are the same for the same COUNT and SEED, so that a second run can take back what the first one
- * began. Checksums of IPv4 and of TCP behind IPv4 or IPv6 are made anew; a template that wants them wrong is no flood's.
+ * began. Checksums of IPv4, TCP and ICMPv6 are made anew; a template that wants them wrong is no flood's.
  * Prints how many frames were sent, and how many per second. What the interface does not take at once is left out.
  */
 #include <arpa/inet.h>
@@ -94,12 +94,13 @@ static void put_sum(uint8_t *at, uint32_t total)
 	at[1] = (uint8_t)~total;
 }
 
-static void sum_tcp(uint8_t *tcp, size_t n, const uint8_t *addresses, size_t addresses_n)
+/* Over the pseudo header of either family, and what it is of; the checksum lies at `at`. */
+static void sum_upper(uint8_t *upper, size_t n, size_t at, uint32_t protocol, const uint8_t *addresses, size_t addresses_n)
 {
-	if (n < 20)
+	if (n < at + 4)
 		return;
-	memset(tcp + 16, 0, 2);
-	put_sum(tcp + 16, sum(tcp, n, sum(addresses, addresses_n, IPPROTO_TCP + (uint32_t)n)));
+	memset(upper + at, 0, 2);
+	put_sum(upper + at, sum(upper, n, sum(addresses, addresses_n, protocol + (uint32_t)n)));
 }
 
 static void make_sums(uint8_t *frame, size_t size)
@@ -111,9 +112,12 @@ static void make_sums(uint8_t *frame, size_t size)
 		memset(ip + 10, 0, 2);
 		put_sum(ip + 10, sum(ip, 20, 0));
 		if (ip[9] == IPPROTO_TCP && (ip[6] & 0x3f) == 0 && ip[7] == 0)
-			sum_tcp(ip + 20, size - ETHER - 20, ip + 12, 8);
-	} else if (type == ETHERTYPE_IPV6 && size >= ETHER + 40 && ip[6] == IPPROTO_TCP) {
-		sum_tcp(ip + 40, size - ETHER - 40, ip + 8, 32);
+			sum_upper(ip + 20, size - ETHER - 20, 16, IPPROTO_TCP, ip + 12, 8);
+	} else if (type == ETHERTYPE_IPV6 && size >= ETHER + 40) {
+		if (ip[6] == IPPROTO_TCP)
+			sum_upper(ip + 40, size - ETHER - 40, 16, IPPROTO_TCP, ip + 8, 32);
+		else if (ip[6] == IPPROTO_ICMPV6)
+			sum_upper(ip + 40, size - ETHER - 40, 2, IPPROTO_ICMPV6, ip + 8, 32);
 	}
 }
 
