@@ -157,10 +157,10 @@ static bool held_lately(const struct flow *f, uint32_t left, uint32_t right)
 	return false;
 }
 
-/* It lies in a stream of so many bytes behind iss; SYN, FIN and a probe beyond the end are bytes of it too. */
+/* All of it lies in a stream of so many bytes behind iss; SYN, FIN and a probe beyond the end are bytes of it too. */
 static bool lies_in(const struct wire_segment *g, uint32_t iss, uint32_t queued)
 {
-	return g->seq - iss <= queued + 2;
+	return g->seq - iss <= queued + 2 && g->seq - iss + g->len <= queued + 2;
 }
 
 /*
@@ -169,14 +169,14 @@ static bool lies_in(const struct wire_segment *g, uint32_t iss, uint32_t queued)
  */
 static bool is_earlier(const struct flow *f, const struct wire_segment *g)
 {
-	const bool ack = g->flags & FLAG_A, syn = g->flags & FLAG_S;
+	const bool ack = g->flags & FLAG_A;
 	const bool fits = lies_in(g, f->iss, (uint32_t)f->queued) && (!ack || has_come(f, f->irs, g->ack));
 
 	for (unsigned i = 0; i < EARLIER && i < f->earlier_n; i++) {
 		const bool twin = f->earlier[i].iss == f->iss && f->earlier[i].irs == f->irs;
 
-		/* Of twins the options of a SYN may be either's. */
-		if ((!fits || (syn && twin)) && lies_in(g, f->earlier[i].iss, f->earlier[i].queued) &&
+		/* What fits both of twins may be either's: its options and its window's scale say nothing. */
+		if ((!fits || twin) && lies_in(g, f->earlier[i].iss, f->earlier[i].queued) &&
 		    (!ack || g->ack - f->earlier[i].irs - 1 < NEAR))
 			return true;
 	}
