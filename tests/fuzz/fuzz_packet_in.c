@@ -37,7 +37,7 @@ static void check_tcp(const struct addr *from, const struct addr *to, unsigned e
 			continue;
 		flow_check(f, &g);
 		/* RFC 3168, 6.1.1 and 6.1.5: what carries new data may be marked, when the peer has agreed. */
-		MUST(ect == 0 || (f->ecn && g.len > 0 && !(g.flags & FLAG_S)));
+		MUST(ect == 0 || (g.len > 0 && (f->ecn || is_earlier(f, &g)) && !(g.flags & FLAG_S)));
 		return;
 	}
 	MUST(g.len == 0); /* TIME_WAIT of an earlier connection of a flow that we opened, or a reset */
