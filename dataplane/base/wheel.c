@@ -5,6 +5,10 @@
  * ticks, in the slot (due >> 8l) & 255. When the tick becomes a multiple of 256^l, the slot of level l that begins
  * there is spread over the levels below. Level 0 slots are fired.
  *
+ * A slot far away may hold as many timers as there are connections: to spread it takes more time than a round has. So
+ * its list is taken off the wheel and put on a stack, and each call moves a bounded number from the top of it. What
+ * turned last is on top, at the same tick the lowest level: what is due soon never waits for what is due later.
+ *
  * Empty ticks cost nothing: each level keeps a bitmap of its occupied slots, and wheel_advance() jumps from one tick
  * where something happens (a slot fires or spreads) to the next. So a simulation may skip hours in one call.
  *
@@ -13,11 +17,12 @@
  */
 #include "base/wheel.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/check.h"
 
-enum { SLOT_BITS = 8, SLOT_MASK = WHEEL_SLOTS - 1, NONE = 0 };
+enum { SLOT_BITS = 8, SLOT_MASK = WHEEL_SLOTS - 1, NONE = 0, MOVES_PER_FIRE = 8 };
 
 static_assert(WHEEL_SLOTS == 1 << SLOT_BITS, "slot arithmetic");
 
@@ -98,19 +103,51 @@ static void take_out(struct wheel *w, struct timer *t)
 	t->prev = NULL;
 }
 
-static void spread(struct wheel *w, unsigned level, uint64_t tick)
+/* Moves what has turned, to where it belongs as of `base`; what is overdue fires at `first`. At most *left timers. */
+static void spread(struct wheel *w, uint64_t base, uint64_t first, unsigned *left)
+{
+	while (w->turned_n > 0) {
+		struct timer *t = w->turned[w->turned_n - 1];
+
+		if (!t) {
+			w->turned_n--;
+			continue;
+		}
+		if (*left == 0)
+			return;
+		(*left)--;
+		take_out(w, t);
+		if (t->due_tick < first)
+			t->due_tick = first;
+		place(w, t, base);
+	}
+}
+
+/* The turn of a level's slot has come. */
+static void turn(struct wheel *w, unsigned level, uint64_t tick)
 {
 	unsigned slot = (tick >> (SLOT_BITS * level)) & SLOT_MASK;
-	struct timer *t = w->slot[level][slot];
+	struct timer **head = &w->turned[w->turned_n], *t = w->slot[level][slot];
 
+	if (!t)
+		return;
 	w->slot[level][slot] = NULL;
 	unmark(w, level, slot);
-	while (t) {
-		struct timer *next = t->next;
+	*head = t;
+	t->prev = head;
+	w->turned_n++;
+}
 
-		place(w, t, tick);
-		t = next;
-	}
+/* Whatever turns at this tick; a stack without room for it is emptied first, however long that takes. */
+static void turn_all(struct wheel *w, uint64_t tick)
+{
+	unsigned all = UINT_MAX;
+
+	if (w->turned_n + WHEEL_LEVELS > WHEEL_TURNED)
+		spread(w, tick, tick, &all);
+	for (unsigned level = WHEEL_LEVELS - 1; level > 0; level--)
+		if ((tick & ((UINT64_C(1) << (SLOT_BITS * level)) - 1)) == 0)
+			turn(w, level, tick);
 }
 
 void wheel_init(struct wheel *w, uint64_t now_ns)
@@ -163,8 +200,9 @@ static bool fire_slot(struct wheel *w, uint64_t tick, uint64_t now_ns, unsigned 
 unsigned wheel_advance(struct wheel *w, uint64_t now_ns, unsigned budget)
 {
 	uint64_t target = now_ns >> WHEEL_TICK_SHIFT;
-	unsigned left = budget;
+	unsigned left = budget, moves = budget < UINT_MAX / MOVES_PER_FIRE ? budget * MOVES_PER_FIRE : UINT_MAX;
 
+	spread(w, w->tick, w->tick + 1, &moves);
 	while (w->tick < target) {
 		uint64_t tick = w->armed ? next_tick(w) : UINT64_MAX;
 
@@ -172,9 +210,8 @@ unsigned wheel_advance(struct wheel *w, uint64_t now_ns, unsigned budget)
 			w->tick = target;
 			break;
 		}
-		for (unsigned level = WHEEL_LEVELS - 1; level > 0; level--)
-			if ((tick & ((UINT64_C(1) << (SLOT_BITS * level)) - 1)) == 0)
-				spread(w, level, tick);
+		turn_all(w, tick);
+		spread(w, tick, tick, &moves);
 		/* From here a timer armed with a due time in the past goes to the tick after this one. */
 		w->tick = tick;
 		if (!fire_slot(w, tick, now_ns, &left)) {
@@ -187,7 +224,7 @@ unsigned wheel_advance(struct wheel *w, uint64_t now_ns, unsigned budget)
 
 uint64_t wheel_next_ns(const struct wheel *w)
 {
-	uint64_t tick = w->armed ? next_tick(w) : UINT64_MAX;
+	uint64_t tick = w->turned_n > 0 ? w->tick : w->armed ? next_tick(w) : UINT64_MAX;
 
 	return tick >= UINT64_MAX >> WHEEL_TICK_SHIFT ? UINT64_MAX : tick << WHEEL_TICK_SHIFT;
 }

@@ -2,8 +2,10 @@
  * The timing wheel of one shard: four levels of 256 slots, ticks of 2^16 ns (about 66 us), so timers reach 78 hours.
  *
  * A timer is embedded in what it belongs to. Arming and cancelling are O(1). wheel_advance() fires what is due, at
- * most `budget` timers per call, so that a burst of expiries cannot stall a round. A timer never fires early; it
- * fires at most one tick plus one round late.
+ * most `budget` timers per call, and moves some times as many between levels, so that neither a burst of expiries nor a
+ * slot that holds a million timers can stall a round. A timer never fires early; it fires at most one tick plus one
+ * round late, unless more than that are due at once, or were to be moved at once: those that are more than 16 ms away
+ * may then be as many calls late as it takes to move them, and nearer ones do not wait for them.
  */
 #ifndef BASE_WHEEL_H
 #define BASE_WHEEL_H
@@ -14,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { WHEEL_TICK_SHIFT = 16, WHEEL_LEVELS = 4, WHEEL_SLOTS = 256 };
+enum { WHEEL_TICK_SHIFT = 16, WHEEL_LEVELS = 4, WHEEL_SLOTS = 256, WHEEL_TURNED = 8 };
 
 #define NS_PER_US UINT64_C(1000)
 #define NS_PER_MS UINT64_C(1000000)
@@ -33,6 +35,8 @@ struct wheel {
 	uint64_t armed;                              /* timers in the wheel */
 	uint64_t occupied[WHEEL_LEVELS][WHEEL_SLOTS / 64];
 	struct timer *slot[WHEEL_LEVELS][WHEEL_SLOTS];
+	unsigned turned_n;                           /* slots whose turn has come, a stack: */
+	struct timer *turned[WHEEL_TURNED];          /* their timers are yet to be moved */
 };
 
 void wheel_init(struct wheel *w, uint64_t now_ns);

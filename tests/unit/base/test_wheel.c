@@ -150,9 +150,69 @@ static void test_past(void **state)
 	assert_int_equal(w.armed, 0);
 }
 
+static unsigned yet_to_be_moved(const struct wheel *w)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < w->turned_n; i++)
+		for (const struct timer *t = w->turned[i]; t; t = t->next)
+			n++;
+	return n;
+}
+
+/* So many timers in a slot far away that a round has no time to move them all: it moves some, and near ones fire in time. */
+static void test_crowd(void **state)
+{
+	enum { N = 20000, BUDGET = 64, MOVES = 8 * BUDGET };
+	const uint64_t start = 65536ull * TICK, far = 2 * start;
+	struct probe *p = calloc(N, sizeof(*p)), near = {0};
+	unsigned calls = 0, gone = 0, before = N;
+	struct wheel w;
+
+	(void)state;
+	wheel_init(&w, start);
+	for (unsigned i = 0; i < N; i++) {
+		p[i].due_ns = far + i % 1000 * TICK;
+		timer_arm(&w, &p[i].timer, p[i].due_ns, on_fire);
+	}
+	wheel_advance(&w, far - TICK, BUDGET);
+	assert_int_equal(yet_to_be_moved(&w), 0);
+	timer_arm(&w, &near.timer, far + TICK, on_fire);
+	for (uint64_t now = far; w.armed; now += TICK / 4, calls++) {
+		assert_in_range(wheel_advance(&w, now, BUDGET), 0, BUDGET);
+		assert_true(before <= yet_to_be_moved(&w) + MOVES);
+		before = yet_to_be_moved(&w);
+		if (before > 0)
+			assert_true(wheel_next_ns(&w) <= now);
+		if (now < far + 2 * TICK && now >= far + TICK)
+			assert_int_equal(near.fires, 1);
+		/* Some are cancelled while they wait to be moved, and one is put off. */
+		if (calls == 2)
+			for (unsigned i = 0; i < N; i += 2, gone++)
+				timer_cancel(&w, &p[i].timer);
+		if (calls == 3) {
+			p[1].due_ns = far + start;
+			timer_arm(&w, &p[1].timer, p[1].due_ns, on_fire);
+		}
+		before = yet_to_be_moved(&w);
+		assert_true(calls < 10 * N);
+		if (w.armed == 1 && p[1].fires == 0)
+			now = now < p[1].due_ns ? p[1].due_ns : now;
+	}
+	assert_int_equal(gone, N / 2);
+	assert_int_equal(near.fires, 1);
+	for (unsigned i = 0; i < N; i++) {
+		assert_int_equal(p[i].fires, i % 2 || p[i].fires ? 1 : 0);
+		assert_true(!p[i].fires || p[i].fired_ns >= p[i].due_ns);
+	}
+	assert_true(wheel_next_ns(&w) == UINT64_MAX);
+	free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_crowd),
 		cmocka_unit_test(test_delays),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_budget),
