@@ -37,7 +37,7 @@ static void check_tcp(const struct addr *from, const struct addr *to, unsigned e
 			continue;
 		flow_check(f, &g);
 		/* RFC 3168, 6.1.1 and 6.1.5: what carries new data may be marked, when the peer has agreed. */
-		MUST(ect == 0 || (g.len > 0 && (f->ecn || is_earlier(f, &g)) && !(g.flags & FLAG_S)));
+		MUST(ect == 0 || (f->ecn && g.len > 0 && !(g.flags & FLAG_S)));
 		return;
 	}
 	MUST(g.len == 0); /* TIME_WAIT of an earlier connection of a flow that we opened, or a reset */
@@ -131,7 +131,10 @@ static void op_connect(struct input *in, unsigned i)
 	                                .ops = &ops, .user = u};
 	struct tcp_conn *c;
 
-	if (u->conn || conn_of(f) || i < 2 || tcp_connect(net.tcp, &how, &c) != OK)
+	if (u->conn || conn_of(f) || i < 2)
+		return;
+	begin_anew(f);
+	if (tcp_connect(net.tcp, &how, &c) != OK)
 		return;
 	f->tuple = *tcp_tuple(c);
 	flow_begin(f, c->snd_una);
@@ -258,30 +261,6 @@ static void op_icmp(struct input *in, unsigned i)
 }
 
 /* ---- rounds and time ---- */
-
-/* Peers answer who asks for their addresses. */
-static void answer4(void)
-{
-	uint8_t f[ETH + 28] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, PEER_MAC, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0,
-	                       PEER_MAC, 198, 18, 0, 2, 2, 0, 0, 0, 0, 1, 198, 18, 0, 1};
-
-	net.asked4 = false;
-	receive(f, sizeof(f), 0);
-}
-
-static void answer6(void)
-{
-	const struct addr *from = &net.flow[1].tuple.remote, *to = &net.g.addresses[1].addr;
-	uint8_t na[32] = {136, 0, 0, 0, 0x60}, frame[FRAME_MAX];
-	size_t n;
-
-	net.asked6 = false;
-	memcpy(na + 8, from->b, 16);
-	memcpy(na + 24, (uint8_t[]){2, 1, 2, 0, 0, 0, 0, PEER_MAC}, 8);
-	put(na, 2, (uint16_t)~sum_of(from, to, IPPROTO_ICMPV6, na, sizeof(na)), 2);
-	n = encapsulate(frame, from, to, IPPROTO_ICMPV6, 0, na, sizeof(na));
-	receive(frame, n, 0);
-}
 
 static uint32_t charged(const struct tcp_conn *c)
 {

@@ -19,24 +19,20 @@
 
 #define MUST(x) ((x) ? (void)0 : (fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x), abort()))
 
-enum { CAME_MAX = 256, MSS_LEAST = 216, NEAR = 1 << 28, LATELY = 64, EARLIER = 8 };
+enum { CAME_MAX = 256, MSS_LEAST = 216, NEAR = 1 << 28, SEGMENTS_MAX = 300 * 16 };
 
 struct flow {
 	struct tuple tuple;
 	bool known;                      /* iss and irs are */
 	uint32_t iss, irs;
-	struct {
-		uint32_t iss, irs, queued;
-	} earlier[EARLIER];              /* of the connections before this one, a ring */
-	unsigned earlier_n;
 
 	/* The peer's half. */
 	struct seq_range came[CAME_MAX]; /* what it has sent, sorted, with gaps; SYN and FIN are bytes of it */
 	unsigned came_n;
 	bool ended;                      /* it has sent a FIN, perhaps with more behind it */
 	struct seq_range last;           /* the segment that it sent last */
-	struct seq_range lately[LATELY]; /* and those before it, a ring */
-	unsigned lately_n;
+	struct seq_range all[SEGMENTS_MAX]; /* and those before it: an input has no more */
+	unsigned all_n;
 	uint32_t wnd_edge;               /* the furthest that it let the stack send */
 	uint16_t mss;                    /* the largest that it named, or the default */
 	uint8_t scale;
@@ -62,11 +58,6 @@ static uint8_t flow_byte(uint32_t place, unsigned direction)
 /* A connection appears. */
 static void flow_begin(struct flow *f, uint32_t iss)
 {
-	if (f->known) {
-		f->earlier[f->earlier_n % EARLIER].iss = f->iss;
-		f->earlier[f->earlier_n % EARLIER].queued = (uint32_t)f->queued;
-		f->earlier[f->earlier_n++ % EARLIER].irs = f->irs;
-	}
 	f->known = true;
 	f->iss = iss;
 	f->sent_end = f->wnd_edge = iss + 1;
@@ -122,7 +113,8 @@ static void flow_sent(struct flow *f, const struct wire_segment *g)
 	const uint32_t edge = g->ack + ((uint32_t)g->window << (g->flags & FLAG_S ? 0 : f->scale));
 
 	f->last = (struct seq_range){g->seq, g->seq + span};
-	f->lately[f->lately_n++ % LATELY] = f->last;
+	if (f->all_n < SEGMENTS_MAX)
+		f->all[f->all_n++] = f->last;
 	if (!f->known)
 		return;
 	f->ended |= g->flags & FLAG_F;
@@ -149,37 +141,11 @@ static bool has_come(const struct flow *f, uint32_t left, uint32_t right)
 }
 
 /* Some segment held these bytes. Not only the last: what answers may wait until a neighbour's address is known. */
-static bool held_lately(const struct flow *f, uint32_t left, uint32_t right)
+static bool was_held(const struct flow *f, uint32_t left, uint32_t right)
 {
-	for (unsigned i = 0; i < LATELY; i++)
-		if (covers(&f->lately[i], left, right))
+	for (unsigned i = f->all_n; i-- > 0;)
+		if (covers(&f->all[i], left, right))
 			return true;
-	return false;
-}
-
-/* All of it lies in a stream of so many bytes behind iss; SYN, FIN and a probe beyond the end are bytes of it too. */
-static bool lies_in(const struct wire_segment *g, uint32_t iss, uint32_t queued)
-{
-	return g->seq - iss <= queued + 2 && g->seq - iss + g->len <= queued + 2;
-}
-
-/*
- * What an earlier connection sent may have waited until a neighbour's address was known, longer than that has lived. It
- * fits that one and not this; the two may have the same iss, when no time has passed between them.
- */
-static bool is_earlier(const struct flow *f, const struct wire_segment *g)
-{
-	const bool ack = g->flags & FLAG_A;
-	const bool fits = lies_in(g, f->iss, (uint32_t)f->queued) && (!ack || has_come(f, f->irs, g->ack));
-
-	for (unsigned i = 0; i < EARLIER && i < f->earlier_n; i++) {
-		const bool twin = f->earlier[i].iss == f->iss && f->earlier[i].irs == f->irs;
-
-		/* What fits both of twins may be either's: its options and its window's scale say nothing. */
-		if ((!fits || twin) && lies_in(g, f->earlier[i].iss, f->earlier[i].queued) &&
-		    (!ack || g->ack - f->earlier[i].irs - 1 < NEAR))
-			return true;
-	}
 	return false;
 }
 
@@ -191,7 +157,7 @@ static void check_blocks(const struct flow *f, const struct wire_segment *g)
 
 		/* The first may be a D-SACK, of what came now and is known no more. Only a FIN, which is no text, lets two touch. */
 		MUST(seq_lt(b->left, b->right));
-		MUST(has_come(f, b->left, b->right) || (i == 0 && held_lately(f, b->left, b->right)));
+		MUST(has_come(f, b->left, b->right) || (i == 0 && was_held(f, b->left, b->right)));
 		MUST(i == 0 || seq_gt(b->left, g->ack));
 		for (unsigned k = 1; k < i; k++)
 			MUST(seq_lt(b->right, g->block[k].left + f->ended) || seq_gt(b->left + f->ended, g->block[k].right));
@@ -235,8 +201,6 @@ static void flow_check(struct flow *f, const struct wire_segment *g)
 		return;
 	}
 	MUST(f->known);
-	if (is_earlier(f, g))
-		return;
 	if (syn) {
 		MUST(g->seq == f->iss && g->has_mss);
 		if (g->has_scale)

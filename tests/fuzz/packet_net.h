@@ -218,4 +218,44 @@ static void fragments(const uint8_t *f, size_t n, bool v4, unsigned how, unsigne
 	}
 }
 
+/* Peers answer who asks for their addresses. */
+static void answer4(void)
+{
+	uint8_t f[ETH + 28] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, PEER_MAC, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2, 2, 0, 0, 0, 0,
+	                       PEER_MAC, 198, 18, 0, 2, 2, 0, 0, 0, 0, 1, 198, 18, 0, 1};
+
+	net.asked4 = false;
+	receive(f, sizeof(f), 0);
+}
+
+static void answer6(void)
+{
+	const struct addr *from = &net.flow[1].tuple.remote, *to = &net.g.addresses[1].addr;
+	uint8_t na[32] = {136, 0, 0, 0, 0x60}, frame[FRAME_MAX];
+	size_t n;
+
+	net.asked6 = false;
+	memcpy(na + 8, from->b, 16);
+	memcpy(na + 24, (uint8_t[]){2, 1, 2, 0, 0, 0, 0, PEER_MAC}, 8);
+	put(na, 2, (uint16_t)~sum_of(from, to, IPPROTO_ICMPV6, na, sizeof(na)), 2);
+	n = encapsulate(frame, from, to, IPPROTO_ICMPV6, 0, na, sizeof(na));
+	receive(frame, n, 0);
+}
+
+/*
+ * A flow may get another connection now. Whatever waits for a neighbour's address belongs to those before it, and could
+ * not be told from what that one sends: so it leaves first, peers answer again, and there is memory for it.
+ */
+static void begin_anew(const struct flow *f)
+{
+	if (!f->known)
+		return;
+	if (net.hoard_n > 0)
+		rte_pktmbuf_free_bulk(net.hoard, net.hoard_n);
+	net.hoard_n = 0;
+	net.deaf = false;
+	answer4();
+	answer6();
+}
+
 #endif

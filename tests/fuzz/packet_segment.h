@@ -82,6 +82,8 @@ static void transmit(struct flow *f, struct wire_segment *g, const struct travel
 	const bool wrong = refused(c, g);
 	size_t n;
 
+	if (g->flags & FLAG_S && !c)
+		begin_anew(f);
 	g->source = f->tuple.remote_port;
 	g->destination = f->tuple.local_port;
 	for (unsigned i = 0; i < g->len; i++)
