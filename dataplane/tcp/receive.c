@@ -219,6 +219,11 @@ static bool place(struct tcp_conn *c, struct segment *g, struct piece *p)
 		came_again(c, g, (struct seq_range){p->seq, c->rcv_nxt});
 		cut_front(p, c->rcv_nxt - p->seq);
 	}
+	/* The window is closed, and what is new of it lies beyond. */
+	if (p->len == 0) {
+		rte_pktmbuf_free_seg(p->m);
+		return true;
+	}
 	if (p->seq == c->rcv_nxt)
 		return in_order(c, g, p);
 	early(c, g, p);
@@ -301,6 +306,7 @@ static void drop_early(struct tcp_conn *c)
 static bool fin(struct tcp_conn *c)
 {
 	c->rcv_nxt++;
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt); /* it is taken at the edge of a closed window, too */
 	c->flags |= CONN_ACK_NOW;
 	conn_move(c, CAUSE_fin);
 	drop_early(c); /* whatever claims to lie behind the end */
