@@ -2,7 +2,8 @@
  * HTTP/1 (RFC 9112): one connection, either role, and the steps that it is made of.
  *
  *   h1_scan.c    finds the end of a header section and refuses forbidden bytes, incrementally
- *   h1_parse.c   a whole header section to a message (llhttp, and our rules for framing, target and Host)
+ *   h1_parse.c   a whole header section to a message (llhttp, and our rules for framing)
+ *   h1_target.c  whom a request is for: its target and Host
  *   h1_chunk.c   takes chunked bodies apart
  *   h1_write.c   messages to packets
  *   h1_input.c   received packets to heads, body slices, trailers
@@ -181,6 +182,10 @@ enum err h1_parse_response(struct http_message *m, struct arena *a, const char *
                            bool head_request) MUST_CHECK;
 enum err h1_parse_trailers(struct http_message *m, struct arena *a, const char *at,
                            const struct h1_scan *scan) MUST_CHECK;
+
+/* h1_target.c: hosts: how many fields of that name there are, `host` the last of them. */
+enum err h1_read_target(struct http_message *m, struct arena *a, struct text target) MUST_CHECK;
+enum err h1_read_host(struct http_message *m, struct http_field *host, unsigned hosts) MUST_CHECK;
 
 /*
  * h1_chunk.c: looks at text and says how much of it is framing (*framing, at the front) and how much of what follows is

@@ -10,13 +10,10 @@
  * what we took.
  *
  * Everything that decides where the message ends is judged from the fields, because that is where proxies and servers
- * have disagreed (RFC 9112, 6 and 11.2):
+ * have disagreed (RFC 9112, 6 and 11.2), and so is whom a request is for (h1_target.c):
  *
  *   Transfer-Encoding  HTTP/1.1 only, one field, exactly "chunked"; with Content-Length it is an error
  *   Content-Length     one field, digits only, below 2^63
- *   Host               exactly one in HTTP/1.1, at most one in 1.0, only bytes of an authority, not empty; must agree
- *                      with the authority of a target in absolute form
- *   target             visible ASCII without '#'; "*" for OPTIONS only; no CONNECT
  *   version            HTTP/1.1 or HTTP/1.0
  *
  * There is no mode in which one of these is let through.
@@ -34,36 +31,25 @@ enum {
 
 /* ---- bytes ---- */
 
-enum { TOKEN = 1, REG_NAME = 2, IP_LITERAL = 4 };
-
-#define ALPHANUMERIC \
-	['0' ... '9'] = TOKEN | REG_NAME | IP_LITERAL, ['A' ... 'F'] = TOKEN | REG_NAME | IP_LITERAL, \
-	['G' ... 'Z'] = TOKEN | REG_NAME, ['a' ... 'f'] = TOKEN | REG_NAME | IP_LITERAL, \
-	['g' ... 'z'] = TOKEN | REG_NAME
-
-/* RFC 9110, 5.6.2; RFC 3986, 3.2.2, without the comma: it joins merged fields. */
-static const uint8_t classes[256] = {
-	ALPHANUMERIC,
-	['!'] = TOKEN | REG_NAME, ['#'] = TOKEN, ['$'] = TOKEN | REG_NAME, ['%'] = TOKEN | REG_NAME,
-	['&'] = TOKEN | REG_NAME, ['\''] = TOKEN | REG_NAME, ['*'] = TOKEN | REG_NAME, ['+'] = TOKEN | REG_NAME,
-	['-'] = TOKEN | REG_NAME, ['.'] = TOKEN | REG_NAME | IP_LITERAL, ['^'] = TOKEN, ['_'] = TOKEN | REG_NAME,
-	['`'] = TOKEN, ['|'] = TOKEN, ['~'] = TOKEN | REG_NAME, ['('] = REG_NAME, [')'] = REG_NAME, [';'] = REG_NAME,
-	['='] = REG_NAME, [':'] = IP_LITERAL,
+/* RFC 9110, 5.6.2. */
+static const bool token[256] = {
+	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['!'] = true, ['#'] = true, ['$'] = true,
+	['%'] = true, ['&'] = true, ['\''] = true, ['*'] = true, ['+'] = true, ['-'] = true, ['.'] = true,
+	['^'] = true, ['_'] = true, ['`'] = true, ['|'] = true, ['~'] = true,
 };
 
-/* How many bytes at the front are of the class. */
-static uint32_t span(struct text t, uint8_t class)
+static uint32_t token_span(struct text t)
 {
 	uint32_t n = 0;
 
-	while (n < t.len && classes[(unsigned char)t.at[n]] & class)
+	while (n < t.len && token[(unsigned char)t.at[n]])
 		n++;
 	return n;
 }
 
 static bool is_token(struct text t)
 {
-	return t.len > 0 && span(t, TOKEN) == t.len;
+	return t.len > 0 && token_span(t) == t.len;
 }
 
 /*
@@ -99,7 +85,7 @@ static inline uint32_t token_length(const char *at, const char *end)
 			return n + (uint32_t)__builtin_ctz(others);
 		n += STRIDE;
 	}
-	return n + span((struct text){at + n, (uint32_t)(end - at) - n}, TOKEN);
+	return n + token_span((struct text){at + n, (uint32_t)(end - at) - n});
 }
 
 /* The CR that ends the line; there is one. */
@@ -120,7 +106,8 @@ static inline const char *line_end(const char *at, const char *end)
 
 /* What the fields say about the message's extent and the connection. */
 struct framing {
-	const struct http_field *length, *coding, *host, *expect, *upgrade;
+	const struct http_field *length, *coding, *expect, *upgrade;
+	struct http_field *host;
 	unsigned lengths, codings, hosts, expects, upgrades;
 	bool close, keep_alive, switches, trailers;
 };
@@ -171,7 +158,7 @@ static void transfer_codings_welcome(struct framing *f, struct text value)
 	}
 }
 
-static void note(struct framing *f, const struct http_field *field)
+static void note(struct framing *f, struct http_field *field)
 {
 	switch (field->id) {
 	case HTTP_FIELD_CONTENT_LENGTH:
@@ -301,113 +288,6 @@ static void read_upgrade(struct http_message *m, const struct framing *f)
 		m->upgrade = f->upgrade->value;
 }
 
-static bool port_valid(struct text port)
-{
-	unsigned n = 0;
-
-	for (uint32_t i = 0; i < port.len; i++) {
-		if (port.at[i] < '0' || port.at[i] > '9')
-			return false;
-		n = n * 10 + (unsigned)(port.at[i] - '0');
-		if (n > 65535)
-			return false;
-	}
-	return true;
-}
-
-/* RFC 3986, 3.2.2: reg-name or an IP literal, then a port; no user information. */
-static bool authority_valid(struct text a)
-{
-	uint32_t n;
-
-	if (a.len && a.at[0] == '[') {
-		n = 1 + span((struct text){a.at + 1, a.len - 1}, IP_LITERAL);
-		if (n == 1 || n == a.len || a.at[n] != ']')
-			return false;
-		n++;
-	} else {
-		n = span(a, REG_NAME);
-		if (n == 0)
-			return false;
-	}
-	if (n == a.len)
-		return true;
-	return a.at[n] == ':' && port_valid((struct text){a.at + n + 1, a.len - n - 1});
-}
-
-static bool starts_nocase(struct text t, struct text prefix)
-{
-	return t.len >= prefix.len && text_equal_nocase((struct text){t.at, prefix.len}, prefix);
-}
-
-/* What follows the authority in a target of absolute form: "", "?query" and "/path" become a path. */
-static enum err absolute_path(struct http_message *m, struct arena *a, struct text rest)
-{
-	char *copy;
-
-	if (rest.len && rest.at[0] == '/') {
-		m->path = rest;
-		return OK;
-	}
-	if (rest.len == 0) {
-		m->path = m->method == HTTP_OPTIONS ? TEXT("*") : TEXT("/");
-		return OK;
-	}
-	copy = arena_get(a, rest.len + 1);
-	if (!copy)
-		return ERR_NO_MEMORY;
-	copy[0] = '/';
-	memcpy(copy + 1, rest.at, rest.len);
-	m->path = (struct text){copy, rest.len + 1};
-	return OK;
-}
-
-static enum err read_target(struct http_message *m, struct arena *a, struct text target)
-{
-	unsigned char odd = 0;
-	uint32_t skip, n = 0;
-
-	for (uint32_t i = 0; i < target.len; i++)
-		odd |= (unsigned char)((target.at[i] & 0x80) | (target.at[i] == '#') | (target.at[i] == '\t'));
-	if (odd || target.len == 0)
-		return ERR_HTTP_SYNTAX;
-	m->authority = TEXT("");
-	if (target.at[0] == '/') {
-		m->path = target;
-		return OK;
-	}
-	if (text_equal(target, TEXT("*"))) {
-		m->path = target;
-		return m->method == HTTP_OPTIONS ? OK : ERR_HTTP_SYNTAX;
-	}
-	if (starts_nocase(target, TEXT("http://")))
-		skip = sizeof("http://") - 1;
-	else if (starts_nocase(target, TEXT("https://")))
-		skip = sizeof("https://") - 1;
-	else
-		return ERR_HTTP_SYNTAX;
-	while (skip + n < target.len && target.at[skip + n] != '/' && target.at[skip + n] != '?')
-		n++;
-	m->authority = (struct text){target.at + skip, n};
-	if (!authority_valid(m->authority))
-		return ERR_HTTP_SYNTAX;
-	return absolute_path(m, a, (struct text){target.at + skip + n, target.len - skip - n});
-}
-
-static enum err read_host(struct http_message *m, const struct framing *f)
-{
-	if (f->hosts > 1 || (f->hosts == 0 && m->version == 11))
-		return ERR_HTTP_SYNTAX;
-	if (f->hosts == 0)
-		return OK;
-	if (!authority_valid(f->host->value))
-		return ERR_HTTP_SYNTAX;
-	if (m->authority.len && !text_equal_nocase(m->authority, f->host->value))
-		return ERR_HTTP_SYNTAX;
-	m->authority = f->host->value;
-	return OK;
-}
-
 static enum err read_version(struct http_message *m, struct text v)
 {
 	if (v.len != VERSION_LEN || memcmp(v.at, "HTTP/", 5) != 0)
@@ -442,7 +322,7 @@ static enum err read_request_line(struct http_message *m, struct arena *a, const
 	m->method = (uint8_t)http_method(m->method_text);
 	if (m->method == HTTP_CONNECT)
 		return ERR_HTTP_NOT_IMPLEMENTED;
-	return read_target(m, a, (struct text){space + 1, (uint32_t)(second - space - 1)});
+	return h1_read_target(m, a, (struct text){space + 1, (uint32_t)(second - space - 1)});
 }
 
 /* ---- llhttp ---- */
@@ -556,7 +436,7 @@ enum err h1_parse_request(struct http_message *m, struct arena *a, const char *a
 	if (e == OK && !plain_request(m, at, &f))
 		e = judge(&p, HTTP_REQUEST, at, scan, &f);
 	if (e == OK)
-		e = read_host(m, &f);
+		e = h1_read_host(m, f.host, f.hosts);
 	if (e == OK)
 		e = read_expect(m, &f);
 	if (e)
