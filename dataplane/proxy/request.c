@@ -9,7 +9,9 @@
  *   x-forwarded-proto         replaced by the scheme of the connection
  *   x-envoy-external-address  replaced by the client's address
  *   x-request-id              replaced by a new UUID, version 4 (RFC 9562)
- *   x-forwarded-client-cert   removed: who the client is, only a gateway that has seen its certificate can say
+ *   x-forwarded-*             every other one is removed, like those of the next three lines: Envoy lets some of them
+ *   forwarded, x-real-ip      pass, but a backend that believes one would believe it of anybody; the client's
+ *                             certificate (x-forwarded-client-cert) only a gateway can tell that has seen it
  *   x-envoy-*                 every other one that a client sends is removed
  *
  * The layer below writes TE (trailers are welcome, or nothing is said) and, for what tunnel.c admits, Upgrade.
@@ -112,17 +114,33 @@ static void print_uuid(struct rng *rng, char text[static UUID])
 
 /* ---- the gateway's own fields ---- */
 
-static bool is_envoys(const struct http_field *f)
+static bool begins(struct text name, struct text lower_prefix)
 {
-	static const char prefix[] = "x-envoy-";
+	return name.len >= lower_prefix.len &&
+	       text_equal_nocase((struct text){.at = name.at, .len = lower_prefix.len}, lower_prefix);
+}
 
-	if (f->name.len < sizeof(prefix) - 1)
+/* What only a gateway says. */
+static bool is_gateways(const struct http_field *f)
+{
+	switch (f->id) {
+	case HTTP_FIELD_X_FORWARDED_FOR:
+	case HTTP_FIELD_X_FORWARDED_PROTO:
+	case HTTP_FIELD_X_FORWARDED_HOST:
+	case HTTP_FIELD_X_FORWARDED_CLIENT_CERT:
+	case HTTP_FIELD_FORWARDED:
+	case HTTP_FIELD_X_REAL_IP:
+	case HTTP_FIELD_X_REQUEST_ID:
+	case HTTP_FIELD_X_ENVOY_EXTERNAL_ADDRESS:
+	case HTTP_FIELD_X_ENVOY_ORIGINAL_PATH:
+	case HTTP_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME:
+		return true;
+	case HTTP_FIELD_OTHER:
+		return f->name.len > 2 && f->name.at[1] == '-' &&
+		       (begins(f->name, TEXT("x-envoy-")) || begins(f->name, TEXT("x-forwarded-")));
+	default:
 		return false;
-	for (unsigned i = 0; i < sizeof(prefix) - 1; i++) {
-		if ((f->name.at[i] | 0x20) != (prefix[i] | 0x20))
-			return false;
 	}
-	return true;
 }
 
 /* Takes away what the client must not say; counts what it said about the way so far. */
@@ -135,25 +153,12 @@ static unsigned strip(struct http_message *m, bool *underscore)
 
 		if (f->removed)
 			continue;
-		switch (f->id) {
-		case HTTP_FIELD_X_FORWARDED_FOR:
+		if (f->id == HTTP_FIELD_X_FORWARDED_FOR)
 			n++;
-			break;
-		case HTTP_FIELD_X_FORWARDED_PROTO:
-		case HTTP_FIELD_X_REQUEST_ID:
-		case HTTP_FIELD_X_FORWARDED_CLIENT_CERT:
-		case HTTP_FIELD_X_ENVOY_EXTERNAL_ADDRESS:
-		case HTTP_FIELD_X_ENVOY_ORIGINAL_PATH:
-		case HTTP_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME:
-			f->removed = true;
-			break;
-		case HTTP_FIELD_OTHER:
-			f->removed = is_envoys(f);
+		else
+			f->removed = is_gateways(f);
+		if (f->id == HTTP_FIELD_OTHER)
 			*underscore |= memchr(f->name.at, '_', f->name.len) != NULL;
-			break;
-		default:
-			break;
-		}
 	}
 	return n;
 }
@@ -282,13 +287,13 @@ enum err request_trailers(struct exchange *x, struct http_message *trailers)
 	for (unsigned i = 0; trailers != NULL && i < trailers->fields_n; i++) {
 		struct http_field *f = &trailers->fields[i];
 
-		if (f->removed || f->id != HTTP_FIELD_OTHER)
+		if (f->removed)
 			continue;
-		if (memchr(f->name.at, '_', f->name.len) != NULL) {
+		if (f->id == HTTP_FIELD_OTHER && memchr(f->name.at, '_', f->name.len) != NULL) {
 			count(x->proxy->shard->counters, C_underscores_refused);
 			return ERR_HTTP_SYNTAX;
 		}
-		f->removed = is_envoys(f);
+		f->removed = is_gateways(f);
 	}
 	return OK;
 }

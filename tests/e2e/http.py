@@ -171,6 +171,26 @@ def forwarding_headers(lab):
 
 
 @case
+def what_clients_claim_is_taken_away(lab):
+    claims = ["X-Real-IP: 6.6.6.6", "Forwarded: for=6.6.6.6;host=evil", "X-Forwarded-Host: evil", "X-Forwarded-Port: 666",
+              "X-Forwarded-Proto: https", "X-Envoy-External-Address: 6.6.6.6"]
+    seen = lab.seen(*[a for c in claims for a in ("-H", c)], "-H", "X-Forwarded-For: 6.6.6.6", GATEWAY + "/echo")["headers"]
+    expect_equal([v.replace(" ", "") for n, v in seen if n == "x-forwarded-for"], ["6.6.6.6,198.18.0.2"], "x-forwarded-for")
+    rest = [(n, v) for n, v in seen if n != "x-forwarded-for"]
+    expect(not [v for _, v in rest if "6.6.6.6" in v or "evil" in v or "666" in v], rest)
+    expect_equal(dict(rest).get("x-forwarded-proto"), "http", "x-forwarded-proto")
+
+
+@case
+def absolute_form(lab):
+    def seen(target, host):
+        return dict(lab.seen("--request-target", target, "-H", "Host: " + host, GATEWAY + "/echo")["headers"])["host"]
+    expect_equal(seen("http://198.18.0.20:80/echo", "198.18.0.20"), "198.18.0.20:80", "the target's authority")
+    expect_equal(seen("http://198.18.0.20/echo", "198.18.0.20:8080"), "198.18.0.20", "the target's authority")
+    expect_equal(lab.status("--request-target", "http://other/echo", GATEWAY + "/echo"), 400, "another host")
+
+
+@case
 def target_is_forwarded_unchanged(lab):
     expect_equal(lab.seen(GATEWAY + "/echo/a%20b?c=d&e=%2F")["target"], "/echo/a%20b?c=d&e=%2F", "target")
 

@@ -1,6 +1,6 @@
 /*
  * What an HTTP/1 gateway must survive, by the numbers of the checklist that the project is measured by: requests (36 to
- * 49) and upstreams (65 to 72), each through http, proxy and upstream as they are. Who saw what is compared byte for
+ * 49), upstreams (65 to 72), and what clients claim (78), each through http, proxy and upstream as they are. Who saw what is compared byte for
  * byte: the client's answers, and what the upstream's connections hold.
  */
 #include "tests/unit/proxy/gateway.h"
@@ -87,6 +87,10 @@ static const struct line_case lines[] = {
 
 	LINE(42, "absolute form", "GET http://a.example/a HTTP/1.1\r\n" HOST "\r\n", "200 ", 1),
 	LINE(42, "absolute form of another host", "GET http://b.example/a HTTP/1.1\r\n" HOST "\r\n", BAD, 0),
+	LINE(42, "another port, the target's counts", "GET http://A.example:81/a HTTP/1.1\r\n" HOST "\r\n", "200 ", 1),
+	LINE(42, "another host with the same port", "GET http://b.example:80/a HTTP/1.1\r\nHost: a.example:80\r\n\r\n", BAD, 0),
+	LINE(42, "a host that goes on", "GET http://a.example/a HTTP/1.1\r\nHost: a.example.b\r\n\r\n", BAD, 0),
+	LINE(42, "absolute form with user information", "GET http://a.example@b/a HTTP/1.1\r\n" HOST "\r\n", BAD, 0),
 	LINE(42, "no Host", "GET /a HTTP/1.1\r\n\r\n", BAD, 0),
 	LINE(42, "two Hosts", GET_A HOST "\r\n", BAD, 0),
 	LINE(42, "Host with a path", "GET /a HTTP/1.1\r\nHost: a/b\r\n\r\n", BAD, 0),
@@ -807,6 +811,50 @@ static void test_line_48(void **state)
 	gateway_end();
 }
 
+/* ---- 78: what a client may not say about itself and its way here ---- */
+
+static const struct {
+	const char *name;
+	const char *field;
+	const char *seen;        /* by the upstream; null: nothing with that value */
+} claims[] = {
+	{"X-Forwarded-For is continued", "X-Forwarded-For: 6.6.6.6", "x-forwarded-for: 6.6.6.6,198.18.0.2\r\n"},
+	{"garbage in it as well", "X-Forwarded-For: fe80::1%eth0, 6.6.6.6x", "x-forwarded-for: fe80::1%eth0, 6.6.6.6x,198.18.0.2\r\n"},
+	{"X-Forwarded-Proto", "X-Forwarded-Proto: 6.6.6.6", NULL},
+	{"X-Forwarded-Host", "X-Forwarded-Host: 6.6.6.6", NULL},
+	{"X-Forwarded-Port", "X-Forwarded-Port: 6.6.6.6", NULL},
+	{"X-Forwarded-Server, any case", "x-fORWARDED-sERVER: 6.6.6.6", NULL},
+	{"X-Forwarded-Client-Cert", "X-Forwarded-Client-Cert: 6.6.6.6", NULL},
+	{"what is yet to be thought of", "X-Forwarded-Whatever: 6.6.6.6", NULL},
+	{"Forwarded", "Forwarded: for=6.6.6.6", NULL},
+	{"X-Real-IP", "X-Real-IP: 6.6.6.6", NULL},
+	{"X-Real-IP, any case", "x-real-Ip: 6.6.6.6", NULL},
+	{"X-Envoy-External-Address", "X-Envoy-External-Address: 6.6.6.6", NULL},
+	{"X-Envoy-Peer-Metadata", "X-Envoy-Peer-Metadata: 6.6.6.6", NULL},
+	{"X-Request-Id", "X-Request-Id: 6.6.6.6", NULL},
+	{"a name that only begins so", "X-Forwarded: 6.6.6.6", "X-Forwarded: 6.6.6.6\r\n"},
+	{"a name that goes on", "X-Real-IPs: 6.6.6.6", "X-Real-IPs: 6.6.6.6\r\n"},
+	{"traceparent is the application's", "traceparent: 6.6.6.6", "traceparent: 6.6.6.6\r\n"},
+};
+
+static void test_line_78(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < LENGTH(claims); i++) {
+		struct tcp_conn *c = gateway_client(), *up;
+		char head[512];
+
+		snprintf(head, sizeof(head), GET_A "%s\r\n\r\n", claims[i].field);
+		say(c, head);
+		up = origin_conn();
+		gateway_tick(1);
+		up->out[up->out_n] = '\0';
+		if (claims[i].seen != NULL ? strstr(up->out, claims[i].seen) == NULL : strstr(up->out, "6.6.6.6") != NULL)
+			fail_msg("line 78, %s: %s", claims[i].name, up->out);
+		gateway_end();
+	}
+}
+
 /* ---- 49, 65 to 72: what upstreams do ---- */
 
 enum then { NOTHING, FIN, RESET };
@@ -1058,7 +1106,7 @@ int main(void)
 		TEST(test_line_44_tunnel), TEST(test_line_44_back_pressure), TEST(test_line_44_refused),
 		TEST(test_line_44_idle), TEST(test_line_44_any_order), TEST(test_line_45), TEST(test_line_46),
 		TEST(test_line_46_fairness), TEST(test_line_47_header), TEST(test_line_47_body), TEST(test_line_47_read),
-		TEST(test_line_48), TEST(test_upstreams), TEST(test_lines_66_67), TEST(test_line_68_large_head),
+		TEST(test_line_48), TEST(test_line_78), TEST(test_upstreams), TEST(test_lines_66_67), TEST(test_line_68_large_head),
 		TEST(test_line_69), TEST(test_line_70), TEST(test_line_72),
 	};
 
