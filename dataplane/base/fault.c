@@ -8,11 +8,13 @@ static const char *const names[] = {
 #define PLANTED(name, what) #name,
 #define PLANTED_HTTP(name, what) #name,
 #define PLANTED_STREAMS(name, what) #name,
+#define PLANTED_FAR(name, what) #name,
 #define PLANTED_LIVE(name, what, test) #name,
 #include "base/faults.def"
 #undef PLANTED
 #undef PLANTED_HTTP
 #undef PLANTED_STREAMS
+#undef PLANTED_FAR
 #undef PLANTED_LIVE
 };
 

@@ -12,11 +12,13 @@ enum fault {
 #define PLANTED(name, what) FAULT_##name,
 #define PLANTED_HTTP(name, what) FAULT_##name,
 #define PLANTED_STREAMS(name, what) FAULT_##name,
+#define PLANTED_FAR(name, what) FAULT_##name,
 #define PLANTED_LIVE(name, what, test) FAULT_##name,
 #include "base/faults.def"
 #undef PLANTED
 #undef PLANTED_HTTP
 #undef PLANTED_STREAMS
+#undef PLANTED_FAR
 #undef PLANTED_LIVE
 	FAULTS
 };

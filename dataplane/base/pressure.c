@@ -8,21 +8,24 @@ static const struct shed_step {
 	uint32_t percent;
 	enum counter begins;
 } memory[SHED_STEPS] = {
+	{LIMIT_shed_large, C_limit_shed_large},
 	{LIMIT_shed_syns, C_limit_shed_syns},
 	{LIMIT_shed_requests, C_limit_shed_requests},
 	{LIMIT_shed_idle, C_limit_shed_idle},
 	{LIMIT_shed_segments, C_limit_shed_segments},
 	{LIMIT_shed_text, C_limit_shed_text},
 }, connections[SHED_STEPS] = {
+	{0},
 	{LIMIT_shed_syns_conns, C_limit_shed_syns_conns},
 	{0},
 	{LIMIT_shed_idle, C_limit_shed_idle},
 };
 
 static_assert(1 << (SHED_STEPS - 1) == SHED_TEXT, "a row per step");
-static_assert(LIMIT_shed_syns < LIMIT_shed_requests && LIMIT_shed_requests < LIMIT_shed_idle &&
-              LIMIT_shed_idle < LIMIT_shed_segments && LIMIT_shed_segments < LIMIT_shed_text, "new before old");
-static_assert((int)LIMIT_shed_relief < (int)LIMIT_shed_syns, "every step can end");
+static_assert(LIMIT_shed_large < LIMIT_shed_syns && LIMIT_shed_syns < LIMIT_shed_requests &&
+              LIMIT_shed_requests < LIMIT_shed_idle && LIMIT_shed_idle < LIMIT_shed_segments &&
+              LIMIT_shed_segments < LIMIT_shed_text, "new before old");
+static_assert((int)LIMIT_shed_relief < (int)LIMIT_shed_large, "every step can end");
 
 static uint32_t free_at(uint32_t capacity, uint32_t percent_used)
 {
@@ -34,7 +37,7 @@ static struct pressure_pool *watch(struct pressure *p, uint32_t capacity, const 
 	struct pressure_pool *w = &p->pools[p->pools_n++];
 
 	CHECK(p->pools_n <= PRESSURE_POOLS);
-	*w = (struct pressure_pool){.steps = steps, .empty = COUNTERS};
+	*w = (struct pressure_pool){.steps = steps, .empty = COUNTERS, .capacity = capacity, .free_n = capacity};
 	for (unsigned i = 0; i < SHED_STEPS; i++) {
 		const uint32_t percent = steps[i].percent;
 
@@ -107,6 +110,7 @@ uint8_t pressure_look(struct pressure *p, unsigned lcore, struct counters *c)
 		struct pressure_pool *w = &p->pools[i];
 		const uint32_t free_n = w->objects ? w->objects->free_n : mbufs_free(w->mbufs, lcore);
 
+		w->free_n = free_n;
 		if (__builtin_expect(free_n >= w->begin_first && !w->shed, 1))
 			continue;
 		decide(w, free_n, c);

@@ -5,9 +5,9 @@
  * is in use (the thresholds are the limits shed_*), and takes a step back when it is shed_relief percent below where it
  * began. What the worker sheds is what any of its pools asks for; protocol code finds it in its shard, as one byte.
  *
- * The steps come in an order, new before old. Memory pools ask for all of them. Connections are another matter:
- * requests and segments hold none of these and idle ones hold most, so their pools ask for idle ones to be closed, and
- * only then for no more to be accepted.
+ * The steps come in an order: what costs nobody an exchange, then new before old. Memory pools ask for all of them.
+ * Connections are another matter: requests and segments hold none of these and idle ones hold most, so their pools ask
+ * for idle ones to be closed, and only then for no more to be accepted.
  *
  * Cost: a look at all pools reads two or three words of each. The worker looks every few rounds, and every round while
  * it sheds.
@@ -22,14 +22,15 @@
 #include "base/pool.h"
 
 enum shed {
-	SHED_SYNS = 1 << 0,      /* SYNs are not answered */
-	SHED_REQUESTS = 1 << 1,  /* new requests are answered 503 */
-	SHED_IDLE = 1 << 2,      /* idle connections are closed, oldest first */
-	SHED_SEGMENTS = 1 << 3,  /* received text is dropped, but for the next segment of who holds little */
-	SHED_TEXT = 1 << 4,      /* all received text is dropped; what carries none still gives memory back */
+	SHED_LARGE = 1 << 0,     /* received text is dropped of who holds more than a small receive buffer */
+	SHED_SYNS = 1 << 1,      /* SYNs are not answered */
+	SHED_REQUESTS = 1 << 2,  /* new requests are answered 503 */
+	SHED_IDLE = 1 << 3,      /* idle connections are closed, oldest first */
+	SHED_SEGMENTS = 1 << 4,  /* received text is dropped, but for the next segment of who holds little */
+	SHED_TEXT = 1 << 5,      /* all received text is dropped; what carries none still gives memory back */
 };
 
-enum { SHED_STEPS = 5, PRESSURE_POOLS = 16 };
+enum { SHED_STEPS = 6, PRESSURE_POOLS = 16 };
 
 /* A pool that is watched: a step begins below begin[] free objects and ends at end[]. 0: the step does not help it. */
 struct pressure_pool {
@@ -39,6 +40,7 @@ struct pressure_pool {
 	enum counter empty;              /* counted by each look that finds none free; COUNTERS: by none */
 	uint8_t shed;                    /* enum shed: what it asks for */
 	uint32_t begin_first;            /* the largest begin[] */
+	uint32_t capacity, free_n;       /* free_n: at the last look */
 	uint32_t begin[SHED_STEPS], end[SHED_STEPS];
 };
 

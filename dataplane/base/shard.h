@@ -27,6 +27,7 @@ struct shard {
 	uint16_t worker;            /* 0-based */
 	uint16_t workers;
 	uint8_t shed;               /* enum shed (pressure.h): what this round sheds for want of memory */
+	uint32_t recv_max;          /* buffer bytes that a connection's receive buffer may grow to, as memory is now */
 	struct packet_pools pools;
 	struct pool chunks;         /* arena chunks */
 	struct wheel wheel;

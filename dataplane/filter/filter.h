@@ -19,7 +19,8 @@
  * Bodies. A piece is a slice (immutable: other packets may share its memory) with the credit that is owed to its sender
  * (http.h). CONTINUE passes it on. TAKEN: the filter owns slice and credit from now on; it passes on what it likes by
  * filter_emit(), in the hooks of the same direction, and gives back by filter_release() credit that it passes on with
- * nothing. What it holds is for the filter to bound, by a line in limits.def.
+ * nothing. What it holds is for the filter to bound, by a line in limits.def; and who holds tcp_recv_start or more
+ * while it waits for the rest must say so (http_want()), or the sender's window closes over it.
  *
  * Suspending. A filter that has to wait takes the ticket (x->ticket) and returns SUSPEND; filter_resume() with that
  * ticket, in a later call of the same worker, leads to its on_resume(), which decides anew. What comes behind the

@@ -57,7 +57,7 @@ enum {
 };
 
 static_assert((int)H1_GATHER_BIG > (int)LIMIT_http_header_bytes, "a whole header section fits");
-static_assert((int)H1_HEAD_ROOM < (int)LIMIT_tcp_send_buffer, "a head must be able to be sent");
+static_assert((int)H1_HEAD_ROOM < (int)LIMIT_tcp_send_start, "a head must be able to be sent");
 
 enum h1_role { H1_SERVER, H1_CLIENT };
 enum h1_state { H1_OPENING, H1_OPEN, H1_LINGER, H1_DEAD };
@@ -224,6 +224,7 @@ void h1_leave(struct h1_conn *c);                       /* FIN, and nothing more
 void h1_stream_close(struct h1_conn *c, enum err why);  /* tells the user, frees the stream */
 void h1_release_head(struct h1_conn *c, struct http_stream *s); /* frees what is under the received head */
 void h1_credit(struct h1_conn *c, uint32_t credit);
+void h1_enough(struct h1_conn *c);
 void h1_due(struct h1_conn *c, uint32_t in_ms);         /* the timer fires at the latest then */
 void h1_wake(struct h1_conn *c, uint64_t due_ns);       /* looks at the connection again then */
 extern const struct tls_user_ops h1_tls_ops;

@@ -116,6 +116,12 @@ void h1_break(struct h1_conn *c, enum err why)
 	h1_later(c);
 }
 
+void h1_enough(struct h1_conn *c)
+{
+	if (c->tls)
+		tls_enough(c->tls);
+}
+
 void h1_credit(struct h1_conn *c, uint32_t credit)
 {
 	if (credit && c->tls && !FAULT(credit_lost))

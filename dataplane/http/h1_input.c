@@ -374,6 +374,7 @@ static void enqueue(struct h1_conn *c, struct input *in)
 {
 	struct h1_queue *q = c->queue;
 
+	h1_enough(c);
 	if (!q) {
 		q = c->queue = pool_get(&c->http->shard->chunks);
 		if (!q) {

@@ -288,6 +288,19 @@ static void credit(struct http_stream *s, uint32_t n)
 	h1_credit(h1_of(s), n);
 }
 
+static void enough(struct http_stream *s)
+{
+	h1_enough(h1_of(s));
+}
+
+/* Beside what is kept, as much as any stream may. */
+static bool want(struct http_stream *s, uint32_t n)
+{
+	struct h1_conn *c = h1_of(s);
+
+	return c->tls == NULL || tls_want(c->tls, n + (uint32_t)LIMIT_tcp_recv_start);
+}
+
 static void forget_head(struct http_stream *s)
 {
 	h1_release_head(h1_of(s), s);
@@ -351,6 +364,8 @@ const struct stream_class h1_class = {
 	.send_text = send_text,
 	.send_end = send_end,
 	.credit = credit,
+	.enough = enough,
+	.want = want,
 	.forget_head = forget_head,
 	.reset = reset,
 	.conn = conn,

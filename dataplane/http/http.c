@@ -205,6 +205,18 @@ void http_credit(struct http_stream *s, uint32_t credit)
 		s->class->credit(s, credit);
 }
 
+void http_enough(struct http_stream *s)
+{
+	CHECK_MAGIC(s, HTTP_STREAM_MAGIC);
+	s->class->enough(s);
+}
+
+bool http_want(struct http_stream *s, uint32_t credit)
+{
+	CHECK_MAGIC(s, HTTP_STREAM_MAGIC);
+	return s->class->want(s, credit);
+}
+
 void http_forget_head(struct http_stream *s)
 {
 	CHECK_MAGIC(s, HTTP_STREAM_MAGIC);

@@ -213,6 +213,9 @@ enum err http_send_text(struct http_stream *s, struct text body) MUST_CHECK; /* 
 /* FULL: on_writable() follows, call again. A body shorter than announced closes the connection, visibly truncated. */
 enum err http_send_end(struct http_stream *s, const struct http_message *trailers) MUST_CHECK;
 void http_credit(struct http_stream *s, uint32_t credit);
+void http_enough(struct http_stream *s);                /* what came has to wait: more would only wait too */
+/* The user is going to keep slices of so much credit, and wants more to come. False: memory is short, it may not. */
+bool http_want(struct http_stream *s, uint32_t credit) MUST_CHECK;
 /* The received head is not needed any more: its memory goes back, its texts must not be looked at again. */
 void http_forget_head(struct http_stream *s);
 /* Cuts the stream: HTTP/1 closes the connection (visibly truncated if a response was under way). on_closed() is

@@ -21,6 +21,8 @@ struct stream_class {
 	enum err (*send_text)(struct http_stream *s, struct text body);
 	enum err (*send_end)(struct http_stream *s, const struct http_message *trailers);
 	void (*credit)(struct http_stream *s, uint32_t credit);
+	void (*enough)(struct http_stream *s);
+	bool (*want)(struct http_stream *s, uint32_t credit);
 	void (*forget_head)(struct http_stream *s);
 	void (*reset)(struct http_stream *s, enum err why);
 	struct tls_conn *(*conn)(const struct http_stream *s);

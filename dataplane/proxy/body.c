@@ -8,17 +8,41 @@
 
 /* ---- credit ---- */
 
+static struct body_grain *grain(struct body *b, uint32_t i)
+{
+	return &b->grains[(b->grains_at + i) % BODY_GRAINS];
+}
+
+/* The ring is full: of each two neighbours one grain. */
+static void merge_grains(struct body *b)
+{
+	for (uint32_t i = 0; i < BODY_GRAINS / 2; i++) {
+		const struct body_grain *one = grain(b, 2 * i), *two = grain(b, 2 * i + 1);
+
+		*grain(b, i) = (struct body_grain){.bytes = one->bytes + two->bytes,
+		                                   .credit = one->credit + two->credit};
+	}
+	b->grains_n = BODY_GRAINS / 2;
+}
+
+static uint32_t grain_credit(const struct body *b)
+{
+	return FAULT(credit_in_lumps) ? 16384 : b->owed / BODY_GRAIN_PART;
+}
+
 static void owe(struct body *b, uint32_t bytes, uint32_t credit)
 {
-	struct body_grain *last = &b->grains[(b->grains_at + b->grains_n + BODY_GRAINS - 1) % BODY_GRAINS];
+	struct body_grain *last = grain(b, b->grains_n + BODY_GRAINS - 1u);
 
-	if (b->grains_n > 0 && (last->credit < BODY_GRAIN_CREDIT || credit == 0 || b->grains_n == BODY_GRAINS)) {
+	b->owed += credit;
+	if (b->grains_n > 0 && (last->credit < grain_credit(b) || credit == 0)) {
 		last->bytes += bytes;
 		last->credit += credit;
 		return;
 	}
-	b->grains[(b->grains_at + b->grains_n) % BODY_GRAINS] = (struct body_grain){.bytes = bytes, .credit = credit};
-	b->grains_n++;
+	if (b->grains_n == BODY_GRAINS)
+		merge_grains(b);
+	*grain(b, b->grains_n++) = (struct body_grain){.bytes = bytes, .credit = credit};
 }
 
 static void give_back(struct body *b, uint32_t credit)
@@ -47,6 +71,7 @@ void body_acked(struct body *b, uint64_t bytes)
 		b->grains_at = (uint8_t)((b->grains_at + 1) % BODY_GRAINS);
 		b->grains_n--;
 	}
+	b->owed -= credit;
 	give_back(b, credit);
 }
 
@@ -105,6 +130,8 @@ static enum err enqueue(struct body *b, struct slice s)
 {
 	struct body_block *block;
 
+	if (b->from != NULL)
+		http_enough(b->from);
 	if (s.len < BODY_SMALL && append_small(b, &s)) {
 		slice_free(&s);
 		return OK;
@@ -199,7 +226,7 @@ static void keep(struct body *b, const struct slice *s)
 static void keep_credit(struct body *b, uint32_t credit)
 {
 	b->kept_credit += credit;
-	if (b->kept_credit <= LIMIT_replay_bytes)
+	if (b->kept_credit <= LIMIT_replay_bytes && (b->from == NULL || http_want(b->from, b->kept_credit)))
 		return;
 	count(b->counters, C_limit_replay_bytes);
 	body_let_go(b);
@@ -297,5 +324,6 @@ void body_drop(struct body *b)
 		credit += b->grains[b->grains_at].credit;
 		b->grains_at = (uint8_t)((b->grains_at + 1) % BODY_GRAINS);
 	}
+	b->owed = 0;
 	give_back(b, credit);
 }

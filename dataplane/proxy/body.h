@@ -5,11 +5,15 @@
  *
  * Credit. Each slice carries credit that is owed to the sending side. It is given back when the receiving peer's TCP
  * has acknowledged the bytes, since until then their packets are held. What is outstanding is kept as a short ring of
- * (bytes, credit) grains in the order of sending; new ones are merged into the youngest until it is worth giving back
- * by itself.
+ * (bytes, credit) grains in the order of sending; new ones are merged into the youngest until that is a sixteenth of
+ * all that is outstanding, and if there are too many since that was less once, two become one. So credit comes back in
+ * small parts of what the sender may have on its way, however much that is.
+ *
+ * When slices have to wait, the sending side is told that it need not be given more room (http_enough()).
  *
  * Replay. While a request may have to be sent again, what was passed on is kept (references, no copies), and its credit
- * with it, up to a limit of buffer bytes: when more comes it is let go, and the request can only be sent once.
+ * with it, up to a limit of buffer bytes: when more comes, or memory is short, it is let go, and the request can only
+ * be sent once. The sending side is told of what is kept (http_want()), or its window would close over it.
  *
  * Owns the queued slices. Borrows both streams: `from` until it ends, `to` until it ends; each is told by the
  * functions below.
@@ -21,7 +25,7 @@
 #include "base/shard.h"
 #include "http/http.h"
 
-enum { BODY_GRAINS = 20, BODY_GRAIN_CREDIT = 16384, BODY_BLOCK_SLICES = 31, BODY_SMALL = 256 };
+enum { BODY_GRAINS = 20, BODY_GRAIN_PART = 16, BODY_BLOCK_SLICES = 31, BODY_SMALL = 256 };
 
 struct body_block {
 	struct body_block *next;
@@ -47,6 +51,7 @@ struct body {
 	uint64_t taken;                 /* passed on so far, to this receiver */
 	uint64_t acked;                 /* while keeping: by this receiver */
 	uint32_t kept_credit;           /* received while keeping */
+	uint32_t owed;                  /* credit of all grains */
 	bool keeps;
 	bool whole;                     /* the sender has sent all */
 	bool end_sent;                  /* the receiver was told so */
@@ -66,7 +71,7 @@ static inline void body_init(struct body *b, struct shard *s, struct pool *block
 	b->head = b->tail = b->kept = b->kept_tail = NULL;
 	b->counters = s->counters;
 	b->acked = 0;
-	b->kept_credit = 0;
+	b->kept_credit = b->owed = 0;
 	b->keeps = false;
 	b->compact = NULL;
 	b->trailers = NULL;

@@ -74,6 +74,7 @@ enum conn_flag {
 	CONN_CWR = 1 << 20,         /* cwnd has fallen: the next new data says so */
 	CONN_PROBES_DOWN = 1 << 21, /* segments are smaller than the path's MTU, in search of a black hole (mtu.c) */
 	CONN_NO_HOLE = 1 << 22,     /* and not even the smallest were answered */
+	CONN_RCV_TIGHT = 1 << 23,   /* the window that we offer was nearly closed in this turn (recv_buffer.h) */
 	CONN_UNTRACKED = 1 << 24,   /* no records of what is in flight, for want of memory (sent.h) */
 	CONN_PROBED = 1 << 25,      /* a tail loss probe is out (rack.h) ... */
 	CONN_PROBED_AGAIN = 1 << 26,/* ... and it was a retransmission */
@@ -138,8 +139,8 @@ struct tcp_conn {
 	};
 	uint32_t rtt_us;
 	uint32_t challenge_ms;               /* when the last rate-limited ACK went out */
-	uint32_t keep_idle_ms;               /* 0: no keepalive */
-	uint32_t keep_interval_ms;
+	uint16_t keep_idle;                  /* in KEEP_UNIT_MS; 0: no keepalive */
+	uint16_t keep_interval;
 	uint16_t ts_recent_age;              /* when ts_recent was written, in units of tcp.age */
 	uint16_t snd_wnd_max;                /* the largest window that the peer offered, not scaled */
 	uint8_t keep_probes;
@@ -151,6 +152,11 @@ struct tcp_conn {
 	uint32_t reduced_end;                /* CONN_REDUCED: snd_max when cwnd fell */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
+
+	/* The receive buffer (recv_buffer.h), in its units. */
+	uint32_t rcv_turn_us;                /* when the present turn began ... */
+	int16_t rcv_drained;                 /* ... and what was given back in it, as far as that counts */
+	uint16_t rcv_units;                  /* its size */
 
 	/* Congestion control. */
 	uint8_t cc;                          /* enum tcp_control */
@@ -171,8 +177,6 @@ struct tcp_conn {
 
 	uint32_t delivered_from;             /* CONN_TIMED: bytes_out when that segment was sent */
 	uint32_t delivery_rate;              /* bytes per second (rtt.c); 0: none yet */
-
-	uint32_t spare_words[1];
 };
 
 static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are the first line");

@@ -17,12 +17,18 @@
 #include "tcp/output.h"
 #include "tcp/pace.h"
 #include "tcp/ports.h"
+#include "tcp/recv_buffer.h"
 #include "tcp/reply.h"
 #include "tcp/rtt.h"
 
-enum { WINDOW_MAX = LIMIT_tcp_recv_buffer / 8 * 5, RCV_WSCALE = WINDOW_MAX <= 65535 << 2 ? 2 : 7 };
-enum { SYN_WINDOW = WINDOW_MAX < UINT16_MAX ? WINDOW_MAX : UINT16_MAX };
+enum {
+	SYN_WINDOW = LIMIT_tcp_recv_start / 8 * 5,
+	WINDOW_MAX = LIMIT_tcp_recv_buffer / 8 * 5,
+	RCV_WSCALE = 6,
+};
 
+static_assert((int)SYN_WINDOW >= (int)INITIAL_BYTES, "a sender's initial window fits");
+static_assert(SYN_WINDOW <= UINT16_MAX, "and needs no scale in a SYN");
 static_assert(WINDOW_MAX <= 65535 << RCV_WSCALE, "the window fits its field");
 
 /* What the peer's SYN says; our own half of the flags is set already (what we offered, or may offer). */
@@ -62,6 +68,7 @@ static void start(struct tcp_conn *c, uint32_t iss)
 	c->ts_offset = isn_ts_offset(c->tcp->shard, &c->tuple);
 	c->flags |= CONN_TS | CONN_WS | CONN_SACK | CONN_TIMED;
 	c->rcv_wscale = RCV_WSCALE;
+	recv_buffer_start(c);
 	c->rtt_seq = c->snd_max;
 	c->rtt_us = c->tcp->now_us;
 }

@@ -8,7 +8,9 @@
  *
  * The window that we offer is what the credit allows, and its right edge moves in steps only: a segment or half of
  * the buffer (RFC 9293, 3.8.6.2.2). A received byte costs the buffer that it lies in, and full segments of 1448 bytes
- * lie in buffers of 2176; so five eighths of the free buffer bytes are offered.
+ * lie in buffers of 2176; so five eighths of the free buffer bytes are offered. When nothing is to be acknowledged, the
+ * peer is told of more once that is half of what it has: a user that gives back little by little costs few ACKs, and
+ * nobody has to do with a part of the window for a whole round trip.
  */
 #include "tcp/output.h"
 
@@ -21,6 +23,7 @@
 #include "tcp/mtu.h"
 #include "tcp/pace.h"
 #include "tcp/rack.h"
+#include "tcp/recv_buffer.h"
 #include "tcp/rtt.h"
 #include "tcp/scoreboard.h"
 #include "tcp/segment.h"
@@ -28,7 +31,7 @@
 
 static uint32_t window_wanted(const struct tcp_conn *c)
 {
-	const uint32_t free = c->rcv_held < LIMIT_tcp_recv_buffer ? LIMIT_tcp_recv_buffer - c->rcv_held : 0;
+	const uint32_t size = recv_buffer(c), free = c->rcv_held < size ? size - c->rcv_held : 0;
 	const uint32_t wanted = free / 8 * 5, field = (uint32_t)UINT16_MAX << c->rcv_wscale;
 
 	return wanted < field ? wanted : field;
@@ -44,9 +47,17 @@ static uint32_t window_gain(const struct tcp_conn *c)
 
 bool output_window_opened(const struct tcp_conn *c)
 {
-	const uint32_t offered = c->rcv_adv - c->rcv_nxt;
+	const uint32_t gain = window_gain(c);
 
-	return window_gain(c) > 0 && (offered < LIMIT_tcp_recv_buffer / 8 || offered < 2u * c->mss);
+	return gain > 0 && gain >= (c->rcv_adv - c->rcv_nxt) / 2;
+}
+
+/* The window is closed: the user holds all that it may. */
+static void count_closed(struct tcp_conn *c)
+{
+	const bool grown = recv_buffer(c) > LIMIT_tcp_recv_start;
+
+	tcp_count(c->tcp, grown ? C_limit_tcp_recv_buffer : C_limit_tcp_recv_start);
 }
 
 /* The header's window field; moves the right edge. A SYN's window is never scaled (RFC 7323, 2.2). */
@@ -60,6 +71,8 @@ static uint16_t window_field(struct tcp_conn *c, bool syn)
 		return (uint16_t)wnd;
 	}
 	c->rcv_adv += window_gain(c);
+	if (c->rcv_adv == c->rcv_nxt)
+		count_closed(c);
 	wnd = (c->rcv_adv - c->rcv_nxt) >> c->rcv_wscale;
 	return (uint16_t)(wnd < UINT16_MAX ? wnd : UINT16_MAX);
 }

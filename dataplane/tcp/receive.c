@@ -3,10 +3,10 @@
  *
  * Credit: each byte that came occupies the whole buffer it came in. rcv_held is what the user and the out-of-order
  * queue hold, in buffer bytes. The window is reckoned for full segments; what a peer sends in shorter ones costs more
- * than was offered, so half of the credit again is held in reserve for what was offered already, before anything is
- * dropped. Early segments have no part in it, and when the segment that closes the hole finds no credit left, they
- * give way: so there is always progress. When more than half of the credit is used, small payloads are moved to small
- * buffers.
+ * than was offered, so there is a reserve for what was offered already, before anything is dropped: half of the
+ * buffer again, and of a small one more. Early segments have no part in it, and when the segment that closes the hole
+ * finds no credit left, they give way: so there is always progress. When more than half of the credit is used, small
+ * payloads are moved to small buffers.
  *
  * ACKs (RFC 1122, 4.2.3.2; RFC 5681, 4.2): at the end of the round after two full segments, at once and once per
  * segment while there is a hole (the peer counts them), when a hole is filled and on FIN; else after DELACK_MS.
@@ -16,8 +16,9 @@
 #include "tcp/input.h"
 #include "tcp/ooo.h"
 #include "tcp/output.h"
+#include "tcp/recv_buffer.h"
 
-enum { CREDIT_MAX = LIMIT_tcp_recv_buffer / 2 * 3 };
+enum { RESERVE_MIN = 2 * LIMIT_tcp_recv_start, SHED_OF_TEXT = SHED_LARGE | SHED_SEGMENTS | SHED_TEXT };
 
 /* Part of a received chain: one single-segment mbuf. */
 struct piece {
@@ -52,12 +53,19 @@ static void cut_front(struct piece *p, uint32_t n)
 	p->len -= n;
 }
 
+static uint32_t credit_max(const struct tcp_conn *c)
+{
+	const uint32_t bytes = recv_buffer(c), half = bytes / 2;
+
+	return bytes + (half > RESERVE_MIN ? half : RESERVE_MIN);
+}
+
 /* A small payload in a small buffer, so that it costs less. */
 static void compact(struct tcp_conn *c, struct piece *p)
 {
 	struct rte_mbuf *m;
 
-	if (p->len > PACKET_COPY_MAX || c->rcv_held < LIMIT_tcp_recv_buffer / 2 || tcp_cost(p->m) <= PACKET_HEADER_ROOM)
+	if (p->len > PACKET_COPY_MAX || c->rcv_held < recv_buffer(c) / 2 || tcp_cost(p->m) <= PACKET_HEADER_ROOM)
 		return;
 	m = rte_pktmbuf_alloc(c->tcp->shard->pools.header);
 	if (!m)
@@ -70,12 +78,14 @@ static void compact(struct tcp_conn *c, struct piece *p)
 /* Early segments give way to the one that is due. */
 static bool room_for(struct tcp_conn *c, uint32_t cost)
 {
-	while (c->rcv_held + cost > CREDIT_MAX && c->ooo && c->ooo->n > 0) {
+	const uint32_t max = credit_max(c);
+
+	while (c->rcv_held + cost > max && c->ooo && c->ooo->n > 0) {
 		c->rcv_held -= ooo_drop_last(c->ooo);
 		c->ooo->fin = false;
 		tcp_count(c->tcp, DROP_tcp_no_memory);
 	}
-	return c->rcv_held + cost <= CREDIT_MAX;
+	return c->rcv_held + cost <= max;
 }
 
 /* In order: to the user. m's credit is charged already. False: the connection is gone. */
@@ -168,7 +178,7 @@ static void early(struct tcp_conn *c, struct segment *g, struct piece *p)
 	enum ooo_answer answer;
 	uint32_t cost;
 
-	if (c->rcv_held + tcp_cost(p->m) > LIMIT_tcp_recv_buffer) {
+	if (c->rcv_held + tcp_cost(p->m) > recv_buffer(c)) {
 		tcp_count(c->tcp, C_limit_tcp_recv_buffer);
 		drop_piece(c, p, DROP_tcp_no_memory);
 		return;
@@ -334,18 +344,21 @@ static bool fin_at(struct tcp_conn *c, uint32_t seq)
 }
 
 /*
- * Memory is short: may the text of this segment be dropped? The next one of a connection that holds nothing, or only
- * the packet under its request's head, still comes in, so that every exchange moves on. An early one is of no use
- * before others come, and neither are those that came before it: they go too.
+ * Memory is short: may the text of this segment be dropped? At first only that of who holds more than a small buffer.
+ * Then the next one of a connection that holds nothing, or only the packet under its request's head, still comes in, so
+ * that every exchange moves on. An early one is of no use before others come, and neither are those that came before
+ * it: they go too.
  */
 static bool shed(struct tcp_conn *c, const struct segment *g)
 {
+	const uint8_t steps = c->tcp->shard->shed;
 	const bool next = seq_le(g->seq, c->rcv_nxt) && c->rcv_held <= PACKET_ROOM;
+	const bool small = c->rcv_held <= LIMIT_tcp_recv_start;
 
-	if (next && !(c->tcp->shard->shed & SHED_TEXT))
+	if (steps & SHED_SEGMENTS ? next && !(steps & SHED_TEXT) : small)
 		return false;
 	drop_early(c);
-	tcp_count(c->tcp, DROP_tcp_shed_text);
+	tcp_count(c->tcp, small ? DROP_tcp_shed_text : DROP_tcp_shed_large);
 	return true;
 }
 
@@ -372,7 +385,7 @@ void receive_step(struct tcp_conn *c, struct segment *g)
 		conn_ack_now(c);
 		return;
 	}
-	if (g->len > 0 && __builtin_expect(c->tcp->shard->shed & (SHED_SEGMENTS | SHED_TEXT), 0) && shed(c, g))
+	if (g->len > 0 && __builtin_expect(c->tcp->shard->shed & SHED_OF_TEXT, 0) && shed(c, g))
 		return;
 	if (g->len > c->rcv_mss)
 		c->rcv_mss = (uint16_t)(g->len < UINT16_MAX ? g->len : UINT16_MAX);

@@ -8,8 +8,11 @@
 #include "tcp/input.h"
 #include "tcp/ooo.h"
 #include "tcp/output.h"
+#include "tcp/recv_buffer.h"
 #include "tcp/scoreboard.h"
 #include "tcp/wait.h"
+
+enum { SLICE_BYTES = 128 }; /* in shorter ones on average, what is queued is bounded by their number */
 
 static void *boot_memory(size_t n, size_t bytes)
 {
@@ -145,12 +148,34 @@ void tcp_set_user(struct tcp_conn *c, const struct tcp_user_ops *ops, void *user
 	c->user = user;
 }
 
+/*
+ * What may be queued: twice what the windows let out, so that the next round trip's is there when this one's has been
+ * acknowledged, also in slow start. An empty queue has room for LIMIT_tcp_send_start bytes, whatever the windows are:
+ * so it is enough to tell the user of acknowledgements, and of no window that opens.
+ */
+static uint32_t send_buffer(const struct tcp_conn *c)
+{
+	const uint32_t out = c->cwnd < c->snd_wnd ? c->cwnd : c->snd_wnd;
+
+	if (out <= LIMIT_tcp_send_start / 2)
+		return LIMIT_tcp_send_start;
+	return out < LIMIT_tcp_send_buffer / 2 ? 2 * out : LIMIT_tcp_send_buffer;
+}
+
+static bool too_many_slices(const struct tcp_conn *c)
+{
+	return c->sendq.slices >= LIMIT_tcp_send_slices || c->sendq.slices >= send_buffer(c) / SLICE_BYTES;
+}
+
 uint32_t tcp_send_room(const struct tcp_conn *c)
 {
+	uint32_t bytes;
+
 	CHECK_MAGIC(c, CONN_MAGIC);
-	if (!state_sends(c->state) || c->flags & CONN_FIN || c->sendq.slices >= LIMIT_tcp_send_slices)
+	bytes = send_buffer(c);
+	if (!state_sends(c->state) || c->flags & CONN_FIN || too_many_slices(c))
 		return 0;
-	return c->queued < LIMIT_tcp_send_buffer ? LIMIT_tcp_send_buffer - c->queued : 0;
+	return c->queued < bytes ? bytes - c->queued : 0;
 }
 
 void tcp_send_short(struct tcp_conn *c)
@@ -158,7 +183,12 @@ void tcp_send_short(struct tcp_conn *c)
 	CHECK_MAGIC(c, CONN_MAGIC);
 	if (!state_sends(c->state) || c->flags & CONN_FIN)
 		return;
-	tcp_count(c->tcp, c->sendq.slices >= LIMIT_tcp_send_slices ? C_limit_tcp_send_slices : C_limit_tcp_send_buffer);
+	if (too_many_slices(c))
+		tcp_count(c->tcp, C_limit_tcp_send_slices);
+	else if (send_buffer(c) < LIMIT_tcp_send_buffer)
+		tcp_count(c->tcp, C_limit_tcp_send_start);
+	else
+		tcp_count(c->tcp, C_limit_tcp_send_buffer);
 }
 
 static void starve(struct tcp_conn *c)
@@ -250,9 +280,34 @@ void tcp_credit(struct tcp_conn *c, uint32_t buffer_bytes)
 	if (c->state == TCP_CLOSED)
 		return;
 	CHECK(buffer_bytes <= c->rcv_held);
+	tcp_clock(c->tcp);
 	c->rcv_held -= buffer_bytes;
+	recv_buffer_drained(c, buffer_bytes);
 	if (state_receives(c->state) && output_window_opened(c))
 		conn_ack_now(c);
+}
+
+void tcp_enough(struct tcp_conn *c)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	if (c->state == TCP_CLOSED)
+		return;
+	tcp_clock(c->tcp);
+	recv_buffer_enough(c);
+}
+
+bool tcp_want(struct tcp_conn *c, uint32_t buffer_bytes)
+{
+	CHECK_MAGIC(c, CONN_MAGIC);
+	return c->state == TCP_CLOSED || recv_buffer_want(c, buffer_bytes);
+}
+
+/* None stays none. */
+static uint16_t keep_units(uint32_t ms)
+{
+	const uint32_t units = (ms + KEEP_UNIT_MS - 1) / KEEP_UNIT_MS;
+
+	return (uint16_t)(units < UINT16_MAX ? units : UINT16_MAX);
 }
 
 void tcp_keepalive(struct tcp_conn *c, uint32_t idle_ms, uint32_t interval_ms, unsigned probes)
@@ -261,8 +316,8 @@ void tcp_keepalive(struct tcp_conn *c, uint32_t idle_ms, uint32_t interval_ms, u
 	tcp_clock(c->tcp);
 	if (c->state == TCP_CLOSED)
 		return;
-	c->keep_idle_ms = idle_ms;
-	c->keep_interval_ms = interval_ms;
+	c->keep_idle = keep_units(idle_ms);
+	c->keep_interval = keep_units(interval_ms);
 	c->keep_probes = (uint8_t)(probes < UINT8_MAX ? probes : UINT8_MAX);
 	c->keep_sent = 0;
 	if (idle_ms > 0)

@@ -96,6 +96,10 @@ void tcp_abort(struct tcp_conn *c, enum err why);                /* RST; on_clos
  * received data is answered by RST. */
 void tcp_detach(struct tcp_conn *c);
 void tcp_credit(struct tcp_conn *c, uint32_t buffer_bytes);      /* that much of on_data()'s memory is done with */
+/* The user is going to hold that much for a purpose of its own, and wants more to come. False: memory is short. */
+bool tcp_want(struct tcp_conn *c, uint32_t buffer_bytes) MUST_CHECK;
+/* The user cannot pass on what it has: more would only be held. */
+void tcp_enough(struct tcp_conn *c);
 /* What an mbuf costs in credit: its buffer, however little of it is payload. */
 static inline uint32_t tcp_cost(const struct rte_mbuf *m)
 {

@@ -80,13 +80,13 @@ static void delack(struct tcp_conn *c)
  */
 static void keep(struct tcp_conn *c)
 {
-	const uint32_t quiet = c->tcp->now_ms - c->heard_ms;
+	const uint32_t quiet = c->tcp->now_ms - c->heard_ms, idle = (uint32_t)c->keep_idle * KEEP_UNIT_MS;
 
-	if (c->keep_idle_ms == 0)
+	if (idle == 0)
 		return;
-	if (quiet < c->keep_idle_ms || c->snd_max != c->snd_una) {
+	if (quiet < idle || c->snd_max != c->snd_una) {
 		c->keep_sent = 0;
-		timer_set(c, TIMER_KEEP, quiet < c->keep_idle_ms ? c->keep_idle_ms - quiet : c->keep_idle_ms);
+		timer_set(c, TIMER_KEEP, quiet < idle ? idle - quiet : idle);
 		return;
 	}
 	if (c->keep_sent >= c->keep_probes) {
@@ -97,7 +97,7 @@ static void keep(struct tcp_conn *c)
 	c->keep_sent++;
 	tcp_count(c->tcp, C_tcp_keepalives);
 	output_keepalive(c);
-	timer_set(c, TIMER_KEEP, c->keep_interval_ms);
+	timer_set(c, TIMER_KEEP, (uint32_t)c->keep_interval * KEEP_UNIT_MS);
 }
 
 static void fire(struct timer *timer, uint64_t now_ns)

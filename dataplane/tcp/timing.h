@@ -19,6 +19,7 @@ enum {
 	BLACK_HOLE_RETRIES = 2,      /* with one timeout more in a row, large segments vanish */
 
 	DELACK_MS = 40,              /* RFC 1122, 4.2.3.2: at most 500 ms */
+	KEEP_UNIT_MS = 125,          /* of keepalive: 16 bits of it are more than the two hours of RFC 1122, 4.2.3.6 */
 	CONNECT_TIMEOUT_MS = 10000,
 	LINGER_MS = 60000,           /* after tcp_detach(): for queued data, FIN and the peer's FIN */
 	TIME_WAIT_MS = 60000,        /* 2 MSL */

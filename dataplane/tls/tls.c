@@ -357,6 +357,19 @@ void tls_credit(struct tls_conn *c, uint32_t credit)
 		tcp_credit(c->tcp, credit);
 }
 
+void tls_enough(struct tls_conn *c)
+{
+	CHECK_MAGIC(c, TLS_MAGIC);
+	if (c->state != TLS_CLOSED)
+		tcp_enough(c->tcp);
+}
+
+bool tls_want(struct tls_conn *c, uint32_t buffer_bytes)
+{
+	CHECK_MAGIC(c, TLS_MAGIC);
+	return c->state == TLS_CLOSED || tcp_want(c->tcp, buffer_bytes);
+}
+
 struct tcp_conn *tls_tcp(const struct tls_conn *c)
 {
 	CHECK_MAGIC(c, TLS_MAGIC);

@@ -57,6 +57,8 @@ void tls_shutdown(struct tls_conn *c);
 void tls_abort(struct tls_conn *c, enum err why);
 void tls_detach(struct tls_conn *c);
 void tls_credit(struct tls_conn *c, uint32_t credit);
+void tls_enough(struct tls_conn *c);
+bool tls_want(struct tls_conn *c, uint32_t buffer_bytes) MUST_CHECK;
 
 struct tcp_conn *tls_tcp(const struct tls_conn *c);
 const char *tls_alpn(const struct tls_conn *c);          /* "" on plaintext */

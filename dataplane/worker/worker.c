@@ -405,6 +405,14 @@ static uint8_t shed_for_others(const struct worker *w)
 	return shed;
 }
 
+/* A connection's receive buffer may grow to its part of what is free of the first half of rx_mbufs. */
+static uint32_t recv_max(const struct pressure_pool *rx)
+{
+	const uint32_t kept = rx->capacity / 2, spare = rx->free_n > kept ? rx->free_n - kept : 0;
+
+	return spare / LIMIT_tcp_recv_share * PACKET_ROOM;
+}
+
 static void look_at_pools(struct worker *w)
 {
 	_Atomic uint8_t *told = &w->gateway->rx_sheds[w->shard.worker];
@@ -414,6 +422,7 @@ static void look_at_pools(struct worker *w)
 		atomic_store_explicit(told, w->pressure.pools[0].shed, memory_order_relaxed);
 	shed |= shed_for_others(w);
 	w->shard.shed = shed;
+	w->shard.recv_max = shed ? 0 : recv_max(&w->pressure.pools[0]);
 	if (likely(!shed))
 		w->taken_from = 0;
 }

@@ -41,7 +41,7 @@ static void on_hand_over(void *up, struct rte_mbuf *m, uint16_t worker)
 
 void stack_pools(struct stack *s, const char *name)
 {
-	s->shard = (struct shard){.workers = 1, .counters = &s->counters};
+	s->shard = (struct shard){.workers = 1, .counters = &s->counters, .recv_max = UINT32_MAX};
 	CHECK(packet_pools_init(&s->shard.pools, name, SOCKET_ID_ANY, 50) == OK);
 	pool_init(&s->shard.chunks, name, ARENA_CHUNK, 64);
 	wheel_init(&s->shard.wheel, 0);

@@ -423,7 +423,8 @@ static void start(void)
 	memset(net.user, 0, sizeof(net.user));
 	memset(net.flow, 0, sizeof(net.flow));
 	net.deaf = net.asked4 = net.asked6 = false;
-	net.shard = (struct shard){.now_ns = 1000 * NS_PER_S, .counters = &net.counters, .workers = 1, .pools = net.pools};
+	net.shard = (struct shard){.now_ns = 1000 * NS_PER_S, .counters = &net.counters, .workers = 1, .pools = net.pools,
+	                            .recv_max = LIMIT_tcp_recv_buffer};
 	rng_init(&net.shard.rng, 1);
 	wheel_init(&net.shard.wheel, net.shard.now_ns);
 	for (unsigned i = 0; i < FLOWS; i++)

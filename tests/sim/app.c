@@ -143,11 +143,15 @@ static bool put(struct app_conn *c, const uint8_t *text, uint16_t n)
 	struct slice s;
 	uint8_t *at;
 
+	if (c->app->unacked_max && c->unacked + n > c->app->unacked_max)
+		return false;
 	if (tcp_send_room(c->tcp) < n || !host_slice(c->host, n, &s, &at))
 		return false;
 	memcpy(at, text, n);
-	if (tcp_send(c->tcp, s))
+	if (tcp_send(c->tcp, s)) {
+		c->unacked += n;
 		return true;
+	}
 	slice_free(&s);
 	return false;
 }
@@ -232,13 +236,14 @@ static void ask(struct app_conn *c)
 	struct app *a = c->app;
 	struct writer *w = &c->writer;
 	static const char modes[] = "llcc0h";
-	const char mode = modes[rng_below(&a->rng, 6)];
-	const bool post = mode != 'h' && !a->bodiless && rng_below(&a->rng, 2);
-	const bool chunked = post && rng_below(&a->rng, 2);
-	const uint64_t up = post ? body_size(a) : 0;
+	const bool exact = a->upload || a->download;
+	const char mode = exact ? 'l' : modes[rng_below(&a->rng, 6)];
+	const bool post = exact ? a->upload > 0 : mode != 'h' && !a->bodiless && rng_below(&a->rng, 2);
+	const bool chunked = post && !exact && rng_below(&a->rng, 2);
+	const uint64_t up = exact ? a->upload : post ? body_size(a) : 0;
 
 	c->exchange = ((uint64_t)c->id << 32 | c->requests_left) * 2;
-	c->want_body = mode == '0' ? 0 : body_size(a);
+	c->want_body = exact ? a->download : mode == '0' ? 0 : body_size(a);
 	c->requests_left--;
 	int n = snprintf(w->head, sizeof(w->head), "%s /x/%" PRIu64 "/%" PRIu64 "/%" PRIu64 "/%c HTTP/1.1\r\nHost: sim.example\r\n",
 	                 mode == 'h' ? "HEAD" : post ? "POST" : "GET", c->exchange, up, c->want_body, mode);
@@ -403,14 +408,14 @@ static void read_some(struct app_conn *c)
 			actor_at(&c->host->actor, until_ns);
 			return;
 		}
-		struct rte_mbuf *m = c->unread[c->unread_head++ % 256];
+		struct rte_mbuf *m = c->unread[c->unread_head++ % APP_UNREAD];
 		const uint32_t cost = tcp_cost(m);
 
 		eat(c, rte_pktmbuf_mtod(m, const uint8_t *), m->data_len);
 		rte_pktmbuf_free(m);
 		if (c->tcp)
 			tcp_credit(c->tcp, cost);
-		if (!rng_below(&c->app->rng, 200))
+		if (!c->app->eager && !rng_below(&c->app->rng, 200))
 			c->stall_until_ns = s->now_ns + rng_below(&c->app->rng, 30000000);
 	}
 }
@@ -430,12 +435,12 @@ static void on_data(void *user, struct rte_mbuf *m)
 {
 	struct app_conn *c = user;
 
-	if (c->unread_tail - c->unread_head == 256) {
+	if (c->unread_tail - c->unread_head == APP_UNREAD) {
 		fail(c, "more received than the window allows");
 		rte_pktmbuf_free(m);
 		return;
 	}
-	c->unread[c->unread_tail++ % 256] = m;
+	c->unread[c->unread_tail++ % APP_UNREAD] = m;
 	host_kick(c->host);
 }
 
@@ -451,7 +456,7 @@ static void on_acked(void *user, uint32_t bytes)
 {
 	struct app_conn *c = user;
 
-	(void)bytes;
+	c->unacked -= bytes;
 	host_kick(c->host);
 }
 
@@ -473,7 +478,7 @@ static void on_closed(void *user, enum err why)
 	c->tcp = NULL;
 	c->app->conns_done++;
 	while (c->unread_head != c->unread_tail)
-		rte_pktmbuf_free(c->unread[c->unread_head++ % 256]);
+		rte_pktmbuf_free(c->unread[c->unread_head++ % APP_UNREAD]);
 }
 
 static const struct tcp_user_ops conn_ops = {
@@ -586,7 +591,7 @@ void app_free(struct app *a)
 	for (struct app_conn *c; (c = a->conns);) {
 		a->conns = c->next;
 		while (c->unread_head != c->unread_tail)
-			rte_pktmbuf_free(c->unread[c->unread_head++ % 256]);
+			rte_pktmbuf_free(c->unread[c->unread_head++ % APP_UNREAD]);
 		free(c);
 	}
 }

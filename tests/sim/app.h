@@ -10,7 +10,8 @@
 
 #include "tests/sim/host.h"
 
-enum { APP_LINE = 8192 };
+/* APP_UNREAD: what fits into the largest receive buffer, with its reserve, and a power of 2. */
+enum { APP_LINE = 8192, APP_UNREAD = 4096 };
 
 /* Reads one message at a time from a byte stream: head lines, then the body by its framing. */
 struct reader {
@@ -40,9 +41,10 @@ struct app_conn {
 	struct tcp_conn *tcp;  /* null: closed */
 	struct reader reader;
 	struct writer writer;
-	struct rte_mbuf *unread[256]; /* received, not yet read (a slow reader) */
+	struct rte_mbuf *unread[APP_UNREAD]; /* received, not yet read (a slow reader) */
 	uint32_t unread_head, unread_tail;
 	bool is_client, eof, shut, opened;
+	uint32_t unacked;      /* bytes given to TCP */
 	/* client */
 	uint32_t id, requests_left, gap_us;
 	uint64_t next_ns;      /* when the next request, or the next slow read, may happen */
@@ -67,10 +69,13 @@ struct app {
 	bool tolerant;          /* memory is short: a 5xx response (and without it an end) is an answer */
 	uint64_t refused, broken; /* such answers */
 	uint64_t stalled_until_ns; /* nobody reads before */
+	bool eager;             /* nobody ever reads late */
+	uint32_t unacked_max;   /* what each connection gives to TCP ahead of time; 0: as much as it takes */
 	/* what clients do */
 	uint32_t conns_wanted, requests_each;
 	uint32_t body_min, body_max; /* a minimum: every body is that large */
 	bool bodiless;          /* requests have no bodies: refusing one would end its connection */
+	uint64_t upload, download; /* one of them set: bodies of exactly so many bytes, with their length */
 	const char *target;     /* the VIP */
 	uint16_t target_port;
 	uint64_t requests_done, bytes_in, bytes_out, statuses_bad;

@@ -99,7 +99,7 @@ void host_init(struct host *h, struct link *l, const struct host_config *c)
 	struct sim *s = l->actor.sim;
 
 	h->actor = (struct actor){.sim = s, .name = c->name, .run = run, .due_ns = UINT64_MAX};
-	h->shard = (struct shard){.now_ns = s->now_ns, .workers = 1, .counters = &h->counters};
+	h->shard = (struct shard){.now_ns = s->now_ns, .workers = 1, .counters = &h->counters, .recv_max = UINT32_MAX};
 	CHECK(packet_pools_init(&h->shard.pools, c->name, SOCKET_ID_ANY, 10) == OK);
 	pools_available(&h->shard.pools, h->pool_full);
 	pool_init(&h->shard.chunks, c->name, ARENA_CHUNK, 64);

@@ -1,5 +1,5 @@
 /*
- * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|ejection|swaps|squeeze|denial|http|streams]
+ * sim [--seeds N] [--first S] [--jobs J] [--scenario traffic|ejection|swaps|squeeze|denial|http|streams|far]
  *     [--trace] [--fault NAME]
  *
  * traffic: clients and servers under faults drawn from the seed (each up to 5 %, fragments up to 50 %), 1 to 4 workers.
@@ -8,6 +8,7 @@
  * squeeze: small pools and clients that stop reading: load is shed in order, what has begun ends well.
  * http: clients and upstreams that need not behave, by every route (hostile.c).
  * streams: TCP alone, and applications that do as they like (streams.c).
+ * far: round trips on both sides, and how long a large body may take (far.c).
  * denial: the n-th allocation of the gateway fails (n: the seed): nothing leaks, and whoever comes later is served.
  *
  * A failure prints what went wrong and the command that replays it. With --fault (in a build with planted faults) the
@@ -24,6 +25,7 @@
 
 #include "base/check.h"
 #include "base/fault.h"
+#include "tests/sim/far.h"
 #include "tests/sim/hostile.h"
 #include "tests/sim/memory.h"
 #include "tests/sim/streams.h"
@@ -177,6 +179,7 @@ struct scenario {
 static const struct scenario scenarios[] = {
 	{"traffic", traffic}, {"ejection", ejection}, {"swaps", swaps}, {"squeeze", scenario_squeeze},
 	{"denial", scenario_denial}, {"http", scenario_http}, {"streams", scenario_streams},
+	{"far", scenario_far},
 };
 
 struct command {

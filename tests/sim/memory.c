@@ -11,6 +11,7 @@ static const struct {
 	enum counter begins;   /* the step */
 	enum counter does;     /* what it does, seen at least once */
 } steps[] = {
+	{"large buffers", C_limit_shed_large, DROP_tcp_shed_large},
 	{"SYNs", C_limit_shed_syns, DROP_tcp_shed_syn},
 	{"requests", C_limit_shed_requests, C_shed_requests},
 	{"idle connections", C_limit_shed_idle, C_shed_client_conns},
@@ -55,7 +56,7 @@ static bool shed_at_all(struct world *w)
 void scenario_squeeze(struct sim *s, struct world *w)
 {
 	struct world_options o = {.workers = (uint16_t)(1 + rng_below(&s->rng, 2)), .faults = {.delay_ns = 100000},
-	                          .bounded_sleep_ns = 200000, .pools_percent = 4};
+	                          .bounded_sleep_ns = 200000, .pools_percent = 2};
 	struct app *a = &w->clients;
 	uint64_t begun = 0;
 
@@ -65,7 +66,9 @@ void scenario_squeeze(struct sim *s, struct world *w)
 	/* Paced ones would not come all at once. */
 	w->client.sending = w->server1.sending = w->server2.sending = (struct tcp_sending){0};
 	a->tolerant = w->servers1.tolerant = w->servers2.tolerant = true;
-	a->conns_wanted = 48u * o.workers;
+	/* Each needs little of its host's memory, so that it is the gateway's that runs short. */
+	a->unacked_max = w->servers1.unacked_max = w->servers2.unacked_max = 12000;
+	a->conns_wanted = 80u * o.workers;
 	a->requests_each = 2;
 	a->body_min = 500000;
 	a->body_max = 700000;

@@ -42,6 +42,8 @@ struct http_stream {
 	/* Received from the peer. */
 	uint64_t given, given_length;   /* body bytes so far, and how many were announced */
 	uint32_t owed;
+	uint32_t wanted;
+	bool memory_short, enough;
 	bool head_given, end_given;
 	/* Sent to the peer. */
 	bool head_sent, end_sent, interim_sent, want_writable, trailers_sent;
@@ -390,6 +392,19 @@ enum err http_send_end(struct http_stream *s, const struct http_message *trailer
 	CHECK(s->length == UINT64_MAX || s->sent == s->length);
 	s->end_sent = true;
 	return OK;
+}
+
+void http_enough(struct http_stream *s)
+{
+	CHECK_MAGIC(s, DOUBLE_STREAM);
+	s->enough = true;
+}
+
+bool http_want(struct http_stream *s, uint32_t credit)
+{
+	CHECK_MAGIC(s, DOUBLE_STREAM);
+	s->wanted = credit;
+	return !s->memory_short;
 }
 
 void http_credit(struct http_stream *s, uint32_t credit)

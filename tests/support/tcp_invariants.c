@@ -1,6 +1,7 @@
 #include "tests/support/tcp_invariants.h"
 
 #include "tcp/ooo.h"
+#include "tcp/recv_buffer.h"
 #include "tcp/scoreboard.h"
 
 /* Timers that bring a silent connection on: all but those of a peer that owes us nothing. */
@@ -97,7 +98,9 @@ const char *invariant_broken_in_queues(const struct tcp_conn *c, uint32_t user_c
 		return NULL;
 	if (seq_gt(c->snd_max, conn_fin_seq(c) + (c->flags & CONN_FIN ? 1 : 0)))
 		return "nothing is in flight but what is queued, and FIN";
-	if (c->rcv_held > LIMIT_tcp_recv_buffer / 2 * 3)
+	if (recv_buffer(c) < LIMIT_tcp_recv_start || recv_buffer(c) > LIMIT_tcp_recv_buffer)
+		return "the receive buffer has its limits";
+	if (c->rcv_held > recv_buffer(c) / 2 * 3 && c->rcv_held > recv_buffer(c) + 2 * LIMIT_tcp_recv_start)
 		return "what is received is bounded by the credit and its reserve";
 	if (!c->ooo)
 		return NULL;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 
 void stand_boot(struct packet_pools *pools)
 {
@@ -148,7 +149,8 @@ void stand_open(struct stand *s, const struct packet_pools *pools, uint64_t now_
 	const struct tcp_up up = {.accepts = accepts, .on_accept = on_accept, .up = s};
 
 	memset(s, 0, sizeof(*s));
-	s->shard = (struct shard){.now_ns = now_ns, .counters = &s->counters, .workers = 1, .pools = *pools};
+	s->shard = (struct shard){.now_ns = now_ns, .counters = &s->counters, .workers = 1, .pools = *pools,
+	                          .recv_max = LIMIT_tcp_recv_buffer};
 	rng_init(&s->shard.rng, seed);
 	for (unsigned i = 0; i < sizeof(s->shard.secret); i++)
 		s->shard.secret[i] = (uint8_t)rng_u64(&s->shard.rng);

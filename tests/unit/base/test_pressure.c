@@ -10,7 +10,7 @@
 #include "base/packet.h"
 #include "base/pressure.h"
 
-enum { ALL = SHED_SYNS | SHED_REQUESTS | SHED_IDLE | SHED_SEGMENTS | SHED_TEXT, OBJECTS = 1000 };
+enum { ALL = SHED_LARGE | SHED_SYNS | SHED_REQUESTS | SHED_IDLE | SHED_SEGMENTS | SHED_TEXT, OBJECTS = 1000 };
 
 static struct pressure gauge;
 static struct counters counters;
@@ -39,25 +39,29 @@ static const struct {
 } cases[] = {
 	{"empty", 0, 0, 0},
 	{"half", 500, 0, 0},
-	{"at 80 percent", 800, 0, 0},
-	{"above 80 percent: SYNs", 801, SHED_SYNS, 0},
-	{"at 85 percent", 850, SHED_SYNS, 0},
-	{"above 85 percent: requests", 851, SHED_SYNS | SHED_REQUESTS, 0},
-	{"above 90 percent: idle ones", 901, SHED_SYNS | SHED_REQUESTS | SHED_IDLE, SHED_IDLE},
+	{"at 75 percent", 750, 0, 0},
+	{"above 75 percent: large buffers", 751, SHED_LARGE, 0},
+	{"at 80 percent", 800, SHED_LARGE, 0},
+	{"above 80 percent: SYNs", 801, SHED_LARGE | SHED_SYNS, 0},
+	{"at 85 percent", 850, SHED_LARGE | SHED_SYNS, 0},
+	{"above 85 percent: requests", 851, SHED_LARGE | SHED_SYNS | SHED_REQUESTS, 0},
+	{"above 90 percent: idle ones", 901, SHED_LARGE | SHED_SYNS | SHED_REQUESTS | SHED_IDLE, SHED_IDLE},
 	{"above 95 percent: segments", 951, ALL & ~SHED_TEXT, SHED_IDLE | SHED_SYNS},
 	{"above 98 percent: text", 981, ALL, SHED_IDLE | SHED_SYNS},
 	{"full", 1000, ALL, SHED_IDLE | SHED_SYNS},
 	{"text lasts to 93 percent", 931, ALL, SHED_IDLE | SHED_SYNS},
 	{"and ends", 930, ALL & ~SHED_TEXT, SHED_IDLE | SHED_SYNS},
 	{"segments last to 90 percent", 901, ALL & ~SHED_TEXT, SHED_IDLE | SHED_SYNS},
-	{"and end", 900, SHED_SYNS | SHED_REQUESTS | SHED_IDLE, SHED_IDLE},
-	{"idle ones last to 85 percent", 851, SHED_SYNS | SHED_REQUESTS | SHED_IDLE, SHED_IDLE},
-	{"and end", 850, SHED_SYNS | SHED_REQUESTS, 0},
-	{"up again", 870, SHED_SYNS | SHED_REQUESTS, 0},
-	{"requests last to 80 percent", 801, SHED_SYNS | SHED_REQUESTS, 0},
-	{"and end", 800, SHED_SYNS, 0},
-	{"SYNs last to 75 percent", 751, SHED_SYNS, 0},
-	{"and end", 750, 0, 0},
+	{"and end", 900, SHED_LARGE | SHED_SYNS | SHED_REQUESTS | SHED_IDLE, SHED_IDLE},
+	{"idle ones last to 85 percent", 851, SHED_LARGE | SHED_SYNS | SHED_REQUESTS | SHED_IDLE, SHED_IDLE},
+	{"and end", 850, SHED_LARGE | SHED_SYNS | SHED_REQUESTS, 0},
+	{"up again", 870, SHED_LARGE | SHED_SYNS | SHED_REQUESTS, 0},
+	{"requests last to 80 percent", 801, SHED_LARGE | SHED_SYNS | SHED_REQUESTS, 0},
+	{"and end", 800, SHED_LARGE | SHED_SYNS, 0},
+	{"SYNs last to 75 percent", 751, SHED_LARGE | SHED_SYNS, 0},
+	{"and end", 750, SHED_LARGE, 0},
+	{"large buffers last to 70 percent", 701, SHED_LARGE, 0},
+	{"and end", 700, 0, 0},
 	{"all at once", 1000, ALL, SHED_IDLE | SHED_SYNS},
 	{"and all over", 0, 0, 0},
 };
@@ -99,12 +103,13 @@ static void test_memory(void **state)
 {
 	(void)state;
 	run_cases(false);
+	assert_int_equal(counted(C_limit_shed_large), 2);
 	assert_int_equal(counted(C_limit_shed_syns), 2);
 	assert_int_equal(counted(C_limit_shed_requests), 2);
 	assert_int_equal(counted(C_limit_shed_idle), 2);
 	assert_int_equal(counted(C_limit_shed_segments), 2);
 	assert_int_equal(counted(C_limit_shed_text), 2);
-	assert_int_equal(counted(C_limit_shed_relief), 10);
+	assert_int_equal(counted(C_limit_shed_relief), 12);
 }
 
 static void test_connections(void **state)
@@ -131,7 +136,7 @@ static void test_several(void **state)
 	pressure_watch_conns(&gauge, &two);
 	use_objects(&one, a, 860);
 	use_objects(&two, b, 910);
-	assert_int_equal(look(), SHED_SYNS | SHED_REQUESTS | SHED_IDLE);
+	assert_int_equal(look(), SHED_LARGE | SHED_SYNS | SHED_REQUESTS | SHED_IDLE);
 	use_objects(&one, a, 0);
 	assert_int_equal(look(), SHED_IDLE);
 	use_objects(&two, b, 0);
@@ -167,11 +172,11 @@ static void test_rings(void **state)
 	assert_int_equal(look(), 0);
 	take(p.rx, ring, RX);
 	assert_int_equal(look(), 0);
-	take(p.rx, held, LIMIT * 79 / 100);
+	take(p.rx, held, LIMIT * 74 / 100);
 	assert_int_equal(look(), 0);
-	take(p.rx, held + LIMIT * 79 / 100, LIMIT * 3 / 100);
-	assert_int_equal(look(), SHED_SYNS);
-	take(p.rx, held + LIMIT * 79 / 100 + LIMIT * 3 / 100, LIMIT - 1 - LIMIT * 79 / 100 - LIMIT * 3 / 100);
+	take(p.rx, held + LIMIT * 74 / 100, LIMIT * 3 / 100);
+	assert_int_equal(look(), SHED_LARGE);
+	take(p.rx, held + LIMIT * 74 / 100 + LIMIT * 3 / 100, LIMIT - 1 - LIMIT * 74 / 100 - LIMIT * 3 / 100);
 	assert_null(rte_pktmbuf_alloc(p.rx));
 	assert_int_equal(counted(C_limit_rx_mbufs), 0);
 	assert_int_equal(look(), ALL);
@@ -188,8 +193,8 @@ static void test_floor(void **state)
 {
 	enum { FLOOR = 100 };
 	static struct rte_mbuf *m[1000];
-	static const uint8_t order[] = {0, SHED_SYNS, SHED_SYNS | SHED_REQUESTS, SHED_SYNS | SHED_REQUESTS | SHED_IDLE,
-	                                ALL & ~SHED_TEXT, ALL};
+	static const uint8_t order[] = {0, SHED_LARGE, SHED_LARGE | SHED_SYNS, SHED_LARGE | SHED_SYNS | SHED_REQUESTS,
+	                                SHED_LARGE | SHED_SYNS | SHED_REQUESTS | SHED_IDLE, ALL & ~SHED_TEXT, ALL};
 	struct packet_pools p;
 	unsigned n = 0, at = 0;
 

@@ -148,6 +148,16 @@ void tcp_detach(struct tcp_conn *c)
 	c->ops = NULL;
 }
 
+void tcp_enough(struct tcp_conn *c)
+{
+	assert_non_null(c);
+}
+
+bool tcp_want(struct tcp_conn *c, uint32_t n)
+{
+	return c != NULL && n > 0;
+}
+
 void tcp_credit(struct tcp_conn *c, uint32_t n)
 {
 	assert_true(n <= c->owed);

@@ -594,7 +594,8 @@ static unsigned take_responses(struct tcp_conn *c)
 
 static void test_line_46(void **state)
 {
-	enum { REQUESTS = 10000, BATCH = 200, OTHERS = 20 };
+	/* Ten times what a client that pipelines is given (it has enough, http.h): its buffer has grown before. */
+	enum { REQUESTS = 10000, BATCH = 200, OTHERS = 20, BUFFER = 10 * LIMIT_tcp_recv_start };
 	static char bytes[BATCH * 80];
 	struct tcp_conn *c = gateway_client(), *other = gateway_client();
 	unsigned sent = 0, taken = 0, others_sent = 0, others_taken = 0, waited = 0;
@@ -602,7 +603,7 @@ static void test_line_46(void **state)
 	(void)state;
 	for (unsigned round = 0; taken < REQUESTS && round < 4 * REQUESTS; round++) {
 		/* The client sends as fast as its window allows, and never waits. */
-		if (sent < REQUESTS && c->owed < LIMIT_tcp_recv_buffer - 20 * 2200) {
+		if (sent < REQUESTS && c->owed < BUFFER - 20 * 2200) {
 			const unsigned batch = REQUESTS - sent < BATCH ? REQUESTS - sent : BATCH;
 			size_t n = 0;
 
@@ -610,7 +611,7 @@ static void test_line_46(void **state)
 				n += (size_t)sprintf(bytes + n, "GET /%u HTTP/1.1\r\n" HOST "\r\n", sent++);
 			rig_input(c, bytes, n);
 		}
-		assert_true(c->owed <= LIMIT_tcp_recv_buffer);
+		assert_true(c->owed <= BUFFER);
 		if (others_sent == others_taken && taken >= others_sent * (REQUESTS / OTHERS)) {
 			say(other, GET_A "\r\n");
 			others_sent++;

@@ -495,6 +495,7 @@ static void test_back_pressure(void **state)
 		total += 1400;
 	}
 	assert_in_range(down->sent, 1, 10000);
+	assert_true(up->enough); /* what has to wait makes no case for a larger window */
 	assert_int_equal(up->owed, 50 * (PACKET_ROOM));
 	while (down->sent < total) {
 		double_ack(down, 3000);
@@ -506,6 +507,46 @@ static void test_back_pressure(void **state)
 	assert_int_equal(up->owed, 0);
 	double_settle();
 	assert_int_equal(double_streams(), 0);
+}
+
+/* However much is on its way, its credit comes back in small parts of that, not long after what it is for. */
+static void test_credit_in_parts(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t packets;
+		bool up;
+	} rows[] = {
+		{"download, the smallest window", LIMIT_tcp_recv_start / PACKET_ROOM, false},
+		{"upload, the smallest window", LIMIT_tcp_recv_start / PACKET_ROOM, true},
+		{"download, as the ring fills", 33, false},
+		{"download, large", 500, false},
+		{"upload, large", 500, true},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const uint32_t all = rows[i].packets * PACKET_ROOM, late = all / 8 + 2 * PACKET_ROOM;
+		struct http_stream *down = rows[i].up ? double_request("POST", "a.example", "/", HTTP_BODY_CHUNKED, 0, "")
+		                                      : get("/");
+		struct http_stream *up = rig_up_one(), *from = rows[i].up ? down : up, *to = rows[i].up ? up : down;
+
+		if (!rows[i].up)
+			double_respond(up, 200, HTTP_BODY_CHUNKED, 0, "");
+		double_give_body(from, rows[i].packets * DOUBLE_PACKET_MAX);
+		assert_false(from->enough);
+		assert_int_equal(from->owed, all);
+		for (uint32_t left = rows[i].packets; left > 0; left--) {
+			if (from->owed < left * PACKET_ROOM || from->owed > left * PACKET_ROOM + late)
+				fail_msg("%s: %u are owed, %u packets are on their way", rows[i].name, from->owed, left);
+			double_ack(to, DOUBLE_PACKET_MAX);
+		}
+		assert_int_equal(from->owed, 0);
+		double_give_end(from);
+		if (rows[i].up)
+			double_respond(up, 200, HTTP_BODY_NONE, 0, "");
+		double_settle();
+	}
 }
 
 /* Many small pieces that have to wait are put together: they do not hold a packet each. */
@@ -1098,7 +1139,7 @@ int main(void)
 		TEST(test_no_tables),
 		TEST(test_upstream_failures), TEST(test_head),
 			TEST(test_interim),
-		TEST(test_upload_waits_for_connection), TEST(test_back_pressure), TEST(test_small_pieces),
+		TEST(test_upload_waits_for_connection), TEST(test_back_pressure), TEST(test_credit_in_parts), TEST(test_small_pieces),
 		TEST(test_end_waits_for_room), TEST(test_trailers_wait), TEST(test_early_answer),
 		TEST(test_body_after_local_reply), TEST(test_client_leaves), TEST(test_upstream_breaks_off),
 		TEST(test_stale_connection_is_retried), TEST(test_retried_once_only), TEST(test_timeouts),

@@ -263,6 +263,24 @@ static void test_replay_keeps_trailers(void **state)
 	answer(200);
 }
 
+/* Nothing is kept while memory is short: the client's window could close over it. */
+static void test_no_replay_when_memory_is_short(void **state)
+{
+	struct http_stream *down = double_request("POST", "a.example", "/codes", HTTP_BODY_CHUNKED, 0, ""), *up;
+
+	(void)state;
+	up = up_stream();
+	down->memory_short = true;
+	double_give_body(down, 5000);
+	double_ack(up, 5000);
+	assert_int_equal(down->owed, 0);
+	double_give_end(down);
+	double_respond(up, 503, HTTP_BODY_LENGTH, 0, "");
+	assert_int_equal(down->status, 503);
+	double_settle();
+	assert_int_equal(rig_counted(C_upstream_retries), 0);
+}
+
 /* More than can be kept goes on, and is sent once only. */
 static void test_replay_limit(void **state)
 {
@@ -273,6 +291,7 @@ static void test_replay_limit(void **state)
 	double_give_body(down, 40000);
 	double_ack(up, 40000);
 	assert_true(down->owed > 40000);
+	assert_int_equal(down->wanted, down->owed); /* or the client's window would close over it */
 	double_give_body(down, 100000);
 	assert_int_equal(rig_counted(C_limit_replay_bytes), 1);
 	assert_int_equal(up->sent, 140000);
@@ -403,8 +422,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_status), TEST(test_connect), TEST(test_broken), TEST(test_replay),
-		TEST(test_replay_keeps_trailers), TEST(test_replay_limit), TEST(test_timeout_of_each_try),
-		TEST(test_timeout_of_all), TEST(test_client_leaves_in_pause), TEST(test_budget),
+		TEST(test_replay_keeps_trailers), TEST(test_replay_limit), TEST(test_no_replay_when_memory_is_short),
+		TEST(test_timeout_of_each_try), TEST(test_timeout_of_all), TEST(test_client_leaves_in_pause), TEST(test_budget),
 	};
 
 	double_start();

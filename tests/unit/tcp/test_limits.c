@@ -12,6 +12,7 @@
 #include "base/pressure.h"
 #include "tcp/conn.h"
 #include "tcp/ports.h"
+#include "tcp/recv_buffer.h"
 
 static struct packet_pools pools;
 static struct stand *s;
@@ -492,6 +493,46 @@ static void test_shed_segments(void **state)
 	forget_sent();
 }
 
+/* Of who holds more than a small buffer, text is dropped before anything else is shed; others notice nothing. */
+static void test_shed_large(void **state)
+{
+	enum { PACKET = 1000, SMALL = LIMIT_tcp_recv_start / PACKET_ROOM + 1 };
+	uint32_t iss, at = 0;
+
+	(void)state;
+	accept_one(0, &iss);
+	s->shard.recv_max = LIMIT_tcp_recv_buffer;
+	assert_true(tcp_want(s->conn, 10 * LIMIT_tcp_recv_start));
+	peer_says(0, at, PACKET, iss + 1);  /* which tells the peer of the window */
+	stand_credit(s, s->held_n);
+	at += PACKET;
+	s->hold = true;
+	s->shard.shed = SHED_LARGE;
+	peer_says(0, at + PACKET, PACKET, iss + 1); /* early, and kept */
+	assert_int_equal(pool_used(&s->tcp->ooos), 1);
+	for (; s->conn->rcv_held <= LIMIT_tcp_recv_start; at += PACKET)
+		peer_says(0, at, PACKET, iss + 1);
+	assert_int_equal(s->conn->rcv_held, SMALL * PACKET_ROOM);
+	assert_int_equal(s->counters.cell[DROP_tcp_shed_large], 0);
+	forget_sent();
+	peer_says(0, at, PACKET, iss + 1);
+	peer_says(0, at + PACKET, PACKET, iss + 1);
+	assert_int_equal(s->counters.cell[DROP_tcp_shed_large], 2);
+	assert_int_equal(s->conn->rcv_held, SMALL * PACKET_ROOM);
+	assert_int_equal(s->sent_n, 0);
+	stand_credit(s, 1);                 /* one goes, one may come */
+	peer_says(0, at, PACKET, iss + 1);
+	assert_int_equal(s->counters.cell[DROP_tcp_shed_large], 2);
+	assert_int_equal(s->conn->rcv_held, SMALL * PACKET_ROOM);
+	s->shard.shed = 0;
+	peer_says(0, at + PACKET, PACKET, iss + 1);
+	assert_int_equal(s->conn->rcv_held, (SMALL + 1) * PACKET_ROOM);
+	stand_credit(s, s->held_n);
+	assert_int_equal(s->counters.cell[DROP_tcp_shed_text], 0);
+	assert_null(s->wrong);
+	forget_sent();
+}
+
 /* Limits that a writer waits for, each by its counter. */
 static void test_send_limits(void **state)
 {
@@ -499,13 +540,110 @@ static void test_send_limits(void **state)
 
 	(void)state;
 	accept_one(0, &iss);
+	s->conn->cwnd = s->conn->snd_wnd = LIMIT_tcp_send_buffer / 2;
 	stand_send(s, LIMIT_tcp_send_slices + 1, 1);
+	assert_int_equal(s->conn->sendq.slices, LIMIT_tcp_send_slices);
 	assert_int_equal(s->counters.cell[C_limit_tcp_send_slices], 1);
 	assert_int_equal(s->counters.cell[C_limit_tcp_send_buffer], 0);
+	tcp_abort(s->conn, ERR_CONN_ABORTED);
 	accept_one(1, &iss);
+	s->conn->cwnd = s->conn->snd_wnd = LIMIT_tcp_send_buffer / 2;
 	stand_send(s, LIMIT_tcp_send_buffer + 2000, 2000);
 	assert_true(s->counters.cell[C_limit_tcp_send_buffer] > 0);
 	assert_int_equal(s->counters.cell[C_limit_tcp_send_slices], 1);
+	assert_int_equal(s->counters.cell[C_limit_tcp_send_start], 0);
+	forget_sent();
+}
+
+/* How much may be queued follows the smaller window. */
+static void test_send_buffer_follows_windows(void **state)
+{
+	enum { START = LIMIT_tcp_send_start, FULL = LIMIT_tcp_send_buffer };
+	static const struct {
+		const char *name;
+		uint32_t cwnd, wnd, room;
+	} cases[] = {
+		{"closed window", FULL, 0, START},
+		{"after a timeout", 1460, FULL, START},
+		{"small windows", START / 2, START / 2, START},
+		{"cwnd is smaller", START / 2 + 1, FULL, START + 2},
+		{"the peer's is smaller", FULL, 200000, 400000},
+		{"just full", FULL / 2, FULL, FULL},
+		{"huge", 2 * FULL, UINT32_MAX, FULL},
+	};
+	uint32_t iss;
+
+	(void)state;
+	accept_one(0, &iss);
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		s->conn->cwnd = cases[i].cwnd;
+		s->conn->snd_wnd = cases[i].wnd;
+		if (tcp_send_room(s->conn) != cases[i].room)
+			fail_msg("%s: room for %u, not %u", cases[i].name, tcp_send_room(s->conn), cases[i].room);
+	}
+	s->conn->snd_wnd = 0;
+	stand_send(s, START + 2000, 2000);
+	assert_in_range(s->conn->queued, START - 2000 + 1, START);
+	assert_true(s->counters.cell[C_limit_tcp_send_start] > 0);
+	assert_int_equal(s->counters.cell[C_limit_tcp_send_buffer], 0);
+	accept_one(1, &iss);
+	stand_send(s, LIMIT_tcp_send_slices, 1); /* and their number in proportion */
+	assert_int_equal(s->conn->sendq.slices, LIMIT_tcp_send_start / 128);
+	assert_int_equal(s->counters.cell[C_limit_tcp_send_slices], 1);
+	forget_sent();
+}
+
+/* A buffer grows to its part of the memory that is free, and not while memory is short, nor for who asks (tcp_want()). */
+static void test_recv_buffer_under_pressure(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t recv_max, size, counted;
+	} rows[] = {
+		{"memory is short", 0, LIMIT_tcp_recv_start, 2},
+		{"half of what it wants", LIMIT_tcp_recv_start, LIMIT_tcp_recv_start, 2},
+		{"some", 2 * LIMIT_tcp_recv_start, 2 * LIMIT_tcp_recv_start, 1},
+		{"enough", LIMIT_tcp_recv_buffer, 4 * LIMIT_tcp_recv_start, 0},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < LENGTH(rows); i++) {
+		const uint64_t counted = s->counters.cell[C_limit_tcp_recv_share];
+		uint32_t iss, at = 0;
+
+		accept_one(i, &iss);
+		s->conn->srtt_us = 10000;
+		s->shard.recv_max = rows[i].recv_max;
+		for (; at < 20000; at += 1000) /* a buffer's worth within a round trip, and half of the next one's */
+			peer_says(i, at, 1000, iss + 1);
+		if (recv_buffer(s->conn) != rows[i].size || s->counters.cell[C_limit_tcp_recv_share] - counted < rows[i].counted)
+			fail_msg("%s: the buffer is of %u bytes", rows[i].name, recv_buffer(s->conn));
+		assert_true(tcp_want(s->conn, LIMIT_tcp_recv_start));
+		assert_int_equal(tcp_want(s->conn, 10 * LIMIT_tcp_recv_start), i == 3);
+		forget_sent();
+	}
+	assert_true(tcp_want(s->conn, UINT32_MAX / 2));
+	assert_int_equal(recv_buffer(s->conn), LIMIT_tcp_recv_buffer);
+}
+
+/* Who cannot pass on what it has is given no more, however much it gives back. */
+static void test_recv_buffer_enough(void **state)
+{
+	uint32_t iss, at = 0;
+
+	(void)state;
+	accept_one(0, &iss);
+	s->conn->srtt_us = 10000;
+	s->shard.recv_max = LIMIT_tcp_recv_buffer;
+	for (; at < 100000; at += 1000) {
+		if (at % 5000 == 0)
+			tcp_enough(s->conn);
+		peer_says(0, at, 1000, iss + 1);
+	}
+	assert_int_equal(recv_buffer(s->conn), LIMIT_tcp_recv_start);
+	for (; at < 110000; at += 1000)
+		peer_says(0, at, 1000, iss + 1);
+	assert_true(recv_buffer(s->conn) > LIMIT_tcp_recv_start);
 	forget_sent();
 }
 
@@ -532,7 +670,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_retransmits_what_was_sent, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shed_syns, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shed_segments, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shed_large, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_send_limits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_send_buffer_follows_windows, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_recv_buffer_under_pressure, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_recv_buffer_enough, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idle_memory, setup, teardown),
 	};
 	int failed;

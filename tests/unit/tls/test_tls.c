@@ -86,6 +86,16 @@ void tcp_detach(struct tcp_conn *c)
 	c->detached = true;
 }
 
+void tcp_enough(struct tcp_conn *c)
+{
+	assert_non_null(c);
+}
+
+bool tcp_want(struct tcp_conn *c, uint32_t n)
+{
+	return c != NULL && n > 0;
+}
+
 void tcp_credit(struct tcp_conn *c, uint32_t n)
 {
 	c->credit += n;

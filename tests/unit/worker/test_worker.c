@@ -449,8 +449,8 @@ static void test_shedding(void **state)
 	rounds(1, 9);
 	rounds(0, 9);
 	rounds(2, 9);
-	assert_int_equal(worker_shard(worker[1])->shed, SHED_SYNS);
-	assert_int_equal(worker_shard(worker[0])->shed, SHED_SYNS);
+	assert_int_equal(worker_shard(worker[1])->shed, SHED_LARGE | SHED_SYNS);
+	assert_int_equal(worker_shard(worker[0])->shed, SHED_LARGE | SHED_SYNS);
 	assert_int_equal(worker_shard(worker[2])->shed, 0);
 	worker_sleepable(worker[1], &until_ns);
 	assert_true(until_ns <= now_ns + NS_PER_MS);
@@ -460,7 +460,7 @@ static void test_shedding(void **state)
 	assert_int_equal(worker_shard(worker[1])->shed, 0);
 	assert_int_equal(worker_shard(worker[0])->shed, 0);
 	assert_int_equal(worker_shard(worker[1])->counters->cell[C_limit_shed_syns], 1);
-	assert_int_equal(worker_shard(worker[1])->counters->cell[C_limit_shed_relief], 1);
+	assert_int_equal(worker_shard(worker[1])->counters->cell[C_limit_shed_relief], 2);
 	clear();
 	close_gateway();
 }

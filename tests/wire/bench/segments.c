@@ -357,7 +357,8 @@ int main(void)
 	const struct tcp_up up = {.accepts = accepts, .on_accept = on_accept};
 
 	CHECK(rte_eal_init(11, args) >= 0 && packet_pools_init(&net.pools, "bench", -1, 20) == OK);
-	net.shard = (struct shard){.now_ns = NS_PER_S, .counters = &net.counters, .workers = 1};
+	net.shard = (struct shard){.now_ns = NS_PER_S, .counters = &net.counters, .workers = 1,
+	                            .recv_max = UINT32_MAX};
 	net.shard.pools = net.pools;
 	rng_init(&net.shard.rng, 1);
 	wheel_init(&net.shard.wheel, net.shard.now_ns);
