@@ -79,6 +79,7 @@ enum conn_flag {
 	CONN_PROBED = 1 << 25,      /* a tail loss probe is out (rack.h) ... */
 	CONN_PROBED_AGAIN = 1 << 26,/* ... and it was a retransmission */
 	CONN_REORDERED = 1 << 27,   /* the path was seen to reorder: RACK.reordering_seen */
+	CONN_UNSENT = 1 << 28,      /* since the last timeout something could not be sent for want of memory */
 };
 
 /* The logical timers, in the order in which they are served; and one whose deadline is pace.c's to say. */

@@ -97,15 +97,16 @@ static void mark(struct build *b)
 
 static bool emit_built(struct tcp_conn *c, struct build *b, struct sendq_at *at)
 {
-	bool sent;
-
 	b->wnd = window_field(c, b->flags & SEGMENT_SYN);
 	if (__builtin_expect((c->flags & CONN_ECN) != 0, 0))
 		mark(b);
-	sent = build_send(b, at);
-	if (sent)
+	if (build_send(b, at)) {
 		acked(c);
-	return sent;
+		return true;
+	}
+	if (b->len > 0 || b->flags & (SEGMENT_SYN | SEGMENT_FIN))
+		c->flags |= CONN_UNSENT;
+	return false;
 }
 
 /* Sends one segment. False: no memory; nothing has changed, the retransmission timer comes back to it. */

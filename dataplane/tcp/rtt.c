@@ -93,21 +93,33 @@ static void give_up(struct tcp_conn *c)
 	conn_reset(c, ERR_CONN_TIMEOUT);
 }
 
-static void back_off(struct tcp_conn *c)
+/*
+ * Retries are transmissions in a row that nothing answered. What was to be sent the last time may not have left,
+ * because memory was short here: that says nothing of the peer.
+ */
+static bool silent(const struct tcp_conn *c, unsigned retries_max)
 {
-	if (c->backoff < 16)
-		c->backoff++;
+	return c->retries >= retries_max && !(c->flags & CONN_UNSENT);
+}
+
+static void count_retry(struct tcp_conn *c)
+{
+	if (!(c->flags & CONN_UNSENT)) {
+		c->retries++;
+		if (c->backoff < 16)
+			c->backoff++;
+	}
+	conn_clear(c, CONN_UNSENT);
 }
 
 /* SYN or SYN,ACK again. */
 static void syn_timeout(struct tcp_conn *c)
 {
-	if (c->retries >= (c->state == TCP_SYN_SENT ? SYN_RETRIES_MAX : SYN_ACK_RETRIES_MAX)) {
+	if (silent(c, c->state == TCP_SYN_SENT ? SYN_RETRIES_MAX : SYN_ACK_RETRIES_MAX)) {
 		give_up(c);
 		return;
 	}
-	c->retries++;
-	back_off(c);
+	count_retry(c);
 	c->flags |= CONN_SYN_AGAIN;
 	conn_clear(c, CONN_TIMED);
 	if (c->state == TCP_SYN_SENT)
@@ -124,12 +136,11 @@ static void syn_timeout(struct tcp_conn *c)
  */
 static void persist_timeout(struct tcp_conn *c)
 {
-	if (c->retries >= RETRIES_MAX) {
+	if (silent(c, RETRIES_MAX)) {
 		give_up(c);
 		return;
 	}
-	c->retries++;
-	back_off(c);
+	count_retry(c);
 	output_probe(c);
 	rtt_start(c);
 }
@@ -146,15 +157,14 @@ static void expired(struct tcp_conn *c)
 			persist_timeout(c);
 		return;
 	}
-	if (c->retries >= RETRIES_MAX) {
+	if (silent(c, RETRIES_MAX)) {
 		give_up(c);
 		return;
 	}
 	tcp_count(c->tcp, C_tcp_rto);
 	mtu_timeout(c);
 	recovery_timeout(c);
-	c->retries++;
-	back_off(c);
+	count_retry(c);
 	conn_touch(c);
 	rtt_start(c);
 }
