@@ -37,6 +37,30 @@ print(f"{sent} requests, slowest {slowest * 1000:.0f} ms")
 """
 
 
+# A cluster has a limited number of connections (cluster_conns), and who waits for one is neither slow nor ended for it:
+# the slow ones have three clusters, and the canary's are others.
+BACKEND = """
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {{name: slow-{n}, namespace: default}}
+spec: {{endpoints: [{{ip: {{address: 198.18.1.{host}, port: 8080}}}}]}}
+---
+"""
+ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: slow, namespace: default}
+spec:
+  parentRefs: [{name: lab}]
+  rules:
+    - matches: [{path: {type: PathPrefix, value: /files}}]
+      backendRefs:
+        - {group: gateway.envoyproxy.io, kind: Backend, name: slow-1}
+        - {group: gateway.envoyproxy.io, kind: Backend, name: slow-2}
+        - {group: gateway.envoyproxy.io, kind: Backend, name: slow-3}
+"""
+
+
 class Environment(Lab):
     """
     The lab, and a file of which only a little waits in the gateway for a slow reader (tcp_recv_start): 2,000 times that
@@ -47,6 +71,8 @@ class Environment(Lab):
         super().__enter__()
         with open(os.path.join(LAB, "www", "files", "slow"), "wb") as f:
             f.write(os.urandom(1 << 20))
+        self.apply("".join(BACKEND.format(n=n, host=host) for n, host in ((1, 11), (2, 12), (3, 11))) + ROUTE)
+        retry(10, lambda: self.status(f"http://{VIP4}/files/slow") == 200, "the slow file")
         return self
 
 
