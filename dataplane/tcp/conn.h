@@ -150,7 +150,6 @@ struct tcp_conn {
 	uint8_t retries;                     /* transmissions in a row that nothing answered */
 	uint32_t opened_ms;
 	uint32_t retransmits;
-	uint32_t reduced_end;                /* CONN_REDUCED: snd_max when cwnd fell */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 
@@ -165,6 +164,7 @@ struct tcp_conn {
 	uint8_t reo_more;                    /* RACK.reo_wnd_mult, less one */
 	uint8_t reo_persist;                 /* RACK.reo_wnd_persist: recoveries until reo_more ends */
 	uint32_t cc_words[CONN_CC_WORDS];    /* of the algorithm */
+	uint32_t reduced_end;                /* CONN_REDUCED: snd_max when cwnd fell */
 	uint32_t pace_us;                    /* up to when what was sent has used the rate (pace.h) */
 
 	/* What mss is made of (mtu.c). */
