@@ -44,8 +44,10 @@ struct http_stream *http_client_stream(struct http_client *client, const struct 
 	    tls_send_room(c->tls) < H1_HEAD_ROOM)
 		return NULL;
 	s = stream_new(c->http, &h1_class, c);
-	if (!s)
+	if (!s) {
+		h1_break(c, ERR_NO_MEMORY);
 		return NULL;
+	}
 	s->ops = ops;
 	s->user = user;
 	s->base_bytes = c->queued_bytes;

@@ -181,7 +181,7 @@ struct http_client_ops {
 };
 enum err http_connect(struct http *h, const struct tcp_connect *how, const struct http_client_ops *ops, void *user,
                       struct http_client **out) MUST_CHECK;    /* how->ops and how->user are not used */
-/* A stream for one request; null when the connection cannot take one (busy HTTP/1, closing). */
+/* A stream for one request; null when the connection cannot take one (busy HTTP/1), or closes (want of memory too). */
 struct http_stream *http_client_stream(struct http_client *c, const struct http_stream_ops *ops, void *user);
 void http_client_close(struct http_client *c);                   /* in order; no more callbacks; its stream is told */
 bool http_client_reused(const struct http_client *c);            /* has carried a stream before the current one */

@@ -366,6 +366,32 @@ static void test_connect_fails(void **state)
 	rig_end();
 }
 
+/* The owner waits for a stream, or for the end: without memory for the one, the other comes. */
+static void test_no_stream(void **state)
+{
+	struct pool *streams;
+	void **taken;
+	uint32_t n = 0;
+
+	(void)state;
+	rig_start(HOLD);
+	(void)connect_client();
+	streams = &rig.http->streams;
+	taken = calloc(streams->capacity, sizeof(*taken));
+	assert_non_null(taken);
+	while ((taken[n] = pool_get(streams)) != NULL)
+		if (++n == streams->capacity)
+			break;
+	assert_null(http_client_stream(client.http, &rec_ops, NULL));
+	while (n > 0)
+		pool_put(streams, taken[--n]);
+	free(taken);
+	rig_tick(1);
+	assert_int_equal(client.closed, 1);
+	assert_int_equal(client.why, ERR_NO_MEMORY);
+	rig_end();
+}
+
 /* Each head that comes in pieces is gathered, and has fields: the same memory serves all, or they used up the stream's. */
 #define LINKS "Link: a\r\nLink: b\r\nLink: c\r\nLink: d\r\nLink: e\r\nLink: f\r\nLink: g\r\nLink: h\r\n"
 
@@ -465,6 +491,7 @@ int main(void)
 		TEST(test_early_response),
 		TEST(test_closed_while_idle),
 		TEST(test_connect_fails),
+		TEST(test_no_stream),
 		TEST(test_interim_in_pieces),
 		TEST(test_interim_flood),
 		TEST(test_large_head),
