@@ -14,7 +14,7 @@ static struct body_grain *grain(struct body *b, uint32_t i)
 }
 
 /* The ring is full: of each two neighbours one grain. */
-static void merge_grains(struct body *b)
+static __attribute__((noinline, cold)) void merge_grains(struct body *b)
 {
 	for (uint32_t i = 0; i < BODY_GRAINS / 2; i++) {
 		const struct body_grain *one = grain(b, 2 * i), *two = grain(b, 2 * i + 1);

@@ -54,29 +54,35 @@ static bool at_once(const struct tcp_conn *c, uint32_t took_us)
 	return c->srtt_us == 0 || took_us <= c->srtt_us / 2 * 3;
 }
 
-void recv_buffer_drained(struct tcp_conn *c, uint32_t buffer_bytes)
+/* Half of it was given back: was that within a turn? */
+static void half_drained(struct tcp_conn *c)
 {
-	const uint32_t took_us = c->tcp->now_us - c->rcv_turn_us;
-	int32_t drained;
+	uint32_t took_us;
 
-	if (recv_buffer(c) >= LIMIT_tcp_recv_buffer)
-		return;
-	if (c->rcv_adv - c->rcv_nxt < recv_buffer(c) / NEARLY_CLOSED)
-		c->flags |= CONN_RCV_TIGHT;
+	tcp_clock(c->tcp);
+	took_us = c->tcp->now_us - c->rcv_turn_us;
 	if (took_us > TURN_US) {
 		if (c->flags & CONN_RCV_TIGHT)
 			tcp_count(c->tcp, C_limit_tcp_recv_turn_ms);
 		begin_anew(c);
 		return;
 	}
-	drained = c->rcv_drained + units_of(buffer_bytes);
-	if (drained < c->rcv_units / 2) {
-		c->rcv_drained = (int16_t)drained;
-		return;
-	}
 	if (c->flags & CONN_RCV_TIGHT || at_once(c, took_us))
 		(void)grow(c, 2 * recv_buffer(c));
 	begin_turn(c);
+}
+
+/* Of most requests it is a packet or two: when that was is looked at when they add up. */
+void recv_buffer_drained(struct tcp_conn *c, uint32_t buffer_bytes)
+{
+	const int32_t drained = c->rcv_drained + units_of(buffer_bytes);
+
+	if (c->rcv_adv - c->rcv_nxt < recv_buffer(c) / NEARLY_CLOSED)
+		c->flags |= CONN_RCV_TIGHT;
+	if (__builtin_expect(drained < c->rcv_units / 2, 1))
+		c->rcv_drained = (int16_t)drained;
+	else
+		half_drained(c);
 }
 
 void recv_buffer_enough(struct tcp_conn *c)

@@ -162,9 +162,14 @@ static uint32_t send_buffer(const struct tcp_conn *c)
 	return out < LIMIT_tcp_send_buffer / 2 ? 2 * out : LIMIT_tcp_send_buffer;
 }
 
-static bool too_many_slices(const struct tcp_conn *c)
+static bool too_many_slices(const struct tcp_conn *c, uint32_t bytes)
 {
-	return c->sendq.slices >= LIMIT_tcp_send_slices || c->sendq.slices >= send_buffer(c) / SLICE_BYTES;
+	return c->sendq.slices >= LIMIT_tcp_send_slices || c->sendq.slices >= bytes / SLICE_BYTES;
+}
+
+static bool sends(const struct tcp_conn *c)
+{
+	return state_sends(c->state) && !(c->flags & CONN_FIN);
 }
 
 uint32_t tcp_send_room(const struct tcp_conn *c)
@@ -173,17 +178,25 @@ uint32_t tcp_send_room(const struct tcp_conn *c)
 
 	CHECK_MAGIC(c, CONN_MAGIC);
 	bytes = send_buffer(c);
-	if (!state_sends(c->state) || c->flags & CONN_FIN || too_many_slices(c))
+	if (!sends(c) || too_many_slices(c, bytes))
 		return 0;
 	return c->queued < bytes ? bytes - c->queued : 0;
+}
+
+/* Of nearly all that is sent, without a look at the windows. */
+static bool fits(const struct tcp_conn *c, uint32_t len)
+{
+	if (c->queued + len <= LIMIT_tcp_send_start && !too_many_slices(c, LIMIT_tcp_send_start))
+		return sends(c);
+	return len <= tcp_send_room(c);
 }
 
 void tcp_send_short(struct tcp_conn *c)
 {
 	CHECK_MAGIC(c, CONN_MAGIC);
-	if (!state_sends(c->state) || c->flags & CONN_FIN)
+	if (!sends(c))
 		return;
-	if (too_many_slices(c))
+	if (too_many_slices(c, send_buffer(c)))
 		tcp_count(c->tcp, C_limit_tcp_send_slices);
 	else if (send_buffer(c) < LIMIT_tcp_send_buffer)
 		tcp_count(c->tcp, C_limit_tcp_send_start);
@@ -206,7 +219,7 @@ bool tcp_send(struct tcp_conn *c, struct slice s)
 {
 	CHECK_MAGIC(c, CONN_MAGIC);
 	tcp_clock(c->tcp);
-	if (s.len > tcp_send_room(c)) {
+	if (!fits(c, s.len)) {
 		tcp_send_short(c);
 		return false;
 	}
@@ -280,7 +293,6 @@ void tcp_credit(struct tcp_conn *c, uint32_t buffer_bytes)
 	if (c->state == TCP_CLOSED)
 		return;
 	CHECK(buffer_bytes <= c->rcv_held);
-	tcp_clock(c->tcp);
 	c->rcv_held -= buffer_bytes;
 	recv_buffer_drained(c, buffer_bytes);
 	if (state_receives(c->state) && output_window_opened(c))
