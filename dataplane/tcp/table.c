@@ -50,15 +50,18 @@ void *table_tcp_find(const struct table_tcp *t, const struct tuple *u, uint32_t 
 {
 	for (uint32_t i = hash & t->mask; t->slots[i].ref != 0; i = (i + 1) & t->mask) {
 		const struct tcp_slot *s = &t->slots[i];
+		const bool waits = s->ref & TABLE_WAIT;
 		char *object;
 
 		if (s->hash != hash)
 			continue;
 		object = object_of(t, s->ref);
-		*wait = s->ref & TABLE_WAIT;
-		if (tuple_equal((const struct tuple *)(object + (*wait ? t->wait_tuple : t->conn_tuple)), u))
+		if (tuple_equal((const struct tuple *)(object + (waits ? t->wait_tuple : t->conn_tuple)), u)) {
+			*wait = waits;
 			return object;
+		}
 	}
+	*wait = false;
 	return NULL;
 }
 

@@ -74,8 +74,7 @@ static void check_all(struct fixture *f, uint32_t mask)
 		void *found = table_tcp_find(&f->t, &t, table_tcp_hash(&f->t, &t) & mask, &wait);
 
 		assert_ptr_equal(found, f->in[i] ? object(f, i) : NULL);
-		if (found)
-			assert_int_equal(wait, i >= CONNS);
+		assert_int_equal(wait, found && i >= CONNS);
 		n += f->in[i];
 	}
 	assert_int_equal(f->t.used, n);
