@@ -104,8 +104,8 @@ static bool advance(struct tcp_conn *c, const struct segment *g)
 		conn_clear(c, CONN_FIN);
 	c->snd_nxt = seq_max(c->snd_nxt, c->snd_una);
 	c->retries = 0;
-	if (__builtin_expect(c->flags & CONN_PROBES_DOWN, 0))
-		mtu_answered(c);
+	if (__builtin_expect(c->flags & (CONN_PROBES_DOWN | CONN_HOLE), 0))
+		mtu_answered(c, bytes);
 	c->bytes_out += bytes;
 	sample(c, g);
 	window(c, g, true);

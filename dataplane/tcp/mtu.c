@@ -7,11 +7,13 @@
  *   ICMP too big    (RFC 1191, 8201) is believed when it quotes a sequence number in flight (RFC 5927), tells of an
  *                   MTU that the quoted datagram exceeds, smaller than what we know, and not absurdly small. Who knows
  *                   what is in flight can lower it to the floor and no further.
- *   silence         (RFC 4821 in its simple form, RFC 8899) A router that drops without a word is a black hole: large
- *                   segments vanish while the SYN, which was small, got through. After so many timeouts in a row with a
- *                   full segment in front, segments become half as large, and again with every further timeout, down to
- *                   the floor. An answer to a smaller one proves the hole, and the IP layer is told. If not even the
- *                   smallest was answered at once, the answer proves nothing, and they are large again.
+ *   silence         (RFC 4821, 7.6 and 7.7; RFC 8899, 4.3) A router that drops without a word is a black hole: large
+ *                   segments vanish while small ones get through. After so many timeouts in a row with a full segment
+ *                   in front, segments become half as large, and again with every further timeout, down to the floor.
+ *                   An answer to a smaller one is a suspicion: the path may as well have lost everything for a while,
+ *                   by an outage or a full queue. So segments are full ones again; the first of them that gets through
+ *                   clears the path, and if none does, but smaller ones do again, the IP layer is told. If not even
+ *                   the smallest was answered at once, the answer says nothing.
  *
  * Lost because of its size is not lost by congestion: what was in flight is sent again in smaller pieces at once, and
  * cwnd stays.
@@ -20,6 +22,7 @@
 
 #include "tcp/conn.h"
 #include "tcp/recovery.h"
+#include "tcp/sent.h"
 
 enum { HEADERS_V4 = 40, HEADERS_V6 = 60, TS_BYTES = 12, ICMP4_UNREACHABLE = 3, ICMP4_TOO_BIG = 4, ICMP6_TOO_BIG = 2 };
 
@@ -91,14 +94,24 @@ void mtu_too_big(struct tcp_conn *c, const struct ip_icmp_error *e)
 		return;
 	}
 	tcp_count(c->tcp, C_tcp_path_mtu_lowered);
+	conn_clear(c, CONN_HOLE);
 	mtu_follow(c, (uint16_t)mtu);
+}
+
+/* Enough in flight for its size to be the reason: a full segment, or more than what small ones are that got through. */
+static bool large_in_flight(const struct tcp_conn *c, uint16_t floor)
+{
+	const uint32_t sent = c->snd_max - c->snd_una;
+
+	return c->flags & CONN_PROBES_DOWN || sent >= c->mss || (c->flags & CONN_HOLE && sent > floor);
 }
 
 void mtu_timeout(struct tcp_conn *c)
 {
 	const uint16_t floor = is_v4(c) ? IP4_MTU_FLOOR : IP6_MTU_FLOOR, half = c->mtu / 2 > floor ? c->mtu / 2 : floor;
+	const unsigned retries = c->flags & CONN_HOLE ? BLACK_HOLE_RETRIES - 1 : BLACK_HOLE_RETRIES;
 
-	if (c->retries < BLACK_HOLE_RETRIES || (c->snd_max - c->snd_una < c->mss && !(c->flags & CONN_PROBES_DOWN)))
+	if (c->retries < retries || !large_in_flight(c, floor))
 		return;
 	if (c->mtu <= floor) {
 		if (c->flags & CONN_PROBES_DOWN)
@@ -109,9 +122,40 @@ void mtu_timeout(struct tcp_conn *c)
 	c->flags |= CONN_PROBES_DOWN;
 }
 
-void mtu_answered(struct tcp_conn *c)
+/* Of what snd_una has just gone past, was one segment a full one? Its records are still there. */
+static bool full_one_passed(const struct tcp_conn *c, uint32_t bytes)
 {
-	if (!(c->flags & CONN_NO_HOLE) && ip_mtu_lower(c->tcp->ip, &c->path, &c->tuple, c->mtu))
+	const struct sent *s = sent_first(c);
+
+	if (s == NULL)
+		return bytes >= c->mss;
+	for (; s != NULL && seq_le(s->end, c->snd_una); s = sent_next(c, s))
+		if (sent_bytes(s) >= c->mss)
+			return true;
+	return false;
+}
+
+void mtu_answered(struct tcp_conn *c, uint32_t bytes)
+{
+	const uint16_t smaller = c->flags & CONN_PROBES_DOWN ? c->mtu : 0;
+	const bool suspected = c->flags & CONN_HOLE;
+
+	if (!smaller) {
+		if (full_one_passed(c, bytes))
+			conn_clear(c, CONN_HOLE);
+		return;
+	}
+	/* More than the smaller segment: the full one was not lost. */
+	if (c->flags & CONN_NO_HOLE || bytes > c->mss) {
+		conn_clear(c, CONN_PROBES_DOWN | CONN_NO_HOLE | CONN_HOLE);
+		return;
+	}
+	conn_clear(c, CONN_PROBES_DOWN);
+	if (!suspected) {
+		c->flags |= CONN_HOLE;
+		return;
+	}
+	conn_clear(c, CONN_HOLE);
+	if (ip_mtu_lower(c->tcp->ip, &c->path, &c->tuple, smaller))
 		tcp_count(c->tcp, C_tcp_black_holes);
-	conn_clear(c, CONN_PROBES_DOWN | CONN_NO_HOLE);
 }

@@ -15,7 +15,7 @@ void mtu_follow(struct tcp_conn *c, uint16_t mtu);
 void mtu_too_big(struct tcp_conn *c, const struct ip_icmp_error *e);
 /* The retransmission timer has expired: c->retries times in a row before this. */
 void mtu_timeout(struct tcp_conn *c);
-/* Something was acknowledged while CONN_PROBES_DOWN was set. */
-void mtu_answered(struct tcp_conn *c);
+/* snd_una has moved by so many bytes while CONN_PROBES_DOWN or CONN_HOLE was set; their records are still there. */
+void mtu_answered(struct tcp_conn *c, uint32_t bytes);
 
 #endif

@@ -7,6 +7,7 @@ with the SHA-256 of the body in hex. Both ends make and check the bytes by thems
 import asyncio
 import hashlib
 import random
+import socket
 import sys
 
 PIECE = 8192
@@ -46,6 +47,7 @@ async def get_body(writer, target):
 
 
 async def serve(reader, writer):
+    writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
     try:
         while line := await reader.readline():
             method, target, _ = line.decode("latin-1").split()

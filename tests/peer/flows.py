@@ -2,12 +2,14 @@
 """Flows whose every byte is checked: flows.py PREFIX FLOWS BYTES REQUESTS SECONDS ADDRESS...
 
 On each address FLOWS connections that download and FLOWS that upload, REQUESTS bodies of BYTES each, one after the
-other on a connection that stays open. Prints one JSON object; a flow that is not done after SECONDS is a failure.
+other on a connection that stays open, with the congestion control that is the gateway's default. Prints one JSON object; a
+flow that is not done after SECONDS is a failure.
 """
 import asyncio
 import hashlib
 import json
 import random
+import socket
 import sys
 import time
 
@@ -74,6 +76,7 @@ async def flow(kind, address, number):
     what = f"{kind.__name__} {number} by {address}"
     try:
         reader, writer = await asyncio.open_connection(address, 80)
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"cubic")
         for request in range(REQUESTS):
             await kind(reader, writer, number * 1000 + request)
         writer.close()
