@@ -80,7 +80,7 @@ enum conn_flag {
 	CONN_PROBED_AGAIN = 1 << 26,/* ... and it was a retransmission */
 	CONN_REORDERED = 1 << 27,   /* the path was seen to reorder: RACK.reordering_seen */
 	CONN_UNSENT = 1 << 28,      /* since the last timeout something could not be sent for want of memory */
-	CONN_HOLE = 1 << 29,        /* smaller segments were answered when full ones were not: a black hole, or chance (mtu.c) */
+	CONN_HOLE = 1 << 29,        /* smaller segments were answered, full ones not: a black hole, or chance (mtu.c) */
 };
 
 /* The logical timers, in the order in which they are served; and one whose deadline is pace.c's to say. */

@@ -67,9 +67,42 @@ uint32_t rtt_rto_ms(const struct tcp_conn *c)
 	return ms < RTO_MAX_MS ? (uint32_t)ms : RTO_MAX_MS;
 }
 
+/*
+ * How long nothing has been answered when the timeout that is to come expires: it and those in a row before it, of
+ * which each was half as long as the next. Nobody has to remember when the first transmission was.
+ */
+static uint32_t silent_ms(const struct tcp_conn *c)
+{
+	uint32_t ms = 0;
+
+	for (unsigned i = 0; i <= c->retries; i++) {
+		const uint64_t rto = (uint64_t)base_ms(c) << (i < c->backoff ? c->backoff - i : 0);
+
+		ms += rto < RTO_MAX_MS ? (uint32_t)rto : RTO_MAX_MS;
+	}
+	return ms;
+}
+
+/*
+ * The last timeout ends with the user timeout (RFC 9293, 3.8.3), unless that is nearer than any timeout may be. Of
+ * probes into a closed window it need not.
+ */
+static uint32_t last_ms(const struct tcp_conn *c, uint32_t rto)
+{
+	const uint32_t gone = silent_ms(c) - rto, left = USER_TIMEOUT_MS > gone ? USER_TIMEOUT_MS - gone : 0;
+
+	if (left >= rto)
+		return rto;
+	return left > base_ms(c) ? left : base_ms(c);
+}
+
 void rtt_start(struct tcp_conn *c)
 {
-	timer_set(c, TIMER_REXMIT, rtt_rto_ms(c));
+	uint32_t rto = rtt_rto_ms(c);
+
+	if (__builtin_expect(c->retries > 0, 0) && conn_synchronised(c) && c->snd_wnd > 0)
+		rto = last_ms(c, rto);
+	timer_set(c, TIMER_REXMIT, rto);
 	c->rexmit = REXMIT_TIMEOUT;
 }
 
@@ -97,9 +130,16 @@ static void give_up(struct tcp_conn *c)
  * Retries are transmissions in a row that nothing answered. What was to be sent the last time may not have left,
  * because memory was short here: that says nothing of the peer.
  */
-static bool silent(const struct tcp_conn *c, unsigned retries_max)
+static bool syn_unanswered(const struct tcp_conn *c)
 {
-	return c->retries >= retries_max && !(c->flags & CONN_UNSENT);
+	const unsigned most = c->state == TCP_SYN_SENT ? SYN_RETRIES_MAX : SYN_ACK_RETRIES_MAX;
+
+	return c->retries >= most && !(c->flags & CONN_UNSENT);
+}
+
+static bool unanswered(const struct tcp_conn *c)
+{
+	return silent_ms(c) >= USER_TIMEOUT_MS && !(c->flags & CONN_UNSENT);
 }
 
 static void count_retry(struct tcp_conn *c)
@@ -115,7 +155,7 @@ static void count_retry(struct tcp_conn *c)
 /* SYN or SYN,ACK again. */
 static void syn_timeout(struct tcp_conn *c)
 {
-	if (silent(c, c->state == TCP_SYN_SENT ? SYN_RETRIES_MAX : SYN_ACK_RETRIES_MAX)) {
+	if (syn_unanswered(c)) {
 		give_up(c);
 		return;
 	}
@@ -132,11 +172,12 @@ static void syn_timeout(struct tcp_conn *c)
 
 /*
  * The window is closed, or so small that sending into it would be silly: a probe, and for as long as the peer answers
- * there is no end to it (RFC 9293, 3.8.6.1); c->retries is cleared by every ACK.
+ * there is no end to it (RFC 9293, 3.8.6.1); c->retries is cleared by every ACK, but the timeout that runs then goes
+ * on, so when something was heard last counts too.
  */
 static void persist_timeout(struct tcp_conn *c)
 {
-	if (silent(c, RETRIES_MAX)) {
+	if (unanswered(c) && c->tcp->now_ms - c->heard_ms >= USER_TIMEOUT_MS) {
 		give_up(c);
 		return;
 	}
@@ -157,7 +198,7 @@ static void expired(struct tcp_conn *c)
 			persist_timeout(c);
 		return;
 	}
-	if (silent(c, RETRIES_MAX)) {
+	if (unanswered(c)) {
 		give_up(c);
 		return;
 	}

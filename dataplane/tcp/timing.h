@@ -12,7 +12,7 @@ enum {
 	RTO_VAR_MIN_US = 200000,
 	RTO_MAX_MS = 60000,
 
-	RETRIES_MAX = 9,             /* RFC 1122, 4.2.3.5: R2 at least 100 s; 0.2 s doubled nine times is 102 s */
+	USER_TIMEOUT_MS = 120000,    /* RFC 9293, 3.8.3; RFC 1122, 4.2.3.5: R2 as time, at least 100 s */
 	SYN_RETRIES_MAX = 6,         /* of a SYN that we answered: 127 s */
 	SYN_ACK_RETRIES_MAX = 5,     /* 63 s */
 

@@ -2,8 +2,8 @@
 """Flows whose every byte is checked: flows.py PREFIX FLOWS BYTES REQUESTS SECONDS ADDRESS...
 
 On each address FLOWS connections that download and FLOWS that upload, REQUESTS bodies of BYTES each, one after the
-other on a connection that stays open, with the congestion control that is the gateway's default. Prints one JSON object; a
-flow that is not done after SECONDS is a failure.
+other on a connection that stays open, with the congestion control that is the gateway's default. Prints one JSON
+object; a flow that is not done after SECONDS is a failure.
 """
 import asyncio
 import hashlib

@@ -58,7 +58,7 @@ MUTANTS = [
     ("no_backoff", "tcp/timing.h", "RTO_MAX_MS = 60000,", "RTO_MAX_MS = 1000,"),
     ("three_dupacks_is_two", "tcp/timing.h", "DUPACKS = 3,", "DUPACKS = 2,"),
     ("window_of_four", "tcp/timing.h", "INITIAL_SEGMENTS = 10,", "INITIAL_SEGMENTS = 4,"),
-    ("never_gives_up", "tcp/timing.h", "RETRIES_MAX = 9,", "RETRIES_MAX = 90,"),
+    ("never_gives_up", "tcp/timing.h", "USER_TIMEOUT_MS = 120000,", "USER_TIMEOUT_MS = 1000000,"),
     ("default_mss", "tcp/timing.h", "MSS_DEFAULT_V4 = 536,", "MSS_DEFAULT_V4 = 1460,"),
     # Congestion: ECN (RFC 3168), CUBIC (RFC 9438), HyStart++ (RFC 9406), pacing
     ("ece_ignored", "tcp/ecn.c", "	receiver(c, g);\n	sender(c, g);", "	receiver(c, g);"),
