@@ -340,7 +340,7 @@ static void data(struct tcp_conn *c)
 		build_run_end(c->tcp);
 	/* New data puts a probe off (RFC 8985, 7.2), or makes one possible. */
 	if (conn_tracked(c) && c->snd_nxt != before &&
-	    (c->rexmit == REXMIT_PROBE || !timer_on(c, TIMER_REXMIT)))
+	    (c->rexmit >= REXMIT_PROBE || !timer_on(c, TIMER_REXMIT)))
 		tlp_start(c);
 	/* In flight: the RTO. Waiting for the window or for memory: the persist timer. It is the same one. */
 	if (!timer_on(c, TIMER_REXMIT) && (c->snd_max != c->snd_una || seq_lt(c->snd_nxt, sendable_end(c))) && !held(c))

@@ -26,7 +26,8 @@ struct segment;
 struct sent;
 struct tcp_conn;
 
-enum rexmit { REXMIT_TIMEOUT, REXMIT_PROBE, REXMIT_REORDERING };
+/* In this order: the last two give way when new data is sent. */
+enum rexmit { REXMIT_TIMEOUT, REXMIT_REORDERING, REXMIT_PROBE, REXMIT_FORGET };
 
 /* s has arrived (step 2 and 3 of RFC 8985, 6.2). g is the ACK that says so. */
 void rack_arrived(struct tcp_conn *c, const struct sent *s, const struct segment *g);

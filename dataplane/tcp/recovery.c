@@ -86,13 +86,20 @@ static void sample(struct tcp_conn *c, const struct news *n)
 	c->backoff = 0;
 }
 
-/* Nothing was noted for a whole window, and more: the D-SACK of what was sent again last comes behind that (undo.h). */
+/* What was sent again last may still be called needless, behind the ACK of all that is in flight (undo.h). */
+static bool needed_without_records(const struct tcp_conn *c)
+{
+	return seq_le(c->snd_una, board_of(c)->until) && undo_possible(c);
+}
+
+/* Nothing was noted for a whole window, and more. */
 static void put_away(struct tcp_conn *c)
 {
 	const struct scoreboard *b = board_of(c);
 
-	if (!c->sent_last || (b->sacked == 0 && !b->lost.oldest && seq_gt(c->snd_una, b->until) &&
-	                      !(c->flags & CONN_RECOVERY) && !b->timeout))
+	if (!c->sent_last ? !needed_without_records(c)
+	                  : b->sacked == 0 && !b->lost.oldest && seq_gt(c->snd_una, b->until) &&
+	                            !(c->flags & CONN_RECOVERY) && !b->timeout)
 		scoreboard_free(c);
 }
 
@@ -121,6 +128,18 @@ static uint32_t take(struct tcp_conn *c, struct news *n)
 	return wait_us;
 }
 
+/* Nothing is in flight. A scoreboard that waits for a D-SACK waits as long as an ACK may take. */
+static void rest(struct tcp_conn *c)
+{
+	conn_clear(c, CONN_UNTRACKED);
+	if (!c->board) {
+		timer_clear(c, TIMER_REXMIT);
+		return;
+	}
+	timer_set(c, TIMER_REXMIT, rtt_rto_ms(c));
+	c->rexmit = REXMIT_FORGET;
+}
+
 static void reordering_timer(struct tcp_conn *c, uint32_t us)
 {
 	timer_set(c, TIMER_REXMIT, us / 1000 + 1);
@@ -141,8 +160,7 @@ void recovery_advanced(struct tcp_conn *c, const struct segment *g, uint32_t byt
 	else
 		dupack_advanced(c, bytes);
 	if (c->snd_una == c->snd_max) {
-		timer_clear(c, TIMER_REXMIT);
-		conn_clear(c, CONN_UNTRACKED);
+		rest(c);
 	} else if (wait_us > 0) {
 		reordering_timer(c, wait_us);
 	} else if (conn_tracked(c)) {
@@ -167,7 +185,7 @@ void recovery_repeated(struct tcp_conn *c, const struct segment *g, bool duplica
 	wait_us = take(c, &n);
 	if (wait_us > 0)
 		reordering_timer(c, wait_us);
-	else if (c->rexmit != REXMIT_TIMEOUT && c->board && timer_on(c, TIMER_REXMIT))
+	else if (c->rexmit != REXMIT_TIMEOUT && c->board && c->sent_last && timer_on(c, TIMER_REXMIT))
 		rtt_resume(c);
 	if (c->board)
 		conn_touch(c);
@@ -188,6 +206,13 @@ void recovery_reordering(struct tcp_conn *c)
 		}
 	}
 	rtt_resume(c);
+}
+
+void recovery_forget(struct tcp_conn *c)
+{
+	if (c->board && !c->sent_last)
+		scoreboard_free(c);
+	conn_touch(c); /* what was sent meanwhile without records, or waits for the window, has no timer yet */
 }
 
 void recovery_resegment(struct tcp_conn *c)

@@ -24,5 +24,6 @@ void recovery_repeated(struct tcp_conn *c, const struct segment *g, bool duplica
 void recovery_timeout(struct tcp_conn *c);                       /* the RTO has expired */
 void recovery_resegment(struct tcp_conn *c);                     /* mss fell: all in flight is lost for its size */
 void recovery_reordering(struct tcp_conn *c);                    /* RACK's timer has */
+void recovery_forget(struct tcp_conn *c);                        /* nothing is in flight, and no D-SACK came in time */
 
 #endif

@@ -219,6 +219,8 @@ void rtt_timeout(struct tcp_conn *c)
 		tlp_probe(c);
 	else if (why == REXMIT_REORDERING)
 		recovery_reordering(c);
+	else if (why == REXMIT_FORGET)
+		recovery_forget(c);
 	else
 		expired(c);
 }

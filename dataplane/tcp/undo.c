@@ -49,6 +49,13 @@ static bool all_needless(struct tcp_conn *c, const struct news *n)
 	return --b->undo_left == 0;
 }
 
+bool undo_possible(const struct tcp_conn *c)
+{
+	const struct scoreboard *b = board_of(c);
+
+	return b->undo && b->undo_sent && b->undo_left > 0;
+}
+
 void undo_acked(struct tcp_conn *c, const struct news *n)
 {
 	struct scoreboard *b = board_of(c);

@@ -15,12 +15,15 @@
 #ifndef TCP_UNDO_H
 #define TCP_UNDO_H
 
+#include <stdbool.h>
+
 struct news;
 struct tcp_conn;
 
 void undo_start(struct tcp_conn *c);                       /* the window is about to be reduced for a loss */
 void undo_forbid(struct tcp_conn *c);                      /* the path is full, as a mark says */
 void undo_sent_again(struct tcp_conn *c);                  /* something was retransmitted */
+bool undo_possible(const struct tcp_conn *c);              /* there is a scoreboard: a D-SACK that comes may do it */
 void undo_acked(struct tcp_conn *c, const struct news *n); /* an ACK: ends a recovery that was for nothing */
 
 #endif
