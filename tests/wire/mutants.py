@@ -58,6 +58,12 @@ MUTANTS = [
     ("no_backoff", "tcp/timing.h", "RTO_MAX_MS = 60000,", "RTO_MAX_MS = 1000,"),
     ("three_dupacks_is_two", "tcp/timing.h", "DUPACKS = 3,", "DUPACKS = 2,"),
     ("window_of_four", "tcp/timing.h", "INITIAL_SEGMENTS = 10,", "INITIAL_SEGMENTS = 4,"),
+    ("hole_at_once", "tcp/mtu.c", "	if (!suspected) {", "	if (!suspected && bytes == 0) {"),
+    ("hole_never_cleared", "tcp/mtu.c", "		if (full_one_passed(c, bytes))", "		if (full_one_passed(c, bytes) && bytes == 0)"),
+    ("hole_though_full_one_passed", "tcp/mtu.c", "c->flags & CONN_NO_HOLE || bytes > c->mss", "c->flags & CONN_NO_HOLE"),
+    ("dsack_not_awaited", "tcp/undo.c", "	return b->undo && b->undo_sent && b->undo_left > 0;", "	return b->undo && b->undo_sent && b->undo_left > 1000;"),
+    ("dsack_awaited_for_ever", "tcp/recovery.c", "	if (c->board && !c->sent_last)\n		scoreboard_free(c);", "	;"),
+    ("user_timeout_overrun", "tcp/rtt.c", "		rto = last_ms(c, rto);", "		;"),
     ("never_gives_up", "tcp/timing.h", "USER_TIMEOUT_MS = 120000,", "USER_TIMEOUT_MS = 1000000,"),
     ("default_mss", "tcp/timing.h", "MSS_DEFAULT_V4 = 536,", "MSS_DEFAULT_V4 = 1460,"),
     # Congestion: ECN (RFC 3168), CUBIC (RFC 9438), HyStart++ (RFC 9406), pacing
