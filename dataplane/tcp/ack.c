@@ -5,14 +5,7 @@
 #include "tcp/input.h"
 #include "tcp/mtu.h"
 #include "tcp/recovery.h"
-#include "tcp/reply.h"
 #include "tcp/rtt.h"
-
-static void refuse(struct tcp_conn *c)
-{
-	tcp_count(c->tcp, DROP_tcp_ack);
-	reply_challenge(c);
-}
 
 /*
  * RFC 9293, 3.10.7.4: from newer segments only. SND.WL2 =< SEG.ACK holds for whatever comes here. Of two segments with
@@ -123,18 +116,6 @@ bool ack_step(struct tcp_conn *c, struct segment *g)
 {
 	bool again;
 
-	if (c->state == TCP_SYN_RECEIVED) {
-		if (g->ack != c->snd_max) {
-			tcp_count(c->tcp, DROP_tcp_ack);
-			reply_reset(c->tcp, g);
-			return false;
-		}
-		return open_established(c, g);
-	}
-	if (seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - conn_window_max(c))) {
-		refuse(c);
-		return false;
-	}
 	if (seq_gt(g->ack, c->snd_una))
 		return advance(c, g);
 	if (seq_lt(g->ack, c->snd_una))

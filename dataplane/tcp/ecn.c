@@ -26,7 +26,7 @@ static void receiver(struct tcp_conn *c, const struct segment *g)
 /* The sender (section 6.1.2): as if something were lost, but nothing has to be sent again, and the ACK adds nothing. */
 static void sender(struct tcp_conn *c, const struct segment *g)
 {
-	if (!(g->flags & SEGMENT_ECE) || seq_lt(g->ack, c->snd_una) || seq_gt(g->ack, c->snd_max) || FAULT(ece_ignored))
+	if (!(g->flags & SEGMENT_ECE) || seq_lt(g->ack, c->snd_una) || FAULT(ece_ignored))
 		return;
 	conn_clear(c, CONN_CWND_LIMITED);
 	undo_forbid(c);

@@ -6,7 +6,9 @@
  *
  * In the synchronised states the order of checks is the standard's: timestamps (RFC 7323, 5.3), sequence number, RST,
  * SYN, ACK field, text, FIN. RST and SYN have steps of their own, because RFC 5961 answers them with a challenge
- * where RFC 793 obeyed.
+ * where RFC 793 obeyed. Nothing of a segment counts, its timestamp included, before its ACK field was found to be one
+ * that the peer may send: RFC 7323 would remember the timestamp earlier, but then whoever guesses a sequence number
+ * could make everything that the true peer sends look old.
  */
 #include "tcp/input.h"
 
@@ -71,23 +73,69 @@ static void remember_timestamp(struct tcp_conn *c, const struct segment *g)
 	}
 }
 
-/* ACK or FIN in a synchronised state or SYN_RECEIVED. */
-static void stream(struct tcp *t, struct tcp_conn *c, struct segment *g)
+/* Is it of this incarnation, and within the window? Else it is answered. */
+static inline bool in_place(struct tcp_conn *c, const struct segment *g)
 {
-	(void)t;
 	if (!fresh(c, g))
-		return;
-	if (!acceptable(c, g)) {
-		refuse(c, g);
-		return;
-	}
+		return false;
+	if (acceptable(c, g))
+		return true;
+	refuse(c, g);
+	return false;
+}
+
+/* It is the peer's, as far as its numbers can tell. */
+static inline void heard(struct tcp_conn *c, const struct segment *g)
+{
 	remember_timestamp(c, g);
 	c->heard_ms = c->tcp->now_ms;
 	c->keep_sent = 0;
 	if (__builtin_expect((c->flags & CONN_ECN) != 0, 0))
 		ecn_input(c, g);
+}
+
+/* RFC 5961, 5.2: what no peer of ours acknowledges is discarded, all of it. */
+static void refuse_ack(struct tcp_conn *c)
+{
+	drop(c->tcp, DROP_tcp_ack);
+	reply_challenge(c);
+}
+
+/* ACK or FIN in a synchronised state. */
+static void stream(struct tcp *t, struct tcp_conn *c, struct segment *g)
+{
+	(void)t;
+	if (!in_place(c, g))
+		return;
+	if (seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - conn_window_max(c))) {
+		refuse_ack(c);
+		return;
+	}
+	heard(c, g);
 	if (ack_step(c, g))
 		receive_step(c, g);
+}
+
+/* In SYN_RECEIVED: the ACK of our SYN, with the peer's window in bytes. */
+static void syn_acked(struct tcp_conn *c, struct segment *g, uint32_t wnd)
+{
+	if (!in_place(c, g))
+		return;
+	if (g->ack != c->snd_max) {
+		drop(c->tcp, DROP_tcp_ack);
+		reply_reset(c->tcp, g);
+		return;
+	}
+	heard(c, g);
+	if (open_established(c, g, wnd))
+		receive_step(c, g);
+}
+
+/* ACK or FIN in SYN_RECEIVED. */
+static void first_ack(struct tcp *t, struct tcp_conn *c, struct segment *g)
+{
+	(void)t;
+	syn_acked(c, g, segment_window(c, g));
 }
 
 /* RFC 5961, 3: only a RST that knows exactly where we are is obeyed. */
@@ -123,8 +171,10 @@ static void same_syn(struct tcp *t, struct tcp_conn *c, struct segment *g)
 		reply_challenge(c);
 }
 
-/* Simultaneous open: the peer's answer to our SYN crosses ours (RFC 9293, figure 8). It is an ACK, with the SYN once
- * more; and the peer waits for ours as well. */
+/*
+ * Simultaneous open: the peer's answer to our SYN crosses ours (RFC 9293, figure 8). It is an ACK, with the SYN once
+ * more, so its window is not scaled (RFC 7323, 2.2); and the peer waits for ours as well.
+ */
 static void crossed_answer(struct tcp *t, struct tcp_conn *c, struct segment *g)
 {
 	if (g->seq + 1 != c->rcv_nxt || g->ack != c->snd_nxt) {
@@ -133,7 +183,7 @@ static void crossed_answer(struct tcp *t, struct tcp_conn *c, struct segment *g)
 	}
 	g->seq++;
 	g->flags &= (uint8_t)~SEGMENT_SYN;
-	stream(t, c, g);
+	syn_acked(c, g, g->wnd);
 	if (c->state != TCP_CLOSED)
 		conn_ack_now(c);
 }
@@ -215,7 +265,7 @@ static void listen_ack(struct tcp *t, struct tcp_conn *c, struct segment *g)
 	if (!open_by_cookie(t, g, &c))
 		listen_stray(t, c, g);
 	else if (c)
-		stream(t, c, g);
+		first_ack(t, c, g);
 }
 
 #define SYNCHRONISED(state)                                                                                            \
@@ -234,7 +284,7 @@ static const step steps[TCP_STATES][EVENTS] = {
 		[EVENT_RST_ACK] = sent_reset,
 	},
 	[TCP_SYN_RECEIVED] = {
-		[EVENT_ACK] = stream, [EVENT_FIN] = stream, [EVENT_RST] = reset, [EVENT_RST_ACK] = reset,
+		[EVENT_ACK] = first_ack, [EVENT_FIN] = first_ack, [EVENT_RST] = reset, [EVENT_RST_ACK] = reset,
 		[EVENT_SYN] = same_syn, [EVENT_SYN_ACK] = crossed_answer, [EVENT_BARE] = bare,
 	},
 	SYNCHRONISED(ESTABLISHED),

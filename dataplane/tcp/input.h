@@ -7,7 +7,7 @@
 #include "tcp/conn.h"
 #include "tcp/segment.h"
 
-/* ack.c: the ACK field and the window (RFC 9293, 3.10.7.4, fifth). False: the segment is done with. */
+/* ack.c: an ACK field that may be the peer's, and the window (RFC 9293, 3.10.7.4, fifth). False: the connection is gone. */
 bool ack_step(struct tcp_conn *c, struct segment *g);
 
 /* receive.c: segment text and FIN (seventh and eighth). */
@@ -20,8 +20,8 @@ bool open_by_cookie(struct tcp *t, const struct segment *g, struct tcp_conn **c)
 /* open.c: segments in SYN_SENT. */
 void open_answered(struct tcp_conn *c, struct segment *g);      /* SYN,ACK */
 void open_crossed(struct tcp_conn *c, struct segment *g);       /* SYN: simultaneous open */
-/* open.c: the ACK of our SYN in SYN_RECEIVED. False: the user did not want it. */
-bool open_established(struct tcp_conn *c, struct segment *g);
+/* open.c: the ACK of our SYN in SYN_RECEIVED, with the peer's window in bytes. False: the user did not want it. */
+bool open_established(struct tcp_conn *c, struct segment *g, uint32_t wnd);
 
 /* The window field of a segment behind the handshake, scaled. */
 static inline uint32_t segment_window(const struct tcp_conn *c, const struct segment *g)

@@ -222,12 +222,12 @@ static bool established(struct tcp_conn *c, const struct segment *g, uint32_t wn
 	return c->state != TCP_CLOSED;
 }
 
-bool open_established(struct tcp_conn *c, struct segment *g)
+bool open_established(struct tcp_conn *c, struct segment *g, uint32_t wnd)
 {
 	conn_leave_backlog(c);
 	conn_clear(c, CONN_ACK_NOW);
 	conn_move(c, CAUSE_ack_of_syn);
-	return established(c, g, segment_window(c, g));
+	return established(c, g, wnd);
 }
 
 void open_answered(struct tcp_conn *c, struct segment *g)

@@ -47,8 +47,11 @@ MUTANTS = [
     ("reset_acks_too_little", "tcp/reply.c", "r.ack = g->seq + segment_span(g);", "r.ack = g->seq + g->len;"),
     ("challenges_unlimited", "tcp/reply.c", "	if (c->tcp->now_ms - c->challenge_ms < CHALLENGE_MS)\n		return false;", ""),
     # ACK field
-    ("ack_of_the_future_taken", "tcp/ack.c", "	if (seq_gt(g->ack, c->snd_max) || ", "	if (seq_gt(g->ack, c->snd_max))\n		return true;\n	if ("),
-    ("ancient_ack_taken", "tcp/ack.c", " || seq_lt(g->ack, c->snd_una - conn_window_max(c))", ""),
+    ("ack_of_the_future_taken", "tcp/input.c", "	if (seq_gt(g->ack, c->snd_max) || ", "	if (seq_gt(g->ack, c->snd_max))\n		g->ack = c->snd_una;\n	if ("),
+    ("ancient_ack_taken", "tcp/input.c", " || seq_lt(g->ack, c->snd_una - conn_window_max(c))", ""),
+    ("refused_ack_counts", "tcp/input.c", "	if (seq_gt(g->ack, c->snd_max) || ", "	heard(c, g);\n	if (seq_gt(g->ack, c->snd_max) || "),
+    ("syn_ack_window_scaled", "tcp/open.c", "	established(c, g, g->wnd);", "	established(c, g, segment_window(c, g));"),
+    ("crossed_window_scaled", "tcp/input.c", "	syn_acked(c, g, g->wnd);", "	syn_acked(c, g, segment_window(c, g));"),
     ("old_window_taken", "tcp/ack.c", "	if (!advanced && !seq_gt(g->seq, c->snd_wl1) && !(g->seq == c->snd_wl1 && (wnd > before || wnd == 0)))\n		return;", ""),
     ("fin_ack_ignored", "tcp/ack.c", "	return !fin || fin_acked(c);", "	return true;"),
     # Receiving
