@@ -159,16 +159,17 @@ static void second_syn(struct tcp *t, struct tcp_conn *c, struct segment *g)
 	reply_challenge(c);
 }
 
-/* Our SYN,ACK was lost, or the SYN is a copy. */
+/* Our SYN,ACK was lost, or the SYN is a copy. With another number it is anybody's, and changes nothing. */
 static void same_syn(struct tcp *t, struct tcp_conn *c, struct segment *g)
 {
+	if (g->seq + 1 != c->rcv_nxt) {
+		second_syn(t, c, g);
+		return;
+	}
 	drop(t, DROP_tcp_duplicate);
 	if (!ecn_asks(g))
 		conn_clear(c, CONN_ECN); /* RFC 3168, 6.1.1: the peer does not ask any more */
-	if (g->seq + 1 == c->rcv_nxt)
-		reply_where(c, g);
-	else
-		reply_challenge(c);
+	reply_where(c, g);
 }
 
 /*

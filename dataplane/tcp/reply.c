@@ -113,11 +113,11 @@ void reply_reset_conn(struct tcp_conn *c)
 	reply_send(c->tcp, &r);
 }
 
-static bool quiet_for(struct tcp_conn *c)
+static bool quiet_for(const struct tcp *t, uint32_t *last_ms)
 {
-	if (c->tcp->now_ms - c->challenge_ms < CHALLENGE_MS)
+	if (t->now_ms - *last_ms < CHALLENGE_MS)
 		return false;
-	c->challenge_ms = c->tcp->now_ms;
+	*last_ms = t->now_ms;
 	return true;
 }
 
@@ -129,14 +129,20 @@ void reply_where(struct tcp_conn *c, const struct segment *g)
 		output_ack_of(c, (struct seq_range){g->seq, g->seq + g->len});
 	else if (segment_span(g) > 0 && !(g->flags & SEGMENT_SYN))
 		conn_ack_now(c);
-	else if (quiet_for(c))
+	else if (quiet_for(c->tcp, &c->challenge_ms))
 		conn_ack_now(c);
+}
+
+bool reply_may_challenge(struct tcp *t, uint32_t *last_ms)
+{
+	if (!quiet_for(t, last_ms) || !budget(t, &t->challenges, CHALLENGES_PER_S))
+		return false;
+	tcp_count(t, C_tcp_challenge_acks);
+	return true;
 }
 
 void reply_challenge(struct tcp_conn *c)
 {
-	if (!quiet_for(c) || !budget(c->tcp, &c->tcp->challenges, CHALLENGES_PER_S))
-		return;
-	tcp_count(c->tcp, C_tcp_challenge_acks);
-	output_ack(c);
+	if (reply_may_challenge(c->tcp, &c->challenge_ms))
+		output_ack(c);
 }

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdint.h>
 
 struct segment;
 struct tcp;
@@ -25,6 +26,9 @@ void reply_where(struct tcp_conn *c, const struct segment *g);
 
 /* RFC 5961: what may be an attack, or a peer that forgot the connection; a true peer answers with an exact RST. */
 void reply_challenge(struct tcp_conn *c);
+
+/* May one leave? Once in CHALLENGE_MS for each of whom the last left at *last_ms, and within the worker's budget. */
+bool reply_may_challenge(struct tcp *t, uint32_t *last_ms);
 
 /* A bare segment of any tuple: RST, TIME_WAIT's ACKs, SYN,ACKs with a cookie. wnd and options only with an ACK. */
 struct reply {

@@ -79,7 +79,7 @@ void wait_new(struct tcp *t, const struct tcp_conn *c, bool active)
 		.ts = (c->flags & CONN_TS) != 0,
 		.ts_recent = c->ts_recent,
 		.ts_offset = c->ts_offset,
-		.answered_ms = t->now_ms - CHALLENGE_MS,
+		.challenge_ms = t->now_ms - CHALLENGE_MS,
 		.wnd = (uint16_t)((c->rcv_adv - c->rcv_nxt) >> c->rcv_wscale),
 		.active = active,
 	};
@@ -107,7 +107,6 @@ static void answer(struct tcp *t, struct tcp_wait *w)
 		.tsecr = w->ts_recent,
 	};
 
-	w->answered_ms = t->now_ms;
 	reply_send(t, &r);
 }
 
@@ -121,6 +120,16 @@ static bool reopens(const struct tcp_wait *w, const struct segment *g)
 	return seq_gt(g->seq, w->rcv_nxt);
 }
 
+/* The one thing that can arrive from the peer in this state: its FIN, because it has not heard our last ACK. */
+static bool fin_again(const struct tcp_wait *w, const struct segment *g)
+{
+	return g->flags & SEGMENT_FIN && !(g->flags & SEGMENT_SYN) && g->seq + segment_span(g) == w->rcv_nxt;
+}
+
+/*
+ * Only that restarts 2 MSL, and is always answered: who knows its number is the peer. Everything else out of place may
+ * be anybody's, and gets no more answers than a connection's challenges (RFC 5961, 7).
+ */
 bool wait_input(struct tcp *t, struct tcp_wait *w, const struct segment *g, uint32_t *iss)
 {
 	/* RFC 1337: a RST here may be an old one, and would let old data into a new incarnation. */
@@ -133,13 +142,15 @@ bool wait_input(struct tcp *t, struct tcp_wait *w, const struct segment *g, uint
 		forget(t, w);
 		return true;
 	}
-	if (g->ts && w->ts && seq_lt(g->tsval, w->ts_recent))
+	if (g->ts && w->ts && seq_lt(g->tsval, w->ts_recent)) {
 		tcp_count(t, DROP_tcp_paws);
-	else if (g->flags & SEGMENT_FIN) {
-		list_take(t, w); /* the peer has not heard our last ACK: 2 MSL begin again */
+	} else if (fin_again(w, g)) {
+		list_take(t, w);
 		list_put(t, w);
+		answer(t, w);
+		return false;
 	}
-	if (segment_span(g) > 0 || (g->ack != w->snd_nxt && t->now_ms - w->answered_ms >= CHALLENGE_MS))
+	if ((segment_span(g) > 0 || g->ack != w->snd_nxt) && reply_may_challenge(t, &w->challenge_ms))
 		answer(t, w);
 	return false;
 }

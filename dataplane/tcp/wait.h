@@ -21,7 +21,7 @@ struct tcp_wait {
 	uint32_t expires_ms;
 	uint32_t snd_nxt, rcv_nxt;
 	uint32_t ts_recent, ts_offset;
-	uint32_t answered_ms;
+	uint32_t challenge_ms;         /* when the last rate-limited ACK went out */
 	uint16_t wnd;
 	bool ts;
 	bool active;                   /* the tuple's port is ours */
