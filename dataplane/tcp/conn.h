@@ -115,7 +115,7 @@ struct tcp_conn {
 	uint32_t rcv_held;                   /* credit in use: buffer bytes that the user and the ooo queue hold */
 	uint32_t deadline[CONN_TIMERS];      /* ms, valid where the bit in timers is set */
 	uint16_t mss;                        /* payload bytes per segment that we send, options deducted */
-	uint16_t rcv_mss;                    /* the largest segment that came */
+	uint16_t rcv_mss;                    /* the length of the peer's full segments (receive.c) */
 	uint8_t state;                       /* enum tcp_state; written by conn_move() only */
 	uint8_t timers;                      /* bits of enum conn_timer */
 	uint8_t dupacks;

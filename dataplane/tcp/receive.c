@@ -362,6 +362,19 @@ static bool shed(struct tcp_conn *c, const struct segment *g)
 	return true;
 }
 
+/*
+ * What a full segment of the peer's is: the largest that came, until the path's MTU falls. A shorter one that more
+ * follows, since it lacks PSH, is as long as they are now; but for the single bytes of window probes.
+ */
+static inline void measure(struct tcp_conn *c, const struct segment *g)
+{
+	const bool longer = g->len > c->rcv_mss;
+	const bool shorter = g->len < c->rcv_mss && g->len >= MSS_MIN && !(g->flags & SEGMENT_PSH);
+
+	if (longer || shorter)
+		c->rcv_mss = (uint16_t)(g->len < UINT16_MAX ? g->len : UINT16_MAX);
+}
+
 static void schedule_ack(struct tcp_conn *c, uint32_t before)
 {
 	const uint32_t mss = c->rcv_mss;
@@ -387,8 +400,7 @@ void receive_step(struct tcp_conn *c, struct segment *g)
 	}
 	if (g->len > 0 && __builtin_expect(c->tcp->shard->shed & SHED_OF_TEXT, 0) && shed(c, g))
 		return;
-	if (g->len > c->rcv_mss)
-		c->rcv_mss = (uint16_t)(g->len < UINT16_MAX ? g->len : UINT16_MAX);
+	measure(c, g);
 	if (g->len > 0 && !text(c, g))
 		return;
 	if (has_fin && !fin_at(c, fin_seq))

@@ -57,6 +57,8 @@ MUTANTS = [
     ("fin_ack_ignored", "tcp/ack.c", "	return !fin || fin_acked(c);", "	return true;"),
     # Receiving
     ("no_delayed_ack", "tcp/timing.h", "DELACK_MS = 40,", "DELACK_MS = 1,"),
+    ("full_segments_only_grow", "tcp/receive.c", "	if (longer || shorter)", "	if (longer)"),
+    ("short_segments_are_full", "tcp/receive.c", " && !(g->flags & SEGMENT_PSH);", ";"),
     ("ack_delayed_too_long", "tcp/timing.h", "DELACK_MS = 40,", "DELACK_MS = 600,"),
     # Retransmission (RFC 6298)
     ("no_backoff", "tcp/timing.h", "RTO_MAX_MS = 60000,", "RTO_MAX_MS = 1000,"),
