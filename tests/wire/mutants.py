@@ -47,6 +47,14 @@ MUTANTS = [
     ("reset_sequence", "tcp/reply.c", "		r.seq = g->ack;", "		r.seq = 0;"),
     ("reset_acks_too_little", "tcp/reply.c", "r.ack = g->seq + segment_span(g);", "r.ack = g->seq + g->len;"),
     ("challenges_unlimited", "tcp/reply.c", "	if (t->now_ms - *last_ms < CHALLENGE_MS)\n		return false;", ""),
+    ("challenges_without_budget", "tcp/reply.c", "	if (!quiet_for(t, last_ms) || !budget(t, &t->challenges, CHALLENGES_PER_S))", "	if (!quiet_for(t, last_ms))"),
+    ("resets_without_budget", "tcp/reply.c", "	if (!budget(t, &t->resets, LIMIT_tcp_resets_per_s)) {", "	if (false) {"),
+    ("budget_is_known", "tcp/reply.c", "per_s + rng_below(&t->shard->rng, per_s)", "per_s"),
+    ("budget_for_ever", "tcp/reply.c", "	if (second != b->second) {", "	if (b->second == 0) {"),
+    # Initial sequence numbers and timestamps (RFC 6528; RFC 7323, 7.1)
+    ("isn_without_secret", "tcp/isn.c", "(uint32_t)(s->now_ns >> CLOCK_SHIFT) + k", "(uint32_t)(s->now_ns >> CLOCK_SHIFT)"),
+    ("isn_without_clock", "tcp/isn.c", "(uint32_t)(s->now_ns >> CLOCK_SHIFT) + k", "k"),
+    ("timestamps_of_one_clock", "tcp/isn.c", "	return (uint32_t)keyed(s, t, 1);", "	return 0 * (uint32_t)keyed(s, t, 1);"),
     # ACK field
     ("ack_of_the_future_taken", "tcp/input.c", "	if (seq_gt(g->ack, c->snd_max) || ", "	if (seq_gt(g->ack, c->snd_max))\n		g->ack = c->snd_una;\n	if ("),
     ("ancient_ack_taken", "tcp/input.c", " || seq_lt(g->ack, c->snd_una - conn_window_max(c))", ""),
@@ -71,6 +79,7 @@ MUTANTS = [
     ("dsack_awaited_for_ever", "tcp/recovery.c", "	if (c->board && !c->sent_last)\n		scoreboard_free(c);", "	;"),
     ("user_timeout_overrun", "tcp/rtt.c", "		rto = last_ms(c, rto);", "		;"),
     ("never_gives_up", "tcp/timing.h", "USER_TIMEOUT_MS = 120000,", "USER_TIMEOUT_MS = 1000000,"),
+    ("mss_of_ethernet", "tcp/build.c", "mtu = ip_mtu_here(t->ip, path, tuple), ", "mtu = 1500 + 0 * ip_mtu_here(t->ip, path, tuple), "),
     ("default_mss", "tcp/timing.h", "MSS_DEFAULT_V4 = 536,", "MSS_DEFAULT_V4 = 1460,"),
     # Congestion: ECN (RFC 3168), CUBIC (RFC 9438), HyStart++ (RFC 9406), pacing
     ("ece_ignored", "tcp/ecn.c", "	receiver(c, g);\n	sender(c, g);", "	receiver(c, g);"),

@@ -18,7 +18,12 @@ enum { WORDS_MAX = 40, TOLERANCE_US = 2100, STEP_US = 500 };
 
 struct script {
 	const char *path;
+	FILE *file;
 	unsigned line;
+	struct {
+		unsigned left, line;
+		long at;
+	} repeat;                    /* the lines from there on, so many times more */
 	char *word[WORDS_MAX];
 	unsigned words;
 	unsigned at;                 /* the next word to look at */
@@ -34,6 +39,10 @@ struct script {
 	uint32_t stack_max;          /* relative: behind the last byte that the stack has sent */
 	uint32_t want_iss;
 	bool want_iss_set;
+	struct {
+		bool iss_known, ts_known;
+		uint32_t iss, tsval; /* less what the clocks of both add, if they are what the stack says */
+	} this, other;               /* flow, and the one before it with another port */
 	uint32_t floor;              /* absolute: what the tuple's last incarnation has sent, up to here */
 	bool floor_known;
 	uint32_t right_edge;         /* relative: of the window that the stack offers */
@@ -468,9 +477,26 @@ static void await(struct script *p, uint64_t after_ns)
 	}
 }
 
+/*
+ * RFC 6528, 3: initial sequence numbers are a clock and a secret function of the tuple, and so are timestamps (RFC 7323,
+ * 7.1). What one flow says tells nothing of another: the clock alone does not lead from one to the other.
+ */
+static void check_secret(struct script *p, const struct wire_segment *g, uint64_t at_ns)
+{
+	p->this.iss_known = true;
+	p->this.iss = g->seq - (uint32_t)(at_ns >> 12);
+	p->this.ts_known = g->has_ts;
+	p->this.tsval = g->tsval - (uint32_t)(at_ns / 1000000);
+	if (p->other.iss_known && p->other.iss == p->this.iss)
+		fail(p, "the initial sequence number follows from that of another tuple");
+	if (p->other.ts_known && p->this.ts_known && p->other.tsval == p->this.tsval)
+		fail(p, "the timestamps are of the same clock as those of another tuple");
+}
+
 static void learn(struct script *p, const struct wire_segment *g, uint64_t at_ns)
 {
 	if (g->flags & FLAG_S) {
+		check_secret(p, g, at_ns);
 		if (p->floor_known && (int32_t)(g->seq - p->floor) < 0)
 			fail(p, "the initial sequence number is %u below what the tuple has sent before", p->floor - g->seq);
 		p->stack_iss = g->seq;
@@ -832,8 +858,11 @@ static void reset_flow(struct script *p)
 
 static void word_port(struct script *p)
 {
+	const char *w = need_word(p);
+
 	p->floor_known = false;
-	p->tuple.remote_port = (uint16_t)number(p);
+	p->other = p->this;
+	p->tuple.remote_port = (uint16_t)(strcmp(w, "next") ? (p->at--, number(p)) : p->tuple.remote_port + 1u);
 	reset_flow(p);
 }
 
@@ -1003,15 +1032,17 @@ static void word_flow(struct script *p)
 
 static void word_count(struct script *p)
 {
-	const char *name = need_word(p);
-	const uint32_t want = number(p);
+	const char *name = need_word(p), *w = need_word(p);
+	unsigned from, to;
 
+	if (sscanf(w, "%u-%u", &from, &to) != 2)
+		p->at--, from = to = number(p);
 	for (unsigned i = 0; i < COUNTERS; i++)
 		if (!strcmp(counter_descriptions[i].name, name) ||
 		    (!strncmp(counter_descriptions[i].name, "drop_", 5) &&
 		     !strcmp(counter_descriptions[i].name + 5, name))) {
-			if (p->stand->counters.cell[i] != want)
-				fail(p, "%s is %lu, not %u", name, p->stand->counters.cell[i], want);
+			if (p->stand->counters.cell[i] < from || p->stand->counters.cell[i] > to)
+				fail(p, "%s is %lu, not %s", name, p->stand->counters.cell[i], w);
 			return;
 		}
 	fail(p, "there is no counter %s", name);
@@ -1030,6 +1061,30 @@ static void word_rfc(struct script *p)
 	p->rfc = true;
 }
 
+static void word_repeat(struct script *p)
+{
+	const uint32_t times = number(p);
+
+	if (p->repeat.left > 0 || times == 0)
+		fail(p, "repeat: once or more, and not within itself");
+	p->repeat.left = times - 1;
+	p->repeat.line = p->line;
+	p->repeat.at = ftell(p->file);
+}
+
+static void word_end(struct script *p)
+{
+	if (p->repeat.line == 0)
+		fail(p, "end: of what?");
+	if (p->repeat.left == 0) {
+		p->repeat.line = 0;
+		return;
+	}
+	p->repeat.left--;
+	p->line = p->repeat.line;
+	fseek(p->file, p->repeat.at, SEEK_SET);
+}
+
 /* ---- the language ---- */
 
 static void word_handshake(struct script *p);
@@ -1038,7 +1093,7 @@ static const struct {
 	const char *name;
 	void (*run)(struct script *p);
 } words[] = {
-	{"rfc", word_rfc}, {"sending", word_sending},
+	{"rfc", word_rfc}, {"repeat", word_repeat}, {"end", word_end}, {"sending", word_sending},
 	{"<", word_in}, {"<+", word_in_burst}, {">", word_out}, {"!", word_event},
 	{"data", word_data}, {"acked", word_acked}, {"wait", word_wait}, {"skip", word_skip}, {"listen", word_listen},
 	{"connect", word_connect}, {"handshake", word_handshake}, {"port", word_port}, {"again", word_again},
@@ -1104,6 +1159,8 @@ static void finish(struct script *p)
 		fail(p, "the script cites no rule");
 	if (!p->open)
 		fail(p, "the script does nothing");
+	if (p->repeat.line)
+		fail(p, "repeat without end");
 	quiet(p);
 	if (p->stand->event_n > 0)
 		fail(p, "the user is told \"%s\", which the script does not expect", p->stand->event[0]);
@@ -1122,6 +1179,7 @@ bool script_run(const char *path, const struct packet_pools *pools, char *why, s
 	bool passed = false;
 
 	p->path = path;
+	p->file = f;
 	p->pools = pools;
 	p->stand = aligned_alloc(64, sizeof(*p->stand));
 	memset(p->stand, 0, sizeof(*p->stand));
