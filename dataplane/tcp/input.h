@@ -7,7 +7,7 @@
 #include "tcp/conn.h"
 #include "tcp/segment.h"
 
-/* ack.c: an ACK field that may be the peer's, and the window (RFC 9293, 3.10.7.4, fifth). False: the connection is gone. */
+/* ack.c: an ACK that may be the peer's, and the window (RFC 9293, 3.10.7.4, fifth). False: the connection is gone. */
 bool ack_step(struct tcp_conn *c, struct segment *g);
 
 /* receive.c: segment text and FIN (seventh and eighth). */
