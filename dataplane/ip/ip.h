@@ -93,7 +93,8 @@ struct ip_path {
 	uint32_t epoch;     /* of the routes it was made from */
 	uint32_t neigh;     /* the link's published neighbour: index, and its generation << 16 */
 	uint16_t mtu;       /* IP datagram bytes */
-	uint8_t iface;
+	uint8_t iface : 7;
+	uint8_t fragile : 1; /* IPv4, less than IP4_MTU_FLOOR was learned: routers may make fragments of it */
 	uint8_t large;      /* mbufs of a TCP segment that the port cuts (TSO); 0: it does not */
 };
 
@@ -116,10 +117,16 @@ uint16_t ip_mtu(struct ip *ip, struct ip_path *path, const struct tuple *t);
 /* The part of it that is our own: of the interface and the route. What peers send need not come the same way back. */
 uint16_t ip_mtu_here(struct ip *ip, struct ip_path *path, const struct tuple *t);
 
-/* Below these no path MTU is believed: RFC 8201, 4; for IPv4 what Linux and others have settled on. */
-enum { IP4_MTU_FLOOR = 552, IP6_MTU_FLOOR = 1280 };
+/*
+ * Below these no datagram is made to be: RFC 8201, 4; for IPv4 what Linux and others have settled on. A path of IPv4 may
+ * have less, down to IP4_MTU_MIN (RFC 791): datagrams to there have no DF, and the router cuts them (RFC 1191, 3).
+ */
+enum { IP4_MTU_FLOOR = 552, IP4_MTU_MIN = 68, IP6_MTU_FLOOR = 1280 };
 
-/* Datagrams to t.remote may have at most so many bytes, it was found (pmtu.h). False: not less, or too little. */
+/*
+ * Datagrams to t.remote may have at most so many bytes, it was found (pmtu.h). False: not less, or too little. True: the
+ * path has this MTU now, or the floor and no DF.
+ */
 bool ip_mtu_lower(struct ip *ip, struct ip_path *path, const struct tuple *t, uint32_t mtu);
 
 /* ICMP port or host unreachable for a datagram that nobody wanted (rate limited). Does not take d->m. */

@@ -8,7 +8,7 @@
  * sends it.
  *
  * Datagrams are atomic in the sense of RFC 6864: DF is set and nothing is fragmented (but for echo replies, in
- * split.c), so the identification may be anything; it counts, which makes captures easier to read.
+ * split.c), so the identification may be anything; it counts, for those that a narrow path may cut (ip_mtu_lower()).
  */
 #include "ip/checksum.h"
 #include "ip/layer.h"
@@ -42,7 +42,7 @@ static inline void put_transport_checksum(const struct iface *iface, const struc
 }
 
 static inline void put_ip4(struct ip *ip, const struct iface *iface, const struct tuple *t, struct rte_mbuf *m,
-                           uint8_t ttl, uint8_t tos)
+                           uint8_t ttl, uint8_t tos, bool df)
 {
 	struct ip4_header *h = (struct ip4_header *)rte_pktmbuf_prepend(m, IP4_BYTES);
 
@@ -52,7 +52,7 @@ static inline void put_ip4(struct ip *ip, const struct iface *iface, const struc
 		.tos = tos,
 		.total_length = rte_cpu_to_be_16((uint16_t)m->pkt_len),
 		.id = rte_cpu_to_be_16(++ip->ip4_id),
-		.fragment = RTE_BE16(IP4_DF),
+		.fragment = df ? RTE_BE16(IP4_DF) : 0,
 		.ttl = ttl,
 		.protocol = (uint8_t)t->protocol,
 		.source = t->local.w[3],
@@ -136,8 +136,13 @@ static enum err refresh(const struct ip *ip, struct ip_path *path, const struct 
 		path->epoch = 0;
 		return e;
 	}
-	*path = (struct ip_path){.epoch = ip->epoch, .iface = hop->iface, .large = ip->iface[hop->iface].large,
+	*path = (struct ip_path){.epoch = ip->epoch, .iface = hop->iface & 0x7fu, .large = ip->iface[hop->iface].large,
 	                         .mtu = learned != 0 && learned < hop->mtu ? learned : hop->mtu};
+	if (addr_is_v4(&t->remote) && path->mtu < IP4_MTU_FLOOR && learned == path->mtu) {
+		path->mtu = hop->mtu < IP4_MTU_FLOOR ? hop->mtu : IP4_MTU_FLOOR;
+		path->fragile = true;
+		path->large = 0;
+	}
 	path->neigh = neigh_find(&ip->link->neighs, hop->iface, &hop->addr);
 	*mac_word = neigh_mac(&ip->link->neighs, path->neigh);
 	if (*mac_word == 0 && neigh_state(&ip->link->neighs, path->neigh) == NEIGH_FAILED)
@@ -169,12 +174,13 @@ uint16_t ip_mtu_here(struct ip *ip, struct ip_path *path, const struct tuple *t)
 
 bool ip_mtu_lower(struct ip *ip, struct ip_path *path, const struct tuple *t, uint32_t mtu)
 {
-	const uint32_t floor = addr_is_v4(&t->remote) ? IP4_MTU_FLOOR : IP6_MTU_FLOOR;
+	const bool v4 = addr_is_v4(&t->remote);
 
-	if (mtu < floor || mtu >= ip_mtu(ip, path, t))
+	/* What is sent without DF, no router says again that it is too big. */
+	if (mtu < (v4 ? IP4_MTU_MIN : IP6_MTU_FLOOR) || mtu >= ip_mtu(ip, path, t) || path->fragile)
 		return false;
 	pmtu_learn(ip, &t->remote, (uint16_t)mtu);
-	return ip_mtu(ip, path, t) == mtu;
+	return ip_mtu(ip, path, t) == mtu || path->fragile;
 }
 
 enum err ip_source(struct ip *ip, const struct addr *remote, struct addr *local)
@@ -244,7 +250,7 @@ enum err ip_output(struct ip *ip, struct ip_path *path, const struct tuple *t, s
 		return refuse(ip, m, ERR_LIMIT);
 	put_transport_checksum(iface, t, m);
 	if (v4)
-		put_ip4(ip, iface, t, m, ttl, traffic_class);
+		put_ip4(ip, iface, t, m, ttl, traffic_class, !path->fragile);
 	else
 		put_ip6(t, m, ttl, traffic_class);
 	count(ip->shard->counters, C_ip_sent);

@@ -6,7 +6,8 @@
  *
  *   ICMP too big    (RFC 1191, 8201) is believed when it quotes a sequence number in flight (RFC 5927), tells of an
  *                   MTU that the quoted datagram exceeds, smaller than what we know, and not absurdly small. Who knows
- *                   what is in flight can lower it to the floor and no further.
+ *                   what is in flight can lower it to the floor and no further; from there on DF is not set, and
+ *                   routers cut what is still too big.
  *   silence         (RFC 4821, 7.6 and 7.7; RFC 8899, 4.3) A router that drops without a word is a black hole: large
  *                   segments vanish while small ones get through. After so many timeouts in a row with a full segment
  *                   in front, segments become half as large, and again with every further timeout, down to the floor.
@@ -67,7 +68,7 @@ void mtu_follow(struct tcp_conn *c, uint16_t mtu)
 /* RFC 1191, 7: what a router that does not know of path MTUs may have meant. */
 static uint32_t plateau_below(uint32_t bytes)
 {
-	static const uint16_t plateaus[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, IP4_MTU_FLOOR};
+	static const uint16_t plateaus[] = {32000, 17914, 8166, 4352, 2002, 1492, 1006, IP4_MTU_FLOOR, IP4_MTU_MIN};
 
 	for (size_t i = 0; i < sizeof(plateaus) / sizeof(plateaus[0]); i++)
 		if (plateaus[i] < bytes)
@@ -82,8 +83,8 @@ static bool too_big(const struct tcp_conn *c, const struct ip_icmp_error *e)
 
 void mtu_too_big(struct tcp_conn *c, const struct ip_icmp_error *e)
 {
-	const uint16_t now = ip_mtu(c->tcp->ip, &c->path, &c->tuple);
-	uint32_t mtu = e->mtu;
+	const uint16_t now = ip_mtu(c->tcp->ip, &c->path, &c->tuple), mss = c->mss;
+	uint32_t mtu = e->mtu, then;
 
 	if (!too_big(c, e))
 		return;
@@ -95,7 +96,10 @@ void mtu_too_big(struct tcp_conn *c, const struct ip_icmp_error *e)
 	}
 	tcp_count(c->tcp, C_tcp_path_mtu_lowered);
 	conn_clear(c, CONN_HOLE);
-	mtu_follow(c, (uint16_t)mtu);
+	then = ip_mtu(c->tcp->ip, &c->path, &c->tuple);
+	mtu_follow(c, (uint16_t)then);
+	if (then > mtu && c->mss == mss && c->snd_nxt != c->snd_una)
+		recovery_resegment(c); /* as large as before, but without DF */
 }
 
 /* Enough in flight for its size to be the reason: a full segment, or more than what small ones are that got through. */

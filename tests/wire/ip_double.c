@@ -31,10 +31,13 @@ uint16_t ip_mtu_here(struct ip *ip, struct ip_path *path, const struct tuple *t)
 
 bool ip_mtu_lower(struct ip *ip, struct ip_path *path, const struct tuple *t, uint32_t mtu)
 {
+	const bool v4 = addr_is_v4(&t->remote);
+
 	(void)path;
-	if (mtu >= ip->mtu || mtu < (uint32_t)(addr_is_v4(&t->remote) ? IP4_MTU_FLOOR : IP6_MTU_FLOOR))
+	if (mtu >= ip->mtu || mtu < (uint32_t)(v4 ? IP4_MTU_MIN : IP6_MTU_FLOOR) || ip->fragile)
 		return false;
-	ip->mtu = (uint16_t)mtu;
+	ip->fragile = v4 && mtu < IP4_MTU_FLOOR;
+	ip->mtu = ip->fragile ? IP4_MTU_FLOOR : (uint16_t)mtu;
 	return true;
 }
 

@@ -13,6 +13,7 @@ struct ip {
 	uint16_t mtu;
 	uint16_t mtu_here;      /* of our own end; 0: the same */
 	bool no_route;
+	bool fragile;               /* IPv4, and narrower than the floor */
 	uint8_t traffic_class;      /* of the segment that `sent` gets */
 	struct addr source4, source6;
 	void (*sent)(void *arg, const struct tuple *t, struct rte_mbuf *m); /* takes m */

@@ -47,6 +47,30 @@ static void test_ip4(void **state)
 	net_close();
 }
 
+/* RFC 1191, 3: what the path may not carry whole, routers may cut. Large segments are not left to the port then. */
+static void test_narrow(void **state)
+{
+	const struct tuple t = tuple("198.18.0.10", "198.18.0.2", TCP);
+	struct ip_path path = {0};
+
+	(void)state;
+	net_quiet(1);
+	meet();
+	for (int narrow = 0; narrow < 2; narrow++) {
+		if (narrow)
+			assert_true(ip_mtu_lower(net.ip[0], &path, &t, 400));
+		assert_int_equal(ip_mtu(net.ip[0], &path, &t), narrow ? 552 : 1500);
+		assert_int_equal(ip_output(net.ip[0], &path, &t, segment(0, TCP, "hello"), 64, 0), OK);
+		flush();
+		assert_string_equal(hex(only_sent(), 20, 2), narrow ? "0000" : "4000");
+		check_sealed(only_sent());
+		forget_sent();
+	}
+	assert_int_equal(path.large, 0);
+	assert_false(ip_mtu_lower(net.ip[0], &path, &t, 300)); /* no router says so of what has no DF */
+	net_close();
+}
+
 static void test_ip6(void **state)
 {
 	const struct tuple t = tuple("2001:2::10", "2001:2::2", TCP);
@@ -306,6 +330,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ip4),
+		cmocka_unit_test(test_narrow),
 		cmocka_unit_test(test_ip6),
 		cmocka_unit_test(test_chain),
 		cmocka_unit_test(test_offload),

@@ -45,7 +45,9 @@ static void test_lower(void **state)
 	} cases[] = {
 		{"less", "198.18.0.7", 1400, true, 1400},
 		{"the floor", "198.18.0.7", 552, true, 552},
-		{"below the floor", "198.18.0.7", 551, false, 1500},
+		{"below the floor", "198.18.0.7", 551, true, 552},
+		{"the least of all", "198.18.0.7", 68, true, 552},
+		{"below that", "198.18.0.7", 67, false, 1500},
 		{"nothing", "198.18.0.7", 0, false, 1500},
 		{"what it is", "198.18.0.7", 1500, false, 1500},
 		{"more", "198.18.0.7", 65536 + 1400, false, 1500},
