@@ -11,8 +11,9 @@
  * In: the embedded datagram must be one that we could have sent; turned to our view its tuple names the owner, to
  * whom the whole frame goes. What it means is the transport's to decide (RFC 5927).
  *
- * Out: never about an ICMP error, a fragment, anything sent to many (in the frame or in the datagram), or from an
- * address that is not one host's; input has refused most of these already. At most LIMIT_icmp_errors_per_s.
+ * Out: never about an ICMP error or redirect, a fragment behind the first, anything sent to many (in the frame or in
+ * the datagram; but for options of IPv6 that ask for it, RFC 8200 4.2), or from an address that is not one host's;
+ * input has refused some of these already. At most LIMIT_icmp_errors_per_s.
  */
 #include "ip/checksum.h"
 #include "ip/layer.h"
@@ -26,6 +27,8 @@ enum {
 	TOO_BIG4_CODE = 4,
 	TOO_BIG6_TYPE = 2,
 	BURST = 10,
+	PARAMETER_PROBLEM6 = 4,
+	UNRECOGNISED_OPTION = 2,
 };
 
 /* ---- in ---- */
@@ -147,12 +150,44 @@ static uint32_t quote(char *to, uint32_t want, const struct rte_mbuf *m, int l3)
 	}
 }
 
-static bool deserves(const struct ip_datagram *d)
+static bool is_error4(uint8_t type)
+{
+	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12; /* RFC 1122, 3.2.2 */
+}
+
+static bool is_error6(uint8_t type)
+{
+	return type < 128 || type == 137; /* RFC 4443, 2.1; the redirect of RFC 4861 */
+}
+
+/*
+ * Whether the datagram at h is an ICMP error itself (RFC 1122, 3.2.2; RFC 4443, 2.4 (e.1 and e.2)), as far as `bytes`
+ * of it tell. It need not have been walked to its end before, nor have a sound one.
+ */
+static bool is_error(const uint8_t *h, uint32_t bytes, bool v4)
+{
+	uint32_t at = v4 ? (h[0] & 0xfu) * 4 : IP6_BYTES;
+	uint8_t next = v4 ? h[9] : h[6];
+
+	for (unsigned n = 0; !v4 && n < LIMIT_ip6_extensions && ip6_is_extension(next) && at + 8 <= bytes; n++) {
+		const uint8_t *x = h + at;
+
+		at += ip6_extension_bytes(next, x);
+		next = x[0];
+	}
+	return next == (v4 ? PROTOCOL_ICMP4 : PROTOCOL_ICMP6) && at < bytes &&
+	       (v4 ? is_error4(h[at]) : is_error6(h[at]));
+}
+
+static bool deserves(const struct ip_datagram *d, const struct icmp_complaint *c)
 {
 	const struct addr *from = &d->tuple.remote, *to = &d->tuple.local;
+	const bool v4 = addr_is_v4(to);
+	const bool even_if_many = !v4 && c->type == PARAMETER_PROBLEM6 && c->code == UNRECOGNISED_OPTION;
 
 	/* The unspecified address and multicast (input has refused IPv4's); multicast destinations only of IPv6. */
-	return (from->q[0] | from->q[1]) != 0 && from->b[0] != 0xff && to->b[0] != 0xff;
+	return (from->q[0] | from->q[1]) != 0 && from->b[0] != 0xff && (to->b[0] != 0xff || even_if_many) &&
+	       !is_error(rte_pktmbuf_mtod(d->m, const uint8_t *) + c->l3, (uint32_t)((int)d->m->data_len - c->l3), v4);
 }
 
 void icmp_error_send(struct ip *ip, const struct ip_datagram *d, const struct icmp_complaint *c)
@@ -165,8 +200,15 @@ void icmp_error_send(struct ip *ip, const struct ip_datagram *d, const struct ic
 	struct rte_mbuf *m;
 	char *h;
 
-	if (!deserves(d))
+	if (!deserves(d, c))
 		return;
+	if (t.local.b[0] == 0xff) {
+		const struct addr *own = route_source(ip, d->iface, &t.remote, true);
+
+		if (own == NULL)
+			return;
+		t.local = *own;
+	}
 	if (!rate_allow(&ip->icmp_errors, ip_now(ip), LIMIT_icmp_errors_per_s, BURST)) {
 		count(ip->shard->counters, C_limit_icmp_errors_per_s);
 		count(ip->shard->counters, DROP_icmp_rate);

@@ -118,14 +118,14 @@ uint16_t ip_mtu(struct ip *ip, struct ip_path *path, const struct tuple *t);
 uint16_t ip_mtu_here(struct ip *ip, struct ip_path *path, const struct tuple *t);
 
 /*
- * Below these no datagram is made to be: RFC 8201, 4; for IPv4 what Linux and others have settled on. A path of IPv4 may
- * have less, down to IP4_MTU_MIN (RFC 791): datagrams to there have no DF, and the router cuts them (RFC 1191, 3).
+ * Below these no datagram is made to be: RFC 8201, 4; for IPv4 what Linux and others have settled on. A path of IPv4
+ * may have less, down to IP4_MTU_MIN (RFC 791): datagrams to there have no DF, and the router cuts them (RFC 1191, 3).
  */
 enum { IP4_MTU_FLOOR = 552, IP4_MTU_MIN = 68, IP6_MTU_FLOOR = 1280 };
 
 /*
- * Datagrams to t.remote may have at most so many bytes, it was found (pmtu.h). False: not less, or too little. True: the
- * path has this MTU now, or the floor and no DF.
+ * Datagrams to t.remote may have at most so many bytes, it was found (pmtu.h). False: not less, or too little. True:
+ * the path has this MTU now, or the floor and no DF.
  */
 bool ip_mtu_lower(struct ip *ip, struct ip_path *path, const struct tuple *t, uint32_t mtu);
 

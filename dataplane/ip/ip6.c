@@ -124,14 +124,19 @@ static enum counter check_extension(struct walk *w, uint32_t bytes, bool multica
 	}
 }
 
-static bool is_extension(uint8_t next)
+bool ip6_is_extension(uint8_t next)
 {
 	return next == NEXT_HOP_BY_HOP || next == NEXT_DESTINATION || next == NEXT_ROUTING || next == NEXT_FRAGMENT;
 }
 
+uint32_t ip6_extension_bytes(uint8_t next, const uint8_t *h)
+{
+	return next == NEXT_FRAGMENT ? FRAGMENT_BYTES : 8 + 8u * h[1];
+}
+
 static uint32_t extension_bytes(const struct walk *w)
 {
-	return w->next == NEXT_FRAGMENT ? FRAGMENT_BYTES : 8 + 8u * w->h[w->at + 1];
+	return ip6_extension_bytes(w->next, w->h + w->at);
 }
 
 /* Whether w is at the fragment header of a fragment: the two reserved bits between offset and M are ignored. */
@@ -147,7 +152,7 @@ static enum counter walk_extensions(struct ip *ip, struct walk *w, bool multicas
 		uint32_t bytes;
 		enum counter why;
 
-		if (!is_extension(w->next))
+		if (!ip6_is_extension(w->next))
 			return 0;
 		if (n == LIMIT_ip6_extensions) {
 			count(ip->shard->counters, C_limit_ip6_extensions);
@@ -226,7 +231,7 @@ static bool chain_whole(const struct rte_mbuf *m, const struct walk *w)
 {
 	struct walk x = *w;
 
-	while (is_extension(x.next)) {
+	while (ip6_is_extension(x.next)) {
 		const uint32_t bytes = x.at + 8 <= x.end ? extension_bytes(&x) : 8;
 
 		if (x.at + bytes > x.end)

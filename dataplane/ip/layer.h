@@ -128,6 +128,9 @@ void eth_input(struct ip *ip, struct rte_mbuf *m);
 void arp_input(struct ip *ip, struct rte_mbuf *m);
 void ip4_input(struct ip *ip, struct rte_mbuf *m);
 void ip6_input(struct ip *ip, struct rte_mbuf *m);
+/* Of the headers that may stand between IPv6's and the transport's: whether `next` is one; how long the one at h is. */
+bool ip6_is_extension(uint8_t next);
+uint32_t ip6_extension_bytes(uint8_t next, const uint8_t *h);
 void tcp_arrive(struct ip *ip, struct arrival *a);
 void udp_arrive(struct ip *ip, struct arrival *a);
 void icmp4_arrive(struct ip *ip, struct arrival *a);

@@ -157,6 +157,11 @@ MUTANTS = [
     ("own_solicits_without_mac", "ip/nd.c", " || address_kind(word) == ADDRESS_OWN;", ";"),
     ("virtual_solicits_with_mac", "ip/nd.c", "tells_mac(ip, from) ? OPTION_SOURCE : 0", "OPTION_SOURCE"),
     ("detection_unanswered", "ip/nd.c", "		advertise(ip, x->iface, &x->target, NULL, 0);\n	} else", "		;\n	} else"),
+    # ICMP errors (RFC 1122, RFC 4443)
+    ("errors_about_errors4", "ip/icmp_error.c", "(v4 ? is_error4(h[at])", "(v4 ? false"),
+    ("errors_about_errors6", "ip/icmp_error.c", ": is_error6(h[at]))", ": false)"),
+    ("errors_about_unknown_errors", "ip/icmp_error.c", "type < 128 || type == 137", "type < 5 || type == 137"),
+    ("options_to_many_untold", "ip/icmp_error.c", " || even_if_many)", ")"),
     # Neighbours (RFC 4861)
     ("hop_limit_ignored", "ip/nd.c", "	if (a->hop_limit != ND_HOP_LIMIT)", "	if (false)"),
     ("nd_in_fragments", "ip/nd.c", "	if (a->fragment) {", "	if (false) {"),
