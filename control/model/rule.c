@@ -154,8 +154,7 @@ static bool read_match(struct rule_reader *r, yyjson_val *match, struct model_ma
 	*m = (struct model_match){.method = TABLE_ANY_METHOD};
 	if (method[0] != '\0')
 		m->method = (uint8_t)http_method((struct text){.at = method, .len = (uint32_t)strlen(method)});
-	/* The data plane takes no CONNECT: there is nothing to match. */
-	if (m->method == HTTP_METHOD_OTHER || m->method == HTTP_CONNECT) {
+	if (m->method == HTTP_METHOD_OTHER) {
 		break_rule(r, region_print(r->b->region, "method %s is not supported", method));
 		return false;
 	}

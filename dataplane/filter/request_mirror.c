@@ -4,7 +4,8 @@
  *
  * Every filter draws for itself whether this request is copied (percent or fraction). The copy is a callout: it never
  * holds up the request, and it is cut when it does not keep up, or when the request is given up half way. It is sent
- * even when the request itself comes to nothing.
+ * even when the request itself comes to nothing. CONNECT is not copied: what follows it is the client's talk with one
+ * peer.
  *
  * As from Envoy Gateway, "-shadow" is appended to the name of the host (not to an IPv6 address, which would be no
  * host any more), so that the logs of a backend tell copies apart.
@@ -113,6 +114,8 @@ static enum filter_verdict on_request(struct filter_exchange *x, void *copied)
 	struct copied *m = copied;
 	struct http_message head;
 
+	if (x->request->method == HTTP_CONNECT)
+		return FILTER_CONTINUE;
 	if (rng_below(&x->shard->rng, m->c.denominator) >= m->c.numerator)
 		return FILTER_CONTINUE;
 	head = *x->request;

@@ -14,8 +14,8 @@
  * the one before is queued: its packets wait, uncredited, in the connection. So responses cannot get out of order,
  * and a client that pipelines without reading is stopped by its own window.
  *
- * After a 101 the stream is a tunnel (RX_TUNNEL, TX_TUNNEL): no framing in either direction, each ends with a FIN, and
- * the connection with both.
+ * After a 101, or 2xx to CONNECT, the stream is a tunnel (RX_TUNNEL, TX_TUNNEL): no framing in either direction, each
+ * ends with a FIN, and the connection with both.
  *
  * Slow peers. A header section has LIMIT_http_header_s seconds. Whatever else makes a client hold on to a connection is
  * measured in windows of H1_WINDOW_MS: a request's body must arrive at LIMIT_http_body_rate on average (unless it is us

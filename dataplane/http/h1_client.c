@@ -86,10 +86,12 @@ static void interim(struct h1_conn *c, struct http_stream *s)
 	s->ops->on_head(s->user, &s->message);
 }
 
-/* 101: from here on the stream is a tunnel, if the request asked for one and is whole. */
-static void switched(struct h1_conn *c, struct http_stream *s)
+/* From here on the stream is a tunnel, if the request asked for one and is whole. */
+static void begin_tunnel(struct h1_conn *c, struct http_stream *s)
 {
-	if (!s->upgrade || s->message.upgrade.len == 0 || c->tx != TX_WHOLE) {
+	const bool asked = s->message.status == 101 ? s->upgrade && s->message.upgrade.len > 0 : s->connect;
+
+	if (!asked || c->tx != TX_WHOLE) {
 		http_count(c->http, C_http_bad_responses);
 		h1_cut(c, ERR_HTTP_NOT_IMPLEMENTED);
 		return;
@@ -98,6 +100,8 @@ static void switched(struct h1_conn *c, struct http_stream *s)
 	c->keep_alive = false;
 	c->rx = RX_TUNNEL;
 	c->tx = TX_TUNNEL;
+	s->message.tunnel = true;
+	s->message.body = HTTP_BODY_NONE; /* whatever a 2xx says about it (RFC 9110, 9.3.6) */
 	s->ops->on_head(s->user, &s->message);
 }
 
@@ -138,8 +142,8 @@ void h1_client_head(struct h1_conn *c, const char *at, struct held under)
 		h1_cut(c, e);
 		return;
 	}
-	if (s->message.status == 101) {
-		switched(c, s);
+	if (s->message.status == 101 || (s->connect && s->message.status / 100 == 2)) {
+		begin_tunnel(c, s);
 		return;
 	}
 	if (s->message.status < 200) {

@@ -70,12 +70,13 @@ static enum err send_interim(struct h1_conn *c, struct http_stream *s, const str
 	return e == ERR_FULL ? OK : e;
 }
 
-/* 101: what the client sent behind its request, and held back so far, is the tunnel's. */
-static enum err switch_protocols(struct h1_conn *c, struct http_stream *s, const struct http_message *m)
+/* What the client sent behind its request, and held back so far, is the tunnel's. */
+static enum err begin_tunnel(struct h1_conn *c, struct http_stream *s, const struct http_message *m)
 {
+	const bool asked = m->status == 101 ? s->upgrade && m->upgrade.len > 0 : s->connect;
 	enum err e;
 
-	if (!s->upgrade || m->upgrade.len == 0 || c->rx != RX_WHOLE)
+	if (!asked || c->rx != RX_WHOLE)
 		return ERR_INVALID;
 	e = h1_write_response(c, m, TX_TUNNEL, false);
 	if (e)
@@ -96,8 +97,8 @@ static enum err send_response(struct h1_conn *c, struct http_stream *s, const st
 	bool close;
 	enum err e;
 
-	if (m->status == 101)
-		return end ? ERR_INVALID : switch_protocols(c, s, m);
+	if (m->tunnel || m->status == 101)
+		return end ? ERR_INVALID : begin_tunnel(c, s, m);
 	if (m->status < 200)
 		return send_interim(c, s, m);
 	e = choose_response(s, m, end, &tx);
@@ -130,6 +131,7 @@ static enum err send_request(struct h1_conn *c, struct http_stream *s, const str
 	}
 	s->request_begun = true;
 	s->upgrade = m->upgrade.len > 0;
+	s->connect = m->method == HTTP_CONNECT;
 	s->head_request = m->method == HTTP_HEAD;
 	return OK;
 }

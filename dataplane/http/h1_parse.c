@@ -320,7 +320,7 @@ static enum err read_request_line(struct http_message *m, struct arena *a, const
 	if (e)
 		return e;
 	m->method = (uint8_t)http_method(m->method_text);
-	if (m->method == HTTP_CONNECT)
+	if (m->method == HTTP_CONNECT && m->version != 11)
 		return ERR_HTTP_NOT_IMPLEMENTED;
 	return h1_read_target(m, a, (struct text){space + 1, (uint32_t)(second - space - 1)});
 }
@@ -406,6 +406,19 @@ static enum err read_expect(struct http_message *m, const struct framing *f)
 	return OK;
 }
 
+/* It has no content (RFC 9110, 9.3.6): bytes behind it are the tunnel's, or nobody's. */
+static enum err read_connect(struct http_message *m)
+{
+	if (m->method != HTTP_CONNECT)
+		return OK;
+	if (m->body == HTTP_BODY_CHUNKED || (m->body == HTTP_BODY_LENGTH && m->content_length > 0))
+		return ERR_HTTP_FRAMING;
+	m->body = HTTP_BODY_NONE;
+	m->upgrade = (struct text){0};
+	m->keep_alive = false;
+	return OK;
+}
+
 /* No framing, or one field in the very form that everybody writes it in. */
 static bool plain_framing(const struct framing *f)
 {
@@ -444,7 +457,7 @@ enum err h1_parse_request(struct http_message *m, struct arena *a, const char *a
 	read_upgrade(m, &f);
 	m->trailers_welcome = f.trailers;
 	judge_all(HTTP_REQUEST, at, scan);
-	return OK;
+	return read_connect(m);
 }
 
 /* ---- responses ---- */

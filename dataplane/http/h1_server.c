@@ -186,6 +186,7 @@ static void begin(struct h1_conn *c, struct http_stream *s)
 	s->head_request = m->method == HTTP_HEAD;
 	s->expects = m->expect_continue;
 	s->upgrade = m->upgrade.len > 0;
+	s->connect = m->method == HTTP_CONNECT;
 }
 
 void h1_server_head(struct h1_conn *c, const char *at, struct held under)

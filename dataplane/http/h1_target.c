@@ -1,7 +1,8 @@
 /*
  * Whom a request is for: its target (RFC 9112, 3.2) and Host.
  *
- *   target   visible ASCII without '#': origin form, absolute form of http and https, "*" for OPTIONS only
+ *   target   visible ASCII without '#': origin form, absolute form of http and https, "*" for OPTIONS only; of CONNECT
+ *            host and port and nothing else
  *   Host     exactly one in HTTP/1.1, at most one in 1.0, only bytes of an authority, not empty; the same host as in a
  *            target of absolute form, whose authority counts then
  */
@@ -106,6 +107,18 @@ static enum err absolute_path(struct http_message *m, struct arena *a, struct te
 	return OK;
 }
 
+/* Authority form: the port is not left out (RFC 9110, 9.3.6). */
+static enum err connect_target(struct http_message *m, struct text target)
+{
+	const uint32_t host_len = without_port(target).len;
+
+	if (!authority_valid(target) || target.len < host_len + 2)
+		return ERR_HTTP_SYNTAX;
+	m->authority = target;
+	m->path = TEXT("/");
+	return OK;
+}
+
 enum err h1_read_target(struct http_message *m, struct arena *a, struct text target)
 {
 	unsigned char odd = 0;
@@ -115,6 +128,8 @@ enum err h1_read_target(struct http_message *m, struct arena *a, struct text tar
 		odd |= (unsigned char)((target.at[i] & 0x80) | (target.at[i] == '#') | (target.at[i] == '\t'));
 	if (odd || target.len == 0)
 		return ERR_HTTP_SYNTAX;
+	if (m->method == HTTP_CONNECT)
+		return connect_target(m, target);
 	m->authority = TEXT("");
 	if (target.at[0] == '/') {
 		m->path = target;

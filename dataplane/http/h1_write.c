@@ -274,7 +274,7 @@ enum err h1_write_request(struct h1_conn *c, const struct http_message *m)
 	begin(&w, c);
 	put_text(&w, m->method_text);
 	PUT(&w, " ");
-	put_clean(&w, m->path);
+	put_clean(&w, m->method == HTTP_CONNECT ? m->authority : m->path);
 	PUT(&w, " HTTP/1.1\r\nhost: ");
 	put_clean(&w, m->authority);
 	PUT(&w, "\r\n");

@@ -16,7 +16,9 @@
  * with `upgrade` set agrees. With the 101 the stream becomes a tunnel: bytes go both ways by the functions for bodies,
  * unframed and with the same credit; on_end() comes a second time and is then the peer's FIN; http_send_end() sends
  * ours; the stream ends when both have ended. What a client sends before the 101 is held in its connection. A 101 that
- * was not asked for is an error in either direction.
+ * was not asked for is an error in either direction. CONNECT (RFC 9110, 9.3.6), HTTP/1.1 only, is such a request too,
+ * and every 2xx agrees; a connection does not outlive a CONNECT that comes to nothing, since what the client has sent
+ * behind it was not meant as a request.
  *
  * Calls and callbacks: on_head(), on_body() and on_end() may call any function on any stream, also http_reset() on
  * their own. on_closed() and the callbacks of clients never come from within a call that the user makes: they come
@@ -81,11 +83,12 @@ struct http_message {
 	bool expect_continue;
 	bool keep_alive;         /* the sender lets the connection live */
 	bool trailers_welcome;   /* requests: TE says trailers */
+	bool tunnel;             /* responses: the head is the last of HTTP on this stream (101, 2xx to CONNECT) */
 	uint64_t content_length; /* HTTP_BODY_LENGTH */
 	struct text method_text;
 	struct text scheme;      /* "http", "https" */
 	struct text authority;   /* Host or :authority, port included */
-	struct text path;        /* origin form, query included: "/a?b" or "*" */
+	struct text path;        /* origin form, query included: "/a?b" or "*"; of CONNECT, which has none, "/" */
 	struct text reason;      /* responses, HTTP/1 */
 	struct text upgrade;     /* the value of Upgrade, when Connection names it; empty: no other protocol is meant */
 	struct http_field *fields; /* in order */

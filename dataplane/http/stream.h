@@ -49,6 +49,7 @@ struct http_stream {
 	struct http_refusal refused;      /* server: for http_stream_refused() */
 	bool expects;                     /* server: the client waits for 100 and has not got it */
 	bool upgrade;                     /* the request asks for another protocol: 101 may come */
+	bool connect;                     /* the request asks for a tunnel: 2xx is one */
 	uint64_t framing_bytes;           /* sent: everything but body */
 	uint64_t base_bytes;              /* the connection's count of queued bytes when this stream began to send */
 	uint64_t reported_bytes;          /* of on_sent() */

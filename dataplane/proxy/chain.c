@@ -319,8 +319,8 @@ enum chain_step chain_head(struct chain *c, enum way way, struct http_message *m
 {
 	if (way == WAY_OUT && !c->begun[way]) {
 		c->fx.response = m;
-		/* What follows a 101 is no body of a response. */
-		c->bodies[way] = c->bodies[way] && m->status != 101;
+		/* What goes through a tunnel is no body of a response. */
+		c->bodies[way] = c->bodies[way] && !m->tunnel;
 	}
 	c->begun[way] = true;
 	for (; c->passed[way] < c->n; c->passed[way]++) {

@@ -10,8 +10,8 @@
  *                                                                                      |
  *                                                  both streams ended (or cut) ------> (freed)
  *
- * FILTERING and HOLDING are where filters are suspended with a head (chain.c). The head of a 101 leads to TUNNEL
- * instead of RESPONDING (tunnel.c).
+ * FILTERING and HOLDING are where filters are suspended with a head (chain.c). A head that begins a tunnel
+ * leads to TUNNEL instead of RESPONDING (tunnel.c).
  *
  * Two streams meet here: `down` is the client's, `up` the upstream's. Each ends on its own by on_closed(), or is cut by
  * us with http_reset(), after which nothing comes from it any more. A lease is held from LEASING until its stream
@@ -311,7 +311,7 @@ static void check_ending(struct exchange *x)
 
 static bool bodiless(const struct exchange *x, const struct http_message *m)
 {
-	if (m->status == 101)
+	if (m->tunnel)
 		return false;
 	return m->body == HTTP_BODY_NONE || (m->body == HTTP_BODY_LENGTH && m->content_length == 0) ||
 	       x->method == HTTP_HEAD || m->status == 204 || m->status == 304;
@@ -327,7 +327,7 @@ static void forward_interim(struct exchange *x, struct http_message *m)
 /* May free x. */
 static void send_response(struct exchange *x, const struct http_message *m)
 {
-	const bool switches = m->status == 101;
+	const bool switches = m->tunnel;
 	const uint16_t status = m->status; /* a tunnel forgets the head */
 	enum err e = switches ? tunnel_begin(x, m) : http_send_head(x->down, m, x->to_down.end_sent);
 
@@ -377,7 +377,7 @@ static void on_up_head(void *user, struct http_message *m)
 	CHECK_MAGIC(x, EXCHANGE_MAGIC);
 	CHECK(x->down != NULL && x->state == EXCHANGE_WAITING);
 	exchange_progress(x);
-	if (m->status < 200 && m->status != 101) {
+	if (m->status < 200 && !m->tunnel) {
 		forward_interim(x, m);
 		return;
 	}

@@ -133,7 +133,7 @@ void exchange_free(struct exchange *x);                         /* both streams 
 
 /* tunnel.c */
 bool tunnel_admit(struct http_message *m);                      /* false: asks for an upgrade that is refused */
-/* The upstream's 101 is passed on; what came behind it and waits in to_down is for the caller to send. */
+/* The head that begins it is passed on; what came behind it and waits in to_down is for the caller to send. */
 enum err tunnel_begin(struct exchange *x, const struct http_message *m) MUST_CHECK;
 void tunnel_cut(struct exchange *x, const char *flags);         /* frees x */
 
@@ -177,7 +177,7 @@ const struct reason *reason_of_client(enum err why, bool head, bool refused);
 const char *reason_details(const struct reason *why, bool responding);
 extern const struct reason reason_large_head, reason_timeout, reason_idle_whole, reason_idle_request;
 extern const struct reason reason_no_host, reason_underscore, reason_bad_path, reason_long_path, reason_normal_form;
-extern const struct reason reason_no_memory, reason_overload, reason_protocol, reason_upgrade;
+extern const struct reason reason_no_memory, reason_overload, reason_protocol, reason_upgrade, reason_no_connect;
 extern const struct reason reason_no_route, reason_no_backend, reason_no_endpoints, reason_no_endpoints_at_all;
 /* Answers; the request's body is thrown away. An error: the client could not be told, the exchange must be cut. */
 enum err local_reply_send(struct exchange *x, const struct filter_reply *r) MUST_CHECK;

@@ -25,6 +25,7 @@ const struct reason reason_idle_request = {408, "SI", "stream timeout", "stream_
 const struct reason reason_no_memory = {503, "", "", "no_memory"};
 const struct reason reason_overload = {503, "OM", "", "overload"};
 const struct reason reason_no_route = {404, "NR", "", "route_not_found"};
+const struct reason reason_no_connect = {501, "NR", "", "connect_not_allowed"};
 const struct reason reason_no_backend = {500, "", "", "direct_response"};
 const struct reason reason_no_endpoints = {503, "UH", "no healthy upstream", "no_healthy_upstream"};
 const struct reason reason_no_endpoints_at_all = {503, "UH", "", "direct_response"};

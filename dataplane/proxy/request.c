@@ -472,6 +472,6 @@ const struct reason *request_route(struct exchange *x, const struct route_host *
 		return &reason_large_head;
 	default:
 		count(s->counters, C_route_not_found);
-		return &reason_no_route;
+		return x->method == HTTP_CONNECT ? &reason_no_connect : &reason_no_route;
 	}
 }

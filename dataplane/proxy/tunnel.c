@@ -1,11 +1,14 @@
 /*
- * Upgrades (RFC 9110, 7.8): which are passed on, and the tunnel that an exchange becomes with the upstream's 101.
+ * Upgrades (RFC 9110, 7.8) and CONNECT (9.3.6): which are passed on, and the tunnel that an exchange becomes with the
+ * upstream's 101 or its 2xx to CONNECT.
  *
  *   websocket   is passed on, alone, however many protocols the client names; Envoy Gateway's default for every route
  *   h2c         is taken away: HTTP/2 is spoken by us, never through us
  *   any other   is refused: 403, as from Envoy
+ *   CONNECT     is passed on by rules that match this very method, to their backends, which are proxies then; a rule
+ *               for any method does not mean it (route.c), and without one it is refused: 501
  *
- * The upstream decides. With anything but 101 the exchange is an ordinary one and so is its framing. Until the 101 the
+ * The upstream decides. With anything else the exchange is an ordinary one and so is its framing. Until then the
  * client's connection holds what the client sends early, so that it can become neither a request to the upstream nor
  * a body that nobody framed.
  *
@@ -14,8 +17,8 @@
  *
  * From then on bytes pass as bodies do: slices, each with credit that goes back when the other peer's TCP has taken
  * them. A FIN is passed on behind them, one direction at a time; the tunnel ends when both have. The last bytes for a
- * slow peer may outlive the other peer's stream. The rule's timeouts end with the 101; a tunnel in which nothing moves
- * for stream_idle_s seconds is cut by the sweep over exchanges.
+ * slow peer may outlive the other peer's stream. The rule's timeouts end where it begins; a tunnel in which nothing
+ * moves for stream_idle_s seconds is cut by the sweep over exchanges.
  */
 #include "base/check.h"
 #include "base/fault.h"
@@ -231,9 +234,10 @@ enum err tunnel_begin(struct exchange *x, const struct http_message *m)
 	struct proxy *p = x->proxy;
 	enum err e = ERR_NO_MEMORY;
 
-	if (x->request->upgrade.len == 0 || !text_equal_nocase(m->upgrade, x->request->upgrade))
+	if (m->status == 101 &&
+	    (x->request->upgrade.len == 0 || !text_equal_nocase(m->upgrade, x->request->upgrade)))
 		return ERR_UPSTREAM_PROTOCOL;
-	if (x->up == NULL) /* it has left while a filter held the 101 */
+	if (x->up == NULL) /* it has left while a filter held the head */
 		return ERR_UPSTREAM_CLOSED;
 	if (keep_texts(x))
 		e = http_send_head(x->down, m, false);

@@ -12,6 +12,9 @@
  * occurrence (where a manifest repeats a name, control has dropped the repetition). Query names and values are compared
  * as they came, not decoded, as Envoy does.
  *
+ * CONNECT asks for a tunnel past everything that rules say about requests: "any method" does not mean it, so that only
+ * who names it allows it. It has no path; "/" stands for it.
+ *
  * A request whose regular expressions cost too much gets no rule at all, not the next one: a long header must not lead
  * around a rule that would have refused it.
  *
@@ -99,7 +102,8 @@ INLINE const struct table_predicate *other_parameter(struct search *s, struct ta
 
 INLINE bool method_holds(const struct search *s, const struct table_match *m)
 {
-	return m->method == TABLE_ANY_METHOD || m->method == s->request->method;
+	return m->method == s->request->method ||
+	       (m->method == TABLE_ANY_METHOD && s->request->method != HTTP_CONNECT);
 }
 
 INLINE bool path_holds(struct search *s, const struct table_match *m, enum route_kind kind)

@@ -40,6 +40,22 @@ metadata: {name: echo, namespace: default}
 spec:
   endpoints: [{ip: {address: 198.18.1.12, port: 9000}}]
 ---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: Backend
+metadata: {name: proxy, namespace: default}
+spec:
+  endpoints: [{ip: {address: 198.18.1.11, port: 9002}}]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: connect, namespace: default}
+spec:
+  parentRefs: [{name: http1}]
+  hostnames: [proxied.example, refused.example]
+  rules:
+  - matches: [{method: CONNECT}]
+    backendRefs: [{group: gateway.envoyproxy.io, kind: Backend, name: proxy, port: 9002}]
+---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: {name: http1, namespace: default}
@@ -66,6 +82,8 @@ class Environment(Lab):
         self.spawn("sluice-backend", "python3", "-P", os.path.join(HERE, "websocket_backend.py"), "198.18.1.11", "9001",
                    stderr=subprocess.DEVNULL)
         self.spawn("sluice-backend", "python3", "-P", os.path.join(HERE, "echo_backend.py"), "echo", "198.18.1.12", "9000")
+        self.spawn("sluice-backend", "python3", "-P", os.path.join(HERE, "connect_backend.py"), "198.18.1.11", "9002",
+                   "proxied.example:8080", "198.18.1.11", "8080")
         self.apply(MANIFEST)
         retry(10, lambda: self.status(f"http://{ADDRESS}/") == 200, "the nginx route")
         retry(10, lambda: self.status(f"http://{ADDRESS}/socket") == 426, "the WebSocket route")
@@ -113,7 +131,19 @@ def other_upgrades(lab):
     expect_equal(lab.status("-H", "Connection: Upgrade", "-H", "Upgrade: foo/2", f"http://{ADDRESS}/"), 403, "unknown")
     version = lab.curl("--http2", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", f"http://{ADDRESS}/")
     expect_equal(version, "1.1 200", "h2c by upgrade")
-    expect_equal(lab.status("-X", "CONNECT", "--request-target", "a.example:443", f"http://{ADDRESS}/"), 501, "CONNECT")
+
+
+@case
+def connect(lab):
+    def through(url):
+        return lab.curl("-p", "-x", f"http://{ADDRESS}:80", "-o", "/dev/null", "-w", "%{http_connect} %{http_code}", url, check=False)
+    before = lab.stats()["tunnels_opened"]
+    out = lab.curl("-p", "-x", f"http://{ADDRESS}:80", "http://proxied.example:8080/", "http://proxied.example:8080/")
+    expect_equal(out, "hello from backend 1\n" * 2, "two requests through one tunnel to nginx")
+    expect_equal(lab.stats()["tunnels_opened"] - before, 1, "tunnels")
+    expect_equal(through("http://refused.example:8080/"), "403 000", "the backend does not accept")
+    expect_equal(through("http://other.example:8080/"), "501 000", "no rule names CONNECT")
+    expect_equal(lab.status("-H", "Host: proxied.example", f"http://{ADDRESS}/"), 200, "other methods go by other rules")
 
 
 @case

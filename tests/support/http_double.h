@@ -570,6 +570,7 @@ static inline void double_respond(struct http_stream *s, uint16_t status, enum h
 	CHECK_MAGIC(s, DOUBLE_STREAM);
 	http_message_init(m);
 	m->status = status;
+	m->tunnel = status == 101;
 	m->body = (uint8_t)body;
 	m->content_length = length;
 	double_fields(s, fields);

@@ -69,10 +69,13 @@ static handle_t start(void *owner, uint64_t cluster, const struct http_message *
 
 static void test_host(void **state)
 {
-	static const struct { const char *name, *host, *want; } cases[] = {
-		{"a name", "a.example", "a.example-shadow"}, {"a name and a port", "a.example:8080", "a.example-shadow:8080"},
-		{"none", "-", ""}, {"an IPv4 address", "198.18.0.1", "198.18.0.1-shadow"},
-		{"an IPv6 address stays", "[2001:2::1]:80", "[2001:2::1]:80"},
+	static const struct { const char *name, *host, *want; bool connect; } cases[] = {
+		{"a name", "a.example", "a.example-shadow", false},
+		{"a name and a port", "a.example:8080", "a.example-shadow:8080", false},
+		{"none", "-", "", false},
+		{"an IPv4 address", "198.18.0.1", "198.18.0.1-shadow", false},
+		{"an IPv6 address stays", "[2001:2::1]:80", "[2001:2::1]:80", false},
+		{"CONNECT is not copied", "a.example:443", "", true},
 	};
 	const struct filter_callouts callouts = {.start = start, .owner = &asked};
 	struct shard shard = {0};
@@ -88,14 +91,14 @@ static void test_host(void **state)
 
 		memset(&asked, 0, sizeof(asked));
 		assert_int_equal(compile_mirror(&c, MIRROR(""), 77, &problem), OK);
-		snprintf(head, sizeof(head), "GET %s /", cases[i].host);
+		snprintf(head, sizeof(head), "%s %s /", cases[i].connect ? "CONNECT" : "GET", cases[i].host);
 		request_init(&r, head);
 		exchange_of(&r, &x, "http", 80, 1);
 		x.shard = &shard;
 		x.callouts = &callouts;
 		assert_int_equal(run_request(&c, &x), FILTER_CONTINUE);
-		assert_int_equal(asked.starts, 1);
-		assert_int_equal(asked.cluster, 77);
+		assert_int_equal(asked.starts, cases[i].connect ? 0 : 1);
+		assert_int_equal(asked.cluster, cases[i].connect ? 0 : 77);
 		if (strcmp(asked.host, cases[i].want) != 0)
 			fail_msg("%s: %s", cases[i].name, asked.host);
 		/* The request itself keeps its host. */

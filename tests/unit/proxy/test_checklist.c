@@ -21,6 +21,8 @@ static const struct fixture lab = {
 	.routes = {
 		{.name = "web", .path = "/", .backends = {{"web", 1}}},
 		{.name = "timed", .path = "/timed", .backends = {{"web", 1}}, .request_timeout_ms = 1000},
+		{.name = "any", .hostname = "proxy.example", .path = "/", .backends = {{"web", 1}}},
+		{.name = "connect", .hostname = "proxy.example", .path = "/", .method = "CONNECT", .backends = {{"web", 1}}},
 	},
 };
 
@@ -102,6 +104,19 @@ static const struct line_case lines[] = {
 	LINE(42, "1.0 with Host", "GET /a HTTP/1.0\r\n" HOST "\r\n", "200 x", 1),
 
 	LINE(43, "CONNECT", "CONNECT a.example:443 HTTP/1.1\r\n" HOST "\r\nGET /x HTTP/1.1\r\n" HOST "\r\n", "501 x", 0),
+
+	LINE(43, "CONNECT that a rule allows, accepted by nobody", "CONNECT proxy.example:443 HTTP/1.1\r\nHost: proxy.example:443\r\n"
+	     "\r\n", "200 ", 1),
+	LINE(43, "other methods beside it", "GET /a HTTP/1.1\r\nHost: proxy.example\r\n\r\n", "200 ", 1),
+	LINE(43, "CONNECT in origin form", "CONNECT /a HTTP/1.1\r\nHost: proxy.example\r\n\r\n", BAD, 0),
+	LINE(43, "CONNECT in absolute form", "CONNECT http://proxy.example:443/ HTTP/1.1\r\nHost: proxy.example\r\n\r\n", BAD, 0),
+	LINE(43, "CONNECT without a port", "CONNECT proxy.example HTTP/1.1\r\nHost: proxy.example\r\n\r\n", BAD, 0),
+	LINE(43, "CONNECT with an empty port", "CONNECT proxy.example: HTTP/1.1\r\nHost: proxy.example\r\n\r\n", BAD, 0),
+	LINE(43, "CONNECT with another Host", "CONNECT proxy.example:443 HTTP/1.1\r\n" HOST "\r\n", BAD, 0),
+	LINE(43, "CONNECT with a body", "CONNECT proxy.example:443 HTTP/1.1\r\nHost: proxy.example\r\nContent-Length: 2\r\n\r\nhi", BAD, 0),
+	LINE(43, "CONNECT in chunks", "CONNECT proxy.example:443 HTTP/1.1\r\nHost: proxy.example\r\nTransfer-Encoding: chunked\r\n\r\n"
+	     "0\r\n\r\n", BAD, 0),
+	LINE(43, "CONNECT in 1.0", "CONNECT proxy.example:443 HTTP/1.0\r\nHost: proxy.example\r\n\r\n", "501 x", 0),
 
 	LINE(44, "h2c is stripped", GET_A "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
 	     "200 ", 1),
@@ -319,6 +334,61 @@ static void test_line_43(void **state)
 	gateway_tick(1);
 	assert_non_null(strstr(behind_head(t.up), "GET /second HTTP/1.1\r\n"));
 	gateway_end();
+}
+
+#define CONNECT "CONNECT proxy.example:443 HTTP/1.1\r\nHost: proxy.example:443\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+
+/* The same of CONNECT, where every 2xx is the agreement, whatever it says of a body; nothing else is. */
+static void test_line_43_connect(void **state)
+{
+	static const struct {
+		const char *name;
+		const char *response;
+		const char *said;        /* to the client */
+		bool tunnel;
+	} cases[] = {
+		{"200", "HTTP/1.1 200 Connection established\r\nServer: s\r\n\r\nhello",
+		 "HTTP/1.1 200 Connection established\r\nServer: s\r\n", true},
+		{"200 with a length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhello", "HTTP/1.1 200 OK\r\n", true},
+		{"200 in chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello", "HTTP/1.1 200 OK\r\n", true},
+		{"204", "HTTP/1.1 204 No Content\r\n\r\nhello", "HTTP/1.1 204 No Content\r\n", true},
+		{"403", "HTTP/1.1 403 Forbidden\r\nContent-Length: 5\r\n\r\nhello",
+		 "HTTP/1.1 403 Forbidden\r\n", false},
+		{"101", SWITCHING "hello", "HTTP/1.1 502 Bad Gateway\r\n", false},
+	};
+
+	(void)state;
+	for (unsigned i = 0; i < LENGTH(cases); i++) {
+		struct tcp_conn *down = gateway_client(), *up;
+		const uint64_t before = counted(C_tunnels_opened);
+
+		say(down, CONNECT);
+		say(down, "GET /smuggled HTTP/1.1\r\n" HOST "\r\n");
+		up = origin_conn();
+		gateway_tick(1);
+		up->out[up->out_n] = '\0';
+		if (strstr(up->out, "CONNECT proxy.example:443 HTTP/1.1\r\nhost: proxy.example:443\r\n") != up->out ||
+		    strcasestr(up->out, "upgrade") != NULL || behind_head(up)[0] != '\0')
+			fail_msg("line 43, %s: the upstream got %s", cases[i].name, up->out);
+		say(up, cases[i].response);
+		gateway_tick(1);
+		down->out[down->out_n] = '\0';
+		if (strncmp(down->out, cases[i].said, strlen(cases[i].said)) != 0)
+			fail_msg("line 43, %s: the client got %s", cases[i].name, down->out);
+		if (counted(C_tunnels_opened) - before != cases[i].tunnel)
+			fail_msg("line 43, %s: tunnels", cases[i].name);
+		if (cases[i].tunnel) {
+			assert_null(strcasestr(down->out, "content-length"));
+			assert_null(strcasestr(down->out, "transfer-encoding"));
+			assert_string_equal(behind_head(down), "hello");
+			assert_string_equal(behind_head(up), "GET /smuggled HTTP/1.1\r\n" HOST "\r\n");
+		} else {
+			assert_non_null(strstr(down->out, "connection: close\r\n"));
+			assert_string_equal(behind_head(up), "");
+			assert_int_equal(origin_conns(), 1);
+		}
+		gateway_end();
+	}
 }
 
 /* Bytes both ways, half-closes in either order, the last bytes included. */
@@ -1103,7 +1173,7 @@ static void test_line_72(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_lines), TEST(test_line_37), TEST(test_line_38), TEST(test_line_41), TEST(test_line_43),
+		TEST(test_lines), TEST(test_line_37), TEST(test_line_38), TEST(test_line_41), TEST(test_line_43), TEST(test_line_43_connect),
 		TEST(test_line_44_tunnel), TEST(test_line_44_back_pressure), TEST(test_line_44_refused),
 		TEST(test_line_44_idle), TEST(test_line_44_any_order), TEST(test_line_45), TEST(test_line_46),
 		TEST(test_line_46_fairness), TEST(test_line_47_header), TEST(test_line_47_body), TEST(test_line_47_read),
