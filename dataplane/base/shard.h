@@ -26,6 +26,7 @@ struct shard {
 	struct counters *counters;
 	uint16_t worker;            /* 0-based */
 	uint16_t workers;
+	uint32_t tcp_conns;         /* room for so many connections; 0: TCP_CONNS_LEAST */
 	uint8_t shed;               /* enum shed (pressure.h): what this round sheds for want of memory */
 	uint32_t recv_max;          /* buffer bytes that a connection's receive buffer may grow to, as memory is now */
 	struct packet_pools pools;

@@ -213,8 +213,10 @@ extern const struct stream_class h1_class;
 void h1_acked(struct h1_conn *c, uint32_t bytes);
 
 /* h1_conn.c */
-struct h1_conn *h1_new(struct http *h, enum h1_role role); /* null: none left (counted) */
-void h1_free(struct h1_conn *c);                        /* now; nobody may be using it */
+struct h1_conn *h1_get(struct http *h, enum h1_role role); /* null: none left (counted) */
+void h1_put(struct h1_conn *c);                         /* now; nobody may be using it */
+struct h1_conn *h1_new(struct http *h, enum h1_role role); /* as h1_get(), and counts one that opens */
+void h1_free(struct h1_conn *c);                        /* as h1_put(), and counts one that has closed */
 void h1_later(struct h1_conn *c);
 void h1_settle(struct h1_conn *c);                      /* what was put off: by http_leave() */
 void h1_break(struct h1_conn *c, enum err why);         /* cut later: safe under any caller */

@@ -7,14 +7,16 @@
 #include <string.h>
 
 #include "base/fault.h"
-#include "http/h1.h"
+#include "http/dormant.h"
 
 static void fire(struct timer *t, uint64_t now_ns);
 
-struct h1_conn *h1_new(struct http *h, enum h1_role role)
+struct h1_conn *h1_get(struct http *h, enum h1_role role)
 {
-	struct h1_conn *c = pool_get(&h->conns);
+	struct h1_conn *c;
 
+	dormant_look(h);
+	c = pool_get(&h->conns);
 	if (!c) {
 		http_count(h, C_limit_http_conns);
 		return NULL;
@@ -26,11 +28,19 @@ struct h1_conn *h1_new(struct http *h, enum h1_role role)
 	c->keep_alive = true;
 	c->since_ns = h->shard->now_ns;
 	arena_init(&c->arena, &h->shard->chunks, STREAM_ARENA_CHUNKS);
-	http_count(h, role == H1_SERVER ? C_http_server_conns_opened : C_http_client_conns_opened);
 	return c;
 }
 
-void h1_free(struct h1_conn *c)
+struct h1_conn *h1_new(struct http *h, enum h1_role role)
+{
+	struct h1_conn *c = h1_get(h, role);
+
+	if (c)
+		http_count(h, role == H1_SERVER ? C_http_server_conns_opened : C_http_client_conns_opened);
+	return c;
+}
+
+void h1_put(struct h1_conn *c)
 {
 	struct http *h = c->http;
 
@@ -39,9 +49,14 @@ void h1_free(struct h1_conn *c)
 	h1_input_clear(c);
 	h1_drop_text(c);
 	arena_reset(&c->arena);
-	http_count(h, c->role == H1_SERVER ? C_http_server_conns_closed : C_http_client_conns_closed);
 	c->magic = 0;
 	pool_put(&h->conns, c);
+}
+
+void h1_free(struct h1_conn *c)
+{
+	http_count(c->http, c->role == H1_SERVER ? C_http_server_conns_closed : C_http_client_conns_closed);
+	h1_put(c);
 }
 
 static void later_fire(struct timer *t, uint64_t now_ns)
@@ -269,7 +284,9 @@ static void fire(struct timer *t, uint64_t now_ns)
 	if (c->role == H1_SERVER)
 		h1_server_watch(c);
 	ms = patience_ms(c);
-	if (ms == 0)
+	if (dormant_try(c))
+		;
+	else if (ms == 0)
 		look_again(c, now_ns + H1_IDLE_TIMEOUT_MS * NS_PER_MS);
 	else if (c->since_ns + ms * NS_PER_MS > now_ns)
 		look_again(c, c->since_ns + ms * NS_PER_MS);

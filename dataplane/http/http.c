@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/pressure.h"
-#include "http/h1.h"
+#include "http/dormant.h"
 
 enum { STREAMS_MAX = 2 * LIMIT_exchanges };
 
@@ -79,6 +79,7 @@ struct http *http_new(struct shard *s, struct tls *tls, const struct http_up *up
 	pool_init(&h->streams, "http_streams", sizeof(struct http_stream), STREAMS_MAX);
 	pool_init(&h->bigs, "http_bigs", H1_GATHER_BIG, LIMIT_http_big_heads);
 	(void)http_field_id(TEXT("host"));
+	dormant_init(h);
 	return h;
 }
 
@@ -101,6 +102,7 @@ void http_free(struct http *h)
 		h1_free(c);
 	}
 	timer_cancel(&h->shard->wheel, &h->later_timer);
+	dormant_fini(h);
 	pool_fini(&h->conns);
 	pool_fini(&h->streams);
 	pool_fini(&h->bigs);
@@ -135,6 +137,7 @@ void http_drain(struct http *h)
 		if (c->role == H1_SERVER && c->state == H1_OPEN)
 			h1_later(c);
 	http_leave(h);
+	dormant_drain(h);
 }
 
 struct http_refusal http_stream_refused(const struct http_stream *s)

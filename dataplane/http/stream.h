@@ -67,10 +67,13 @@ struct h1_conn;
 /* One pass over all connections for those that idle longest (shed.c). */
 enum { SHED_OLDEST = 32 };
 struct shed_pass {
-	uint32_t at;                      /* index in the pool of connections */
+	uint32_t at;                      /* index in the pool of connections, or place in TCP */
 	uint32_t n;
 	struct shed_idle {
-		handle_t conn;
+		union {
+			handle_t conn;
+			uint32_t place;   /* dormant ones: in TCP */
+		};
 		uint64_t since_ns;
 	} oldest[SHED_OLDEST];            /* oldest first */
 };
@@ -85,7 +88,10 @@ struct http {
 	uint64_t text_shed_ns;            /* when received text was last dropped for want of memory (pressure.h) */
 	uint32_t depth;
 	bool draining;
-	struct shed_pass shed;
+	struct shed_pass shed, shed_dormant;
+	uint32_t dormant_hand;            /* of the next object that dormant_look() looks at */
+	uint32_t drain_at;                /* of the next place that dormant_drain() looks at */
+	struct timer drain_timer;
 };
 
 /* A stream without a user; null when there is none left (counted). */

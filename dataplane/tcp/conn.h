@@ -208,6 +208,8 @@ struct tcp {
 	struct shard *shard;
 	struct ip *ip;
 	struct tcp_up up;
+	const struct tcp_user_ops *kept_ops; /* kept.c */
+	void *keeper;
 	struct table_tcp table;
 	struct pool conns, waits, chunks, ooos, sents, boards;
 
@@ -286,6 +288,12 @@ static inline uint32_t conn_fin_seq(const struct tcp_conn *c)
 static inline uint32_t conn_window_max(const struct tcp_conn *c)
 {
 	return (uint32_t)c->snd_wnd_max << c->snd_wscale;
+}
+
+/* Its user holds nothing of its own for it (kept.c). */
+static inline bool conn_kept(const struct tcp_conn *c)
+{
+	return c->ops && c->ops == c->tcp->kept_ops;
 }
 
 static inline void tcp_count(struct tcp *t, enum counter id)

@@ -24,26 +24,28 @@ static void *boot_memory(size_t n, size_t bytes)
 
 struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up)
 {
+	const uint32_t conns = s->tcp_conns ? s->tcp_conns : TCP_CONNS_LEAST;
 	struct tcp *t = boot_memory(1, sizeof(*t));
 
+	CHECK(conns <= LIMIT_tcp_conns);
 	t->magic = TCP_MAGIC;
 	t->shard = s;
 	t->ip = ip;
 	t->up = *up;
-	pool_init(&t->conns, "tcp_conns", sizeof(struct tcp_conn), LIMIT_tcp_conns);
+	pool_init(&t->conns, "tcp_conns", sizeof(struct tcp_conn), conns);
 	pool_init(&t->waits, "tcp_time_wait", sizeof(struct tcp_wait), LIMIT_tcp_time_wait);
 	pool_init(&t->chunks, "tcp_send_chunks", sizeof(struct sendq_chunk), LIMIT_tcp_send_chunks);
 	pool_init(&t->ooos, "tcp_ooo_queues", sizeof(struct ooo), LIMIT_tcp_ooo_queues);
 	pool_init(&t->sents, "tcp_sent_segments", sizeof(struct sent), LIMIT_tcp_sent_segments);
 	pool_init(&t->boards, "tcp_scoreboards", sizeof(struct scoreboard), LIMIT_tcp_scoreboards);
-	table_tcp_init(&t->table, LIMIT_tcp_conns + LIMIT_tcp_time_wait, s->secret);
+	table_tcp_init(&t->table, conns + LIMIT_tcp_time_wait, s->secret);
 	t->table.conns = t->conns.objects;
 	t->table.waits = t->waits.objects;
 	t->table.conn_tuple = offsetof(struct tcp_conn, tuple);
 	t->table.wait_tuple = offsetof(struct tcp_wait, tuple);
-	t->touched = boot_memory(LIMIT_tcp_conns, sizeof(struct tcp_conn *));
-	t->dead = boot_memory(LIMIT_tcp_conns, sizeof(struct tcp_conn *));
-	t->starved = boot_memory(LIMIT_tcp_conns, sizeof(struct tcp_conn *));
+	t->touched = boot_memory(conns, sizeof(struct tcp_conn *));
+	t->dead = boot_memory(conns, sizeof(struct tcp_conn *));
+	t->starved = boot_memory(conns, sizeof(struct tcp_conn *));
 	tcp_clock(t);
 	return t;
 }
@@ -144,6 +146,8 @@ void tcp_set_user(struct tcp_conn *c, const struct tcp_user_ops *ops, void *user
 	CHECK(ops != NULL);
 	if (c->state == TCP_CLOSED)
 		return;
+	if (conn_kept(c))
+		timer_clear(c, TIMER_LIFE);
 	c->ops = ops;
 	c->user = user;
 }

@@ -36,6 +36,7 @@ struct tcp_user_ops {
 	void (*on_eof)(void *user);                         /* the peer sent FIN, after all data */
 	void (*on_acked)(void *user, uint32_t bytes);       /* that much of what was sent is acknowledged: room again */
 	void (*on_closed)(void *user, enum err why);        /* OK: both sides closed in order */
+	void (*on_alarm)(void *user);                       /* of tcp_keep() only */
 };
 
 enum tcp_control {      /* congestion control */
@@ -60,6 +61,9 @@ struct tcp_up {
 	void (*on_accept)(void *up, struct tcp_conn *c);
 	void *up;
 };
+
+/* What a worker has room for, whatever memory there is. */
+enum { TCP_CONNS_LEAST = 65536 };
 
 struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up);
 void tcp_free(struct tcp *t);
@@ -105,6 +109,20 @@ static inline uint32_t tcp_cost(const struct rte_mbuf *m)
 {
 	return m->buf_len;
 }
+
+/*
+ * A user that holds nothing of its own for a connection that idles lets TCP keep it: its ops are those of the keeper,
+ * one for all connections, and `user` is the connection itself, until tcp_set_user() is called again. Nothing may be
+ * owed in either direction. on_alarm() comes once, alarm_ms later.
+ */
+void tcp_set_keeper(struct tcp *t, const struct tcp_user_ops *ops, void *keeper); /* boot */
+void *tcp_keeper(const struct tcp_conn *c);
+void tcp_keep(struct tcp_conn *c, uint32_t alarm_ms);
+/* To look at all that are kept, by and by: the one at a place below tcp_kept_places(), or null. */
+struct tcp_conn *tcp_kept_at(const struct tcp *t, uint32_t place);
+uint32_t tcp_kept_places(const struct tcp *t);
+bool tcp_crowded(const struct tcp *t);                           /* few places are free: those that are kept are in the way */
+uint64_t tcp_heard_ns(const struct tcp_conn *c);                 /* when the last acceptable segment came, to a millisecond */
 
 void tcp_keepalive(struct tcp_conn *c, uint32_t idle_ms, uint32_t interval_ms, unsigned probes);
 

@@ -1,7 +1,8 @@
 /*
  * Five logical timers on one wheel timer.
  *
- *   life     connect timeout in SYN_SENT, the limit of a detached connection; whatever happens, then it ends
+ *   life     connect timeout in SYN_SENT, the limit of a detached connection; whatever happens, then it ends; and the
+ *            alarm of one that is kept (kept.c)
  *   rexmit   while something is in flight the RTO, or what RACK wants to do before (rack.h), else the persist timer
  *            while something waits for the peer's window
  *   delack   the delayed ACK
@@ -65,6 +66,10 @@ static void pace(struct tcp_conn *c)
 
 static void life_over(struct tcp_conn *c)
 {
+	if (conn_kept(c)) {
+		c->ops->on_alarm(c->user);
+		return;
+	}
 	tcp_count(c->tcp, C_tcp_timeouts);
 	conn_reset(c, ERR_CONN_TIMEOUT);
 }

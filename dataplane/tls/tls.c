@@ -64,7 +64,7 @@ static struct tls_conn *conn_new(struct tls *t, const struct tls_user_ops *ops, 
 	struct tls_conn *c = pool_get(&t->conns);
 
 	if (!c) {
-		count(t->shard->counters, C_limit_tcp_conns); /* one for each of them */
+		count(t->shard->counters, C_limit_http_conns); /* one for each of them */
 		return NULL;
 	}
 	*c = (struct tls_conn){.magic = TLS_MAGIC, .state = TLS_CONNECTING, .tls = t, .ops = ops, .user = user};
@@ -221,7 +221,7 @@ struct tls *tls_new(struct shard *s, struct tcp *tcp, const struct tls_options *
 	t->shard = s;
 	t->tcp = tcp;
 	t->options = *options;
-	pool_init(&t->conns, "tls_conns", sizeof(struct tls_conn), LIMIT_tcp_conns);
+	pool_init(&t->conns, "tls_conns", sizeof(struct tls_conn), LIMIT_http_conns + LIMIT_upstream_conns);
 	return t;
 }
 
@@ -294,6 +294,27 @@ enum err tls_connect(struct tls *t, const struct tcp_connect *how, const struct 
 	}
 	*out = c;
 	return OK;
+}
+
+struct tcp_conn *tls_release(struct tls_conn *c)
+{
+	struct tcp_conn *tcp = c->tcp;
+
+	CHECK_MAGIC(c, TLS_MAGIC);
+	if (c->state != TLS_OPEN || c->held)
+		return NULL;
+	conn_free(c);
+	return tcp;
+}
+
+void tls_input(struct tls_conn *c, struct rte_mbuf *m)
+{
+	on_data(c, m);
+}
+
+struct tcp *tls_below(const struct tls *t)
+{
+	return t->tcp;
 }
 
 void tls_set_user(struct tls_conn *c, const struct tls_user_ops *ops, void *user)

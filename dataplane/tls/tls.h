@@ -48,6 +48,14 @@ struct tls_conn *tls_accept(struct tls *t, struct tcp_conn *c, const struct tls_
 enum err tls_connect(struct tls *t, const struct tcp_connect *how, const struct tls_user_ops *ops, void *user,
                      struct tls_conn **out) MUST_CHECK;
 
+/*
+ * Gives up the channel of a connection but not the connection: no callbacks follow, and tls_accept() may open another on
+ * it. Null when the channel has something that would be lost.
+ */
+struct tcp_conn *tls_release(struct tls_conn *c) MUST_CHECK;
+void tls_input(struct tls_conn *c, struct rte_mbuf *m);  /* takes m: what TCP delivered before tls_accept() */
+struct tcp *tls_below(const struct tls *t);
+
 void tls_set_user(struct tls_conn *c, const struct tls_user_ops *ops, void *user);
 bool tls_send(struct tls_conn *c, struct slice s) MUST_CHECK;
 uint32_t tls_send_room(const struct tls_conn *c);

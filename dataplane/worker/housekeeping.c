@@ -359,6 +359,7 @@ static enum err make_gateway(struct house *h)
 	struct gateway_options g = {
 		.workers = h->machine.workers, .ports_n = h->machine.ports_n, .ports = h->machine.port_list,
 		.pools_percent = h->machine.pools_percent, .pools = h->machine.pools, .wake = threads_wake,
+		.tcp_conns = h->machine.tcp_conns,
 		.held = held, .held_n = holdings_read(h->o->run_dir, clock_ms(CLOCK_BOOTTIME), held),
 	};
 

@@ -27,6 +27,7 @@
 
 #include "base/check.h"
 #include "port/ethdev.h"
+#include "tcp/tcp.h"
 
 enum {
 	WORKER_MB = 155,        /* packet pools of one worker at 100 % */
@@ -37,6 +38,8 @@ enum {
 	PERCENT_NO_HUGE = 50,   /* ordinary pages cost page faults at start and TLB misses later */
 	PERCENT_MIN = 5,
 	MEMORY_SHARE = 4,       /* at most a quarter of what is free */
+	CONNS_SHARE = 8,        /* of connections, if all are there: an eighth */
+	CONN_BYTES = 512,       /* what an idle one costs, all told */
 	FRAMES_PER_QUEUE = 2048,
 	ARGS_MAX = 32 + 2 * LIMIT_ports,
 	LCORES_TEXT = 64 * (LIMIT_workers + 1) + 1024,
@@ -268,6 +271,17 @@ static void choose_memory(struct machine *m, const struct machine_options *o)
 	        o->no_huge ? "no hugepages wanted" : "not enough free hugepages", m->pools_percent);
 }
 
+/*
+ * Connections: their memory is touched when they come, so what is reckoned here is taken only by a machine that has that
+ * many. It is never given back: the number is what it may come to.
+ */
+static uint32_t choose_conns(const struct machine *m)
+{
+	const uint64_t bytes = ((uint64_t)free_memory_mb() << 20) / CONNS_SHARE, conns = bytes / m->workers / CONN_BYTES;
+
+	return conns < TCP_CONNS_LEAST ? TCP_CONNS_LEAST : conns < LIMIT_tcp_conns ? (uint32_t)conns : LIMIT_tcp_conns;
+}
+
 /* "0@c,1@a,2@b": a CPU each, or all threads on all CPUs. */
 static void choose_lcores(struct machine *m, char *text, size_t size)
 {
@@ -299,6 +313,7 @@ static enum err start_eal(struct machine *m, const struct machine_options *o, ch
 	int n = 6, before = n;
 
 	choose_memory(m, o);
+	m->tcp_conns = choose_conns(m);
 	choose_lcores(m, lcores, sizeof(lcores));
 	if (m->huge) {
 		args[n++] = "--in-memory";

@@ -26,6 +26,7 @@ struct machine {
 	uint16_t workers;
 	uint16_t ports_n;
 	unsigned pools_percent;
+	uint32_t tcp_conns;            /* that each worker has room for */
 	bool huge;
 	bool crowded;                  /* more threads than CPUs */
 	struct port ports[LIMIT_ports];

@@ -228,6 +228,7 @@ static bool make_shard(struct worker *w, uint16_t index, const char *name)
 	s->worker = index;
 	s->workers = o->workers;
 	s->counters = &o->counters[index];
+	s->tcp_conns = o->tcp_conns;
 	memcpy(s->secret, o->secret, sizeof(s->secret));
 	s->fresh = w->gateway->fresh;
 	rng_init(&s->rng, o->seed + index * UINT64_C(0x9e3779b97f4a7c15));

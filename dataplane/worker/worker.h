@@ -36,6 +36,7 @@ struct gateway_options {
 	uint64_t seed;              /* randomness of all shards */
 	uint8_t secret[32];         /* keyed hashes */
 	unsigned pools_percent;     /* size of the packet pools */
+	uint32_t tcp_conns;         /* per worker; 0: TCP_CONNS_LEAST */
 	uint16_t tls_suspend_rounds;/* tests: see tls.h */
 	/* Wakes a parked worker: writes its eventfd, or tells the simulator. */
 	void (*wake)(void *waker, uint16_t worker);

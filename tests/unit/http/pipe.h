@@ -30,12 +30,16 @@ struct tcp_conn {
 	bool opened;                 /* the test has called on_open() */
 	enum err why;
 	struct tuple tuple;
+	uint64_t heard_ns, alarm_ns; /* alarm: while it is kept */
 	char out[WIRE_MAX];          /* all that was ever sent */
 	struct slice sent[SLICES_MAX];
 };
 
 struct tcp {
 	struct tcp_conn *last;       /* the latest that was connected */
+	const struct tcp_user_ops *kept_ops;
+	void *keeper;
+	bool crowded;
 };
 
 static struct {
@@ -80,6 +84,57 @@ void tcp_set_user(struct tcp_conn *c, const struct tcp_user_ops *ops, void *user
 {
 	c->ops = ops;
 	c->user = user;
+}
+
+static inline bool conn_kept(const struct tcp_conn *c)
+{
+	return c->ops && c->ops == rig.tcp.kept_ops;
+}
+
+void tcp_set_keeper(struct tcp *t, const struct tcp_user_ops *ops, void *keeper)
+{
+	t->kept_ops = ops;
+	t->keeper = keeper;
+}
+
+void *tcp_keeper(const struct tcp_conn *c)
+{
+	(void)c;
+	return rig.tcp.keeper;
+}
+
+void tcp_keep(struct tcp_conn *c, uint32_t alarm_ms)
+{
+	assert_false(c->closed || c->shut || c->eof);
+	assert_int_equal(c->owed, 0);
+	assert_int_equal(c->sent_n, 0);
+	c->ops = rig.tcp.kept_ops;
+	c->user = c;
+	c->alarm_ns = rig.shard.now_ns + alarm_ms * NS_PER_MS;
+}
+
+bool tcp_crowded(const struct tcp *t)
+{
+	return t->crowded;
+}
+
+uint32_t tcp_kept_places(const struct tcp *t)
+{
+	(void)t;
+	return rig.conns_n;
+}
+
+struct tcp_conn *tcp_kept_at(const struct tcp *t, uint32_t place)
+{
+	struct tcp_conn *c = rig.conns[place];
+
+	(void)t;
+	return !c->closed && conn_kept(c) ? c : NULL;
+}
+
+uint64_t tcp_heard_ns(const struct tcp_conn *c)
+{
+	return c->heard_ns;
 }
 
 static inline uint32_t unacked(const struct tcp_conn *c)
@@ -171,6 +226,9 @@ static inline void rig_tick(uint64_t ms)
 	rig.shard.now_ns += ms * NS_PER_MS;
 	for (int i = 0; i < 8; i++)
 		wheel_advance(&rig.shard.wheel, rig.shard.now_ns, 1000);
+	for (unsigned i = 0; i < rig.conns_n; i++)
+		if (!rig.conns[i]->closed && conn_kept(rig.conns[i]) && rig.shard.now_ns >= rig.conns[i]->alarm_ns)
+			rig.conns[i]->ops->on_alarm(rig.conns[i]->user);
 	tls_run(rig.tls);
 }
 
@@ -187,6 +245,7 @@ static inline void rig_input(struct tcp_conn *c, const char *bytes, size_t n)
 		at = rte_pktmbuf_append(m, (uint16_t)part);
 		memcpy(at, bytes, part);
 		c->owed += tcp_cost(m);
+		c->heard_ns = rig.shard.now_ns;
 		c->ops->on_data(c->user, m);
 		bytes += part;
 		n -= part;

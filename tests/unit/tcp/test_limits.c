@@ -647,13 +647,60 @@ static void test_recv_buffer_enough(void **state)
 	forget_sent();
 }
 
-/* What an idle connection costs, its places in the table included. */
+/* What an idle connection costs, its places in the table and in the pool's lists included: a million of them. */
 static void test_idle_memory(void **state)
 {
-	const size_t table = sizeof(struct tcp_slot) * (s->tcp->table.mask + 1) / LIMIT_tcp_conns;
+	struct table_tcp t;
+	size_t places;
 
 	(void)state;
-	assert_true(sizeof(struct tcp_conn) + table <= 384 + 32);
+	table_tcp_init(&t, LIMIT_tcp_conns + LIMIT_tcp_time_wait, s->shard.secret);
+	places = sizeof(struct tcp_slot) * (t.mask + 1) + LIMIT_tcp_conns * (sizeof(uint32_t) + sizeof(uint32_t));
+	table_tcp_fini(&t);
+	assert_true(sizeof(struct tcp_conn) + places / 1000000 <= 384 + 32);
+}
+
+static unsigned alarms;
+
+static void kept_alarm(void *user)
+{
+	assert_ptr_equal(tcp_keeper(user), &alarms);
+	alarms++;
+}
+
+/* One that is kept is told as itself; the alarm comes once, in time, and not to whoever takes the connection over. */
+static void test_kept(void **state)
+{
+	static const struct tcp_user_ops keeper = {.on_open = nothing, .on_eof = nothing, .on_closed = nothing_closed,
+	                                           .on_alarm = kept_alarm};
+	uint32_t iss, place;
+	struct tcp_conn *c;
+
+	(void)state;
+	tcp_set_keeper(s->tcp, &keeper, &alarms);
+	for (unsigned again = 0; again < 2; again++) {
+		accept_one(again, &iss);
+		c = s->conn;
+		for (place = 0; place < tcp_kept_places(s->tcp); place++)
+			assert_null(tcp_kept_at(s->tcp, place));
+		tcp_keep(c, 5000);
+		for (place = 0; !tcp_kept_at(s->tcp, place);)
+			place++;
+		assert_ptr_equal(tcp_kept_at(s->tcp, place), c);
+		for (unsigned ms = 0; ms < 4999; ms++)
+			stand_tick(s, NS_PER_MS);
+		assert_int_equal(alarms, again);
+		if (again)
+			tcp_set_user(c, &silent, NULL);
+		for (unsigned ms = 0; ms < 10000; ms++)
+			stand_tick(s, NS_PER_MS);
+		assert_int_equal(alarms, 1);
+		assert_int_equal(c->state, TCP_ESTABLISHED);
+		tcp_abort(c, ERR_CONN_ABORTED);
+		stand_flush(s);
+		assert_null(tcp_kept_at(s->tcp, place));
+		forget_sent();
+	}
 }
 
 int main(void)
@@ -676,6 +723,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_recv_buffer_under_pressure, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_recv_buffer_enough, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_idle_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
 	};
 	int failed;
 

@@ -364,7 +364,7 @@ static void test_walks(void **state)
 		at = a->at;
 		rounds++;
 	} while (at != 0);
-	assert_int_equal(rounds, (LIMIT_tcp_conns + LIMIT_tcp_time_wait + 4095) / 4096);
+	assert_int_equal(rounds, (TCP_CONNS_LEAST + LIMIT_tcp_time_wait + 4095) / 4096);
 	assert_true(worker_ask(worker[0], WORKER_WALK_POOLS, 0));
 	turn(0);
 	a = worker_answer(worker[0]);
