@@ -152,6 +152,9 @@ static void end(struct tcp_conn *c, enum tcp_cause cause, enum err why)
 
 void conn_close(struct tcp_conn *c, enum err why)
 {
+	/* ICMP had said why nobody answers. */
+	if (why == ERR_CONN_TIMEOUT && c->state == TCP_SYN_SENT && c->flags & CONN_UNREACHABLE)
+		why = ERR_UNREACHABLE;
 	if (c->state != TCP_CLOSED)
 		end(c, CAUSE_end, why);
 }

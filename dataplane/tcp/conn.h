@@ -81,6 +81,8 @@ enum conn_flag {
 	CONN_REORDERED = 1 << 27,   /* the path was seen to reorder: RACK.reordering_seen */
 	CONN_UNSENT = 1 << 28,      /* since the last timeout something could not be sent for want of memory */
 	CONN_HOLE = 1 << 29,        /* smaller segments were answered, full ones not: a black hole, or chance (mtu.c) */
+	CONN_UNREACHABLE = 1 << 30, /* SYN_SENT: ICMP has said so (icmp.c) ... */
+	CONN_IMPATIENT = 1u << 31,  /* ... and then the user does not wait for more */
 };
 
 /* The logical timers, in the order in which they are served; and one whose deadline is pace.c's to say. */

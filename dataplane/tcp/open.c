@@ -272,7 +272,7 @@ enum err tcp_connect(struct tcp *t, const struct tcp_connect *how, struct tcp_co
 	start(c, iss != 0 ? iss : isn_make(t->shard, &tuple));
 	send_as(c, &how->sending);
 	conn_move(c, CAUSE_active_open);
-	c->flags |= CONN_ACTIVE;
+	c->flags |= CONN_ACTIVE | (how->impatient ? CONN_IMPATIENT : 0u);
 	c->ops = how->ops;
 	c->user = how->user;
 	timer_set(c, TIMER_LIFE, how->connect_timeout_ms ? how->connect_timeout_ms : CONNECT_TIMEOUT_MS);

@@ -79,6 +79,7 @@ struct tcp_connect {
 	struct addr remote;
 	uint16_t remote_port;
 	uint32_t connect_timeout_ms; /* 0: the default, 10 s */
+	bool impatient;              /* ends when ICMP says that there is no route or host, be it for the moment only */
 	struct tcp_sending sending;
 	const struct tcp_user_ops *ops;
 	void *user;

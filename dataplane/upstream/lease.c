@@ -315,10 +315,12 @@ static struct conn *new_conn(struct upstream *u, struct endpoint *e)
 	return c;
 }
 
+/* Where there may be another endpoint, waiting for this one's network to mend is worth less than the time (RFC 5461, 4). */
 static enum err connect_to(struct upstream *u, struct endpoint *e, struct conn **out)
 {
 	const struct tcp_connect how = {.remote = e->addr, .remote_port = e->port,
 	                                .connect_timeout_ms = e->cluster->connect_timeout_ms,
+	                                .impatient = true,
 	                                .sending = e->cluster->sending};
 	struct conn *c = new_conn(u, e);
 	enum err err;

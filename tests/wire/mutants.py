@@ -103,6 +103,11 @@ MUTANTS = [
     ("pacing_too_slow", "tcp/pace.c", "GAIN_SLOW_START = 200,", "GAIN_SLOW_START = 100,"),
     ("pacing_without_burst", "tcp/pace.h", "c->queued > (uint32_t)INITIAL_SEGMENTS * c->mss", "c->queued > 0"),
     ("pacing_never_waits", "tcp/pace.h", "	return c->flags & CONN_PACED &&", "	return false && c->flags & CONN_PACED &&"),
+    # ICMP about an open
+    ("soft_error_ends_open", "tcp/icmp.c", "	if (hard(e) || c->flags & CONN_IMPATIENT)", "	if (true)"),
+    ("hard_error_is_soft", "tcp/icmp.c", "	if (hard(e) || c->flags & CONN_IMPATIENT)", "	if (c->flags & CONN_IMPATIENT)"),
+    ("patience_without_end", "tcp/icmp.c", "	if (hard(e) || c->flags & CONN_IMPATIENT)", "	if (hard(e))"),
+    ("soft_error_forgotten", "tcp/icmp.c", "	c->flags |= CONN_UNREACHABLE;", ""),
     # TIME_WAIT
     ("time_wait_assassinated", "tcp/wait.c", "	if (g->flags & SEGMENT_RST) {\n		tcp_count(t, DROP_tcp_state);\n		return false;",
      "	if (g->flags & SEGMENT_RST) {\n		forget(t, w);\n		return false;"),

@@ -752,6 +752,8 @@ static void word_user(struct script *p)
 		p->stand->detach_on_accept = true;
 	else if (!strcmp(w, "shuts-down-on-eof"))
 		p->stand->shutdown_on_eof = true;
+	else if (!strcmp(w, "is-impatient"))
+		p->stand->impatient = true;
 	else
 		fail(p, "%s is nothing that a user does", w);
 }

@@ -265,7 +265,7 @@ enum err stand_connect(struct stand *s, const struct addr *to, uint16_t port, ui
 {
 	const struct tcp_connect how = {
 		.remote = *to, .remote_port = port, .connect_timeout_ms = timeout_ms, .ops = &ops, .user = s,
-		.sending = s->sending,
+		.impatient = s->impatient, .sending = s->sending,
 	};
 
 	s->in_offset = s->out_offset = 0;

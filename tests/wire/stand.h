@@ -40,7 +40,7 @@ struct stand {
 	uint64_t in_offset;         /* of the peer's stream: where the next delivered byte stands */
 	uint64_t out_offset;        /* of ours: what was queued */
 	const char *wrong;          /* a failure seen in a callback */
-	bool abort_on_data, detach_on_accept, shutdown_on_eof;
+	bool abort_on_data, detach_on_accept, shutdown_on_eof, impatient;
 
 	bool hold;                  /* the user keeps what it gets and gives no credit */
 	struct rte_mbuf *held[HELD_MAX];

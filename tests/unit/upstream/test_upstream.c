@@ -285,6 +285,7 @@ static void test_errors(void **state)
 	dbl.connect_error = OK;
 	assert_int_equal(upstream_conns(u), 0);
 	assert_int_equal(lease(&a, "one", false), OK);
+	assert_true(double_client(0)->how.impatient); /* ICMP's word ends the attempt: tests/wire/open/unreachable.wire */
 	double_client_close(double_client(0), ERR_CONN_REFUSED);
 	assert_int_equal(a.failed, ERR_CONN_REFUSED);
 	assert_int_equal(upstream_conns(u), 0);
