@@ -9,6 +9,7 @@ e2e: all
 		tests/e2e/management.py "env FLAVOUR=asan tests/e2e/management.py" \
 		tests/e2e/http.py "env FLAVOUR=asan WORKERS=2 tests/e2e/http.py" "env WORKERS=4 tests/e2e/http.py" \
 		tests/e2e/http1.py "env FLAVOUR=asan tests/e2e/http1.py" tests/e2e/machine.py tests/e2e/names.py tests/e2e/pmtu.py \
+		tests/e2e/vlan.py "env FLAVOUR=asan tests/e2e/vlan.py" \
 		tests/e2e/link.py "env FLAVOUR=asan tests/e2e/link.py" \
 		tests/e2e/http_route.py tests/e2e/route_match.py tests/e2e/filters.py "env FLAVOUR=asan tests/e2e/filters.py" \
 		tests/e2e/http_route_status.py "env FLAVOUR=asan tests/e2e/http_route_status.py" \

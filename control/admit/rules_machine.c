@@ -92,17 +92,34 @@ static void check_host(const char *text, struct rule_path at, struct causes *cau
 		causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": " NO_HOST, text);
 }
 
-static void check_port(yyjson_mut_val *spec, const char *name, struct rule_path at, struct causes *causes)
+static bool is_named(yyjson_mut_val *list, const char *name)
 {
-	yyjson_mut_val *port;
+	yyjson_mut_val *item;
 	size_t i, max;
 
-	if (!*name)
-		return;
-	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "ports"), i, max, port)
-		if (mut_is(port, "name", name))
-			return;
-	causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": no port has this name", name);
+	yyjson_mut_arr_foreach(list, i, max, item)
+		if (mut_is(item, "name", name))
+			return true;
+	return false;
+}
+
+static void check_port(yyjson_mut_val *spec, const char *name, struct rule_path at, struct causes *causes)
+{
+	if (*name && !is_named(yyjson_mut_obj_get(spec, "ports"), name) &&
+	    !is_named(yyjson_mut_obj_get(spec, "vlans"), name))
+		causes_add(causes, CAUSE_INVALID, at.text, "Invalid value: \"%s\": no port has this name", name);
+}
+
+static void check_vlan(yyjson_mut_val *spec, yyjson_mut_val *vlan, size_t i, struct causes *causes)
+{
+	const char *name = mut_text(vlan, "name"), *port = mut_text(vlan, "port");
+
+	if (*port && !is_named(yyjson_mut_obj_get(spec, "ports"), port))
+		causes_add(causes, CAUSE_INVALID, rule_path("spec.vlans[%zu].port", i).text,
+			   "Invalid value: \"%s\": no port has this name", port);
+	if (*name && is_named(yyjson_mut_obj_get(spec, "ports"), name))
+		causes_add(causes, CAUSE_INVALID, rule_path("spec.vlans[%zu].name", i).text,
+			   "Invalid value: \"%s\": a port has this name", name);
 }
 
 static void check_pool(yyjson_mut_val *range, size_t i, struct causes *causes)
@@ -131,6 +148,8 @@ void rules_machine(yyjson_mut_val *root, yyjson_val *old, struct causes *causes)
 	size_t i, max;
 
 	(void)old;
+	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "vlans"), i, max, item)
+		check_vlan(spec, item, i, causes);
 	yyjson_mut_arr_foreach(yyjson_mut_obj_get(spec, "addresses"), i, max, item) {
 		check_own(mut_text(item, "address"), rule_path("spec.addresses[%zu].address", i), causes);
 		check_port(spec, mut_text(item, "port"), rule_path("spec.addresses[%zu].port", i), causes);

@@ -29,8 +29,17 @@ static struct table_text text(struct builder *b, const char *s)
 static void put_machine(const struct model_machine *m, struct builder *b, struct region *r)
 {
 	struct table_port *ports = REGION_ARRAY(r, struct table_port, m->ports_n);
+	struct table_vlan *vlans = REGION_ARRAY(r, struct table_vlan, m->vlans_n);
 	struct table_list list;
 
+	for (uint32_t i = 0; i < m->vlans_n; i++)
+		vlans[i] = (struct table_vlan){
+			.name = text(b, m->vlans[i].name),
+			.id = m->vlans[i].id,
+			.service = m->vlans[i].service,
+			.mtu = m->vlans[i].mtu,
+			.port = m->vlans[i].port,
+		};
 	for (uint32_t i = 0; i < m->ports_n; i++)
 		ports[i] = (struct table_port){
 			.name = text(b, m->ports[i].name),
@@ -42,6 +51,8 @@ static void put_machine(const struct model_machine *m, struct builder *b, struct
 	builder_root(b)->access_log = m->access_log;
 	list = builder_list(b, ports, sizeof(ports[0]), m->ports_n);
 	builder_root(b)->ports = list;
+	list = builder_list(b, vlans, sizeof(vlans[0]), m->vlans_n);
+	builder_root(b)->vlans = list;
 	list = builder_list(b, m->addresses, sizeof(m->addresses[0]), m->addresses_n);
 	builder_root(b)->addresses = list;
 	list = builder_list(b, m->routes, sizeof(m->routes[0]), m->routes_n);

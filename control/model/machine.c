@@ -1,5 +1,5 @@
 /*
- * The Machine: ports, own addresses, static routes, the VIP pool, how TCP sends.
+ * The Machine: ports, VLANs, own addresses, static routes, the VIP pool, how TCP sends.
  *
  * A field that cannot be used is left out and named in the condition; the rest stands. A box that lost one route to a
  * typing error is still reached by the others.
@@ -11,7 +11,7 @@
 #include "control/model/build.h"
 
 enum { MTU_DEFAULT = 1500, HOST_BITS = 128, V4_HOST_EDGE = 126, PORT_NONE = 0xff, DEVICE_BYTES_MAX = 224,
-       NAME_BYTES_MAX = 31 };
+       NAME_BYTES_MAX = 31, SECOND_TAG_BYTES = 4 };
 
 /* The first thing that is wrong is the one that is told. */
 static void complain(struct build *b, const char *message)
@@ -27,6 +27,16 @@ static uint8_t port_index(const struct model_machine *m, const char *name)
 			return (uint8_t)i;
 	}
 	return PORT_NONE;
+}
+
+/* The number of an interface: ports, then VLANs. */
+static uint8_t iface_index(const struct model_machine *m, const char *name)
+{
+	for (uint32_t i = 0; i < m->vlans_n; i++) {
+		if (strcmp(m->vlans[i].name, name) == 0)
+			return (uint8_t)(m->ports_n + i);
+	}
+	return port_index(m, name);
 }
 
 static void read_ports(struct build *b, yyjson_val *list)
@@ -62,6 +72,66 @@ static void read_ports(struct build *b, yyjson_val *list)
 	}
 }
 
+static bool same_tags(const struct model_machine *m, const struct model_vlan *v)
+{
+	for (uint32_t i = 0; i < m->vlans_n; i++) {
+		const struct model_vlan *other = &m->vlans[i];
+
+		if (other->port == v->port && other->id == v->id && other->service == v->service)
+			return true;
+	}
+	return false;
+}
+
+static const char *read_vlan(struct build *b, yyjson_val *item, struct model_vlan *v)
+{
+	const struct model_machine *m = &b->model->machine;
+	const int64_t id = doc_int(item, "id", 0), service = doc_int(item, "service", 0);
+	int64_t mtu = doc_int(item, "mtu", 0);
+
+	v->name = doc_str(item, "name");
+	v->port = port_index(m, doc_str(item, "port"));
+	if (v->name[0] == '\0' || strlen(v->name) > NAME_BYTES_MAX || iface_index(m, v->name) != PORT_NONE)
+		return region_print(b->region, "name: it needs one of its own, of at most %d bytes", NAME_BYTES_MAX);
+	if (v->port == PORT_NONE)
+		return region_print(b->region, "port: there is no port \"%s\"", doc_str(item, "port"));
+	if (id < 1 || id > TABLE_VLAN_MAX || service < 0 || service > TABLE_VLAN_MAX)
+		return region_print(b->region, "id, service: VLANs are 1 to %d", TABLE_VLAN_MAX);
+	if (mtu > m->ports[v->port].mtu)
+		return region_print(b->region, "mtu: the port \"%s\" takes %u", m->ports[v->port].name,
+		                    m->ports[v->port].mtu);
+	if (mtu == 0)
+		mtu = m->ports[v->port].mtu - (service != 0 ? SECOND_TAG_BYTES : 0);
+	if (mtu < TABLE_MTU_MIN)
+		return region_print(b->region, "mtu: at least %d", TABLE_MTU_MIN);
+	v->id = (uint16_t)id;
+	v->service = (uint16_t)service;
+	v->mtu = (uint16_t)mtu;
+	if (same_tags(m, v))
+		return "id: another VLAN of that port has the same tags";
+	if (m->vlans_n == LIMIT_vlans)
+		return region_print(b->region, "there can be at most %d (limit vlans)", LIMIT_vlans);
+	return NULL;
+}
+
+static void read_vlans(struct build *b, yyjson_val *list)
+{
+	struct model_machine *m = &b->model->machine;
+	size_t i, n;
+	yyjson_val *item;
+
+	m->vlans = REGION_ARRAY(b->region, struct model_vlan, yyjson_arr_size(list));
+	yyjson_arr_foreach(list, i, n, item) {
+		struct model_vlan v = {0};
+		const char *problem = read_vlan(b, item, &v);
+
+		if (problem != NULL)
+			complain(b, region_print(b->region, "spec.vlans[%zu].%s", i, problem));
+		else
+			m->vlans[m->vlans_n++] = v;
+	}
+}
+
 uint32_t machine_address_places(const struct table_address *a)
 {
 	/* A subnet's broadcast address has a place of its own (RFC 3021: a /31 has none). */
@@ -83,11 +153,11 @@ static void read_addresses(struct build *b, yyjson_val *list)
 	size_t i, n;
 	yyjson_val *item;
 
-	/* Each port has a link-local address. */
-	b->addresses_left = LIMIT_addresses - m->ports_n;
+	/* Each interface has a link-local address. */
+	b->addresses_left = LIMIT_addresses - m->ports_n - m->vlans_n;
 	m->addresses = REGION_ARRAY(b->region, struct table_address, yyjson_arr_size(list));
 	yyjson_arr_foreach(list, i, n, item) {
-		struct table_address a = {.port = port_index(m, doc_str(item, "port"))};
+		struct table_address a = {.port = iface_index(m, doc_str(item, "port"))};
 		const char *text = doc_str(item, "address");
 
 		if (!prefix_parse(text, &a.addr, &a.prefix_bits))
@@ -96,8 +166,8 @@ static void read_addresses(struct build *b, yyjson_val *list)
 						 "a prefix length",
 						 i, text));
 		else if (a.port == PORT_NONE)
-			complain(b, region_print(b->region, "spec.addresses[%zu].port: there is no port \"%s\"", i,
-			                         doc_str(item, "port")));
+			complain(b, region_print(b->region, "spec.addresses[%zu].port: there is no port or VLAN \"%s\"",
+			                         i, doc_str(item, "port")));
 		else if (is_own(m, &a.addr))
 			complain(b, region_print(b->region, "spec.addresses[%zu].address: %s is there already", i,
 			                         text));
@@ -136,9 +206,9 @@ static const char *read_route(struct build *b, yyjson_val *item, struct table_ip
 	if (addr_parse(via, &r->gateway) != OK || addr_is_v4(&r->gateway) != addr_is_v4(&r->prefix))
 		return region_print(b->region, "via: \"%s\" is not an address of the family of %s", via, to);
 	r->mtu = (uint16_t)doc_int(item, "mtu", 0);
-	r->port = port[0] != '\0' ? port_index(m, port) : port_towards(m, &r->gateway);
+	r->port = port[0] != '\0' ? iface_index(m, port) : port_towards(m, &r->gateway);
 	if (r->port == PORT_NONE)
-		return port[0] != '\0' ? region_print(b->region, "port: there is no port \"%s\"", port)
+		return port[0] != '\0' ? region_print(b->region, "port: there is no port or VLAN \"%s\"", port)
 		                       : region_print(b->region, "via: no address of the machine covers %s", via);
 	return NULL;
 }
@@ -377,6 +447,7 @@ void build_machine(struct build *b)
 	else
 		complain(b, region_print(b->region, "spec.workers: must be 1 to %d", LIMIT_workers));
 	read_ports(b, doc_get(spec, "ports"));
+	read_vlans(b, doc_get(spec, "vlans"));
 	read_addresses(b, doc_get(spec, "addresses"));
 	read_routes(b, doc_get(spec, "routes"));
 	read_pool(b, doc_get(spec, "vipPool"));

@@ -43,6 +43,12 @@ struct model_port {
 	uint16_t queues;
 };
 
+struct model_vlan {
+	const char *name;
+	uint16_t id, service, mtu;
+	uint8_t port;                /* index into ports */
+};
+
 struct model_machine {
 	const struct object *object; /* null: there is none (any more) */
 	struct model_condition accepted;
@@ -50,6 +56,8 @@ struct model_machine {
 	enum table_access_log access_log;
 	struct model_port *ports;
 	uint32_t ports_n;
+	struct model_vlan *vlans;
+	uint32_t vlans_n;
 	struct table_address *addresses;   /* own ones, then VIPs */
 	uint32_t addresses_n;
 	struct table_ip_route *routes;     /* longest prefix first */

@@ -368,11 +368,18 @@ static void want_broadcast(struct ip *ip, const struct table_address *ta)
 }
 
 /* The link-local address that every IPv6 interface must have (RFC 4291, 2.5.1: from the MAC address). */
+/*
+ * RFC 4291, appendix A. VLANs of one port have its MAC address, but an address of ours is on one interface only: there
+ * the VLANs stand where the appendix has ff:fe.
+ */
 static void want_link_local(struct ip *ip, uint8_t iface)
 {
 	const uint8_t *m = ip->iface[iface].mac.addr_bytes;
-	const struct addr a = {.b = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, (uint8_t)(m[0] ^ 2), m[1], m[2], 0xff, 0xfe, m[3],
-	                             m[4], m[5]}};
+	const struct vlan_tags *tags = &ip->iface[iface].tags;
+	const uint16_t middle = tags->n == 0 ? 0xfffe : tags->vlan;
+	const struct addr a = {.b = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, (uint8_t)(m[0] ^ 2),
+	                             (uint8_t)(m[1] ^ tags->outer >> 8), (uint8_t)(m[2] ^ tags->outer),
+	                             (uint8_t)(middle >> 8), (uint8_t)middle, m[3], m[4], m[5]}};
 
 	want(ip, &a, iface, ADDRESS_OWN, 0);
 }
@@ -404,24 +411,24 @@ void address_apply(struct ip *ip)
 	const struct table *table = ip->shard->table;
 	const struct table_address *ta = TABLE_LIST(table, table->addresses, struct table_address);
 	struct address_table *t = &ip->link->addresses;
-	uint32_t v6_ports = 0;
+	uint32_t v6_ifaces = 0;
 
 	t->wanted = 0;
 	for (uint32_t i = 0; i < table->addresses.n; i++) {
-		if (ta[i].port >= ip->ports_n)
+		if (ta[i].port >= ip->ifaces_n)
 			continue;
 		want(ip, &ta[i].addr, ta[i].port, ta[i].virtual ? ADDRESS_VIRTUAL : ADDRESS_OWN, i / ADDRESS_PER_MS);
 		if (!addr_is_v4(&ta[i].addr))
-			v6_ports |= 1u << ta[i].port;
+			v6_ifaces |= 1u << ta[i].port;
 	}
 	/* After all addresses of hosts, so that one of these which is also a broadcast address stays what it is. */
 	for (uint32_t i = 0; i < table->addresses.n; i++) {
-		if (ta[i].port < ip->ports_n)
+		if (ta[i].port < ip->ifaces_n)
 			want_broadcast(ip, &ta[i]);
 	}
-	for (uint8_t p = 0; p < ip->ports_n; p++) {
-		if (v6_ports >> p & 1)
-			want_link_local(ip, p);
+	for (uint8_t i = 0; i < ip->ifaces_n; i++) {
+		if (v6_ifaces >> i & 1)
+			want_link_local(ip, i);
 	}
 	for (uint32_t i = 0; i < ADDRESS_SLOTS; i++) {
 		if (t->tag[i] != 0 && t->owned[i].stamp != ip->epoch)

@@ -3,26 +3,6 @@
 
 #include "ip/layer.h"
 
-/* A tag of VLAN 0 (IEEE 802.1Q: priority only) is taken off; others are not ours. */
-static bool untag(struct ip *ip, struct rte_mbuf *m)
-{
-	struct rte_vlan_hdr vlan;
-	char *h = rte_pktmbuf_mtod(m, char *);
-
-	if (!mbuf_holds(m, ETH_BYTES, sizeof(vlan))) {
-		ip_drop(ip, m, DROP_eth_short);
-		return false;
-	}
-	memcpy(&vlan, h + ETH_BYTES, sizeof(vlan));
-	if ((vlan.vlan_tci & RTE_BE16(0x0fff)) != 0) {
-		ip_drop(ip, m, DROP_eth_vlan);
-		return false;
-	}
-	memmove(h + sizeof(vlan), h, 2 * RTE_ETHER_ADDR_LEN);
-	rte_pktmbuf_adj(m, sizeof(vlan));
-	return true;
-}
-
 void eth_input(struct ip *ip, struct rte_mbuf *m)
 {
 	const struct iface *iface = &ip->iface[packet_meta(m)->iface];
@@ -33,7 +13,8 @@ void eth_input(struct ip *ip, struct rte_mbuf *m)
 		ip_drop(ip, m, DROP_eth_short);
 		return;
 	}
-	if (unlikely_(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) && (m->vlan_tci & 0x0fff) != 0) {
+	/* No port is asked to take tags off: one that does it nevertheless costs putting them back. */
+	if (unlikely_(m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) && rte_vlan_insert(&m) != 0) {
 		ip_drop(ip, m, DROP_eth_vlan);
 		return;
 	}
@@ -43,11 +24,7 @@ void eth_input(struct ip *ip, struct rte_mbuf *m)
 		return;
 	}
 	type = h->ether_type;
-	if (unlikely_(type == RTE_BE16(RTE_ETHER_TYPE_VLAN))) {
-		if (!untag(ip, m))
-			return;
-		type = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->ether_type;
-	}
+again:
 	switch (type) {
 	case RTE_BE16(RTE_ETHER_TYPE_IPV4):
 		ip4_input(ip, m);
@@ -60,8 +37,10 @@ void eth_input(struct ip *ip, struct rte_mbuf *m)
 		return;
 	case RTE_BE16(RTE_ETHER_TYPE_VLAN):
 	case RTE_BE16(RTE_ETHER_TYPE_QINQ):
-		ip_drop(ip, m, DROP_eth_vlan);
-		return;
+		if (!vlan_untag(ip, m))
+			return;
+		type = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *)->ether_type;
+		goto again; /* once: no tag is left */
 	default:
 		ip_drop(ip, m, DROP_eth_type);
 	}

@@ -45,11 +45,11 @@ void ip_link_held(struct ip_link *l, const struct addr *a, uint32_t n)
 		l->held[i] = a[i];
 }
 
-void ip_link_came_up(struct ip_link *l, uint8_t iface)
+void ip_link_came_up(struct ip_link *l, uint8_t port)
 {
 	CHECK_MAGIC(l, IP_LINK_MAGIC);
-	CHECK(iface < LIMIT_ports);
-	__atomic_fetch_or(&l->came_up, 1u << iface, __ATOMIC_RELAXED);
+	CHECK(port < LIMIT_ports);
+	__atomic_fetch_or(&l->came_up, 1u << port, __ATOMIC_RELAXED);
 }
 
 /* Fewer are not worth it; and more than the port takes must not come of the last segment that is put into one. */
@@ -61,9 +61,9 @@ static uint8_t large_of(const struct port *p)
 	return p->offloads & PORT_TX_TSO && takes >= LEAST ? (uint8_t)(takes - MARGIN) : 0;
 }
 
-static void open_iface(struct ip *ip, uint8_t i)
+static void open_iface(struct ip *ip, uint8_t i, uint8_t port)
 {
-	const struct port_tx *tx = &ip->tx[i];
+	struct port_tx *tx = &ip->tx[port];
 
 	ip->iface[i] = (struct iface){
 		.mac = tx->port->mac,
@@ -73,6 +73,8 @@ static void open_iface(struct ip *ip, uint8_t i)
 		.usable = tx->queue < tx->port->queues,
 		.steered = ip->shard->workers == 1 ||
 		           ((tx->port->offloads & PORT_RSS) != 0 && tx->port->queues >= ip->shard->workers),
+		.port = port,
+		.tx = tx,
 	};
 }
 
@@ -90,12 +92,13 @@ struct ip *ip_new(struct shard *s, struct ip_link *link, struct port_tx *tx, uin
 	ip->link = link;
 	ip->tx = tx;
 	ip->epoch = 1;
-	ip->ports_n = ports_n;
+	ip->ports_n = ip->ifaces_n = ports_n;
 	ip->up = *up;
 	ip->link_owner = s->worker == IP_LINK_OWNER;
 	ip->ip4_id = (uint16_t)rng_u64(&s->rng);
-	for (uint8_t i = 0; i < ports_n; i++)
-		open_iface(ip, i);
+	/* Another worker may hand over what it got on a VLAN that this one has not taken over yet. */
+	for (uint8_t i = 0; i < IFACES && ports_n > 0; i++)
+		open_iface(ip, i, i < ports_n ? i : 0);
 	reassembly_init(ip);
 	/* The same in all shards of a process, so it does not matter who writes it last. */
 	memcpy(&link->addresses.key, s->secret, sizeof(link->addresses.key));
@@ -124,6 +127,7 @@ void ip_apply(struct ip *ip)
 	if (ip->shard->table == NULL)
 		return;
 	ip_renew_paths(ip);
+	vlan_apply(ip);
 	route_apply(ip);
 	if (!ip->link_owner)
 		return;
@@ -139,8 +143,8 @@ void ip_turn(struct ip *ip)
 	if (likely_(!ip->link_owner || __atomic_load_n(&ip->link->came_up, __ATOMIC_RELAXED) == 0))
 		return;
 	came_up = __atomic_exchange_n(&ip->link->came_up, 0, __ATOMIC_RELAXED);
-	for (uint8_t i = 0; i < ip->ports_n; i++) {
-		if (came_up >> i & 1)
+	for (uint8_t i = 0; i < ip->ifaces_n; i++) {
+		if (came_up >> ip->iface[i].port & 1)
 			address_probe_again(ip, i);
 	}
 }
@@ -160,7 +164,7 @@ void ip_take_over(struct ip *ip, struct rte_mbuf *m)
 	const struct packet_meta *meta = packet_meta(m);
 
 	CHECK_MAGIC(ip, IP_MAGIC);
-	CHECK(meta->hops == 1 && meta->iface < ip->ports_n);
+	CHECK(meta->hops == 1 && meta->iface < IFACES);
 	if (meta->kind == PACKET_RESOLVE)
 		neigh_send(ip, m);
 	else

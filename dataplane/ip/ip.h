@@ -67,9 +67,9 @@ void ip_link_free(struct ip_link *l);
  * used while they are probed. At most LIMIT_addresses; the others are probed first. */
 void ip_link_held(struct ip_link *l, const struct addr *a, uint32_t n);
 
-/* The interface's link was down and is up again: in its next turn the link owner probes what it has there once more
- * (RFC 5227, 2.1). Any thread. */
-void ip_link_came_up(struct ip_link *l, uint8_t iface);
+/* The port's link was down and is up again: in its next turn the link owner probes what it has there, and on its VLANs,
+ * once more (RFC 5227, 2.1). Any thread. */
+void ip_link_came_up(struct ip_link *l, uint8_t port);
 
 /* tx[i] belongs to port i; ports_n <= LIMIT_ports. Boot only. */
 struct ip *ip_new(struct shard *s, struct ip_link *link, struct port_tx *tx, uint16_t ports_n, const struct ip_up *up);

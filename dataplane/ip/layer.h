@@ -2,6 +2,7 @@
  * Inside the IP layer: the state of one worker, the shared link, and the steps of a frame's way through the files.
  *
  *   eth.c > arp.c                      > address.c, nud.c      (link owner)
+ *    vlan.c takes tags off and puts them on
  *         > ip4.c, ip6.c > transport.c > TCP above; udp.c; icmp.c, icmp_error.c; nd.c (link owner)
  *              ^  reassembly.c           takes fragments and gives whole datagrams back
  *   output.c < everyone                > nud.c when the neighbour is not known
@@ -23,6 +24,7 @@
 #include "ip/rate.h"
 #include "ip/reassembly.h"
 #include "ip/route.h"
+#include "ip/vlan.h"
 #include "ip/wire.h"
 
 #define IP_MAGIC      UINT64_C(0x49504c4159455221)
@@ -39,11 +41,12 @@ struct ip_link {
 	uint16_t workers;
 	uint32_t held_n;         /* before the first generation: what the process before this one had */
 	struct addr held[LIMIT_addresses];
-	uint32_t came_up;        /* interfaces, as bits, whose link has; any thread */
+	uint32_t came_up;        /* ports, as bits, whose link has; any thread */
 	struct address_table addresses;
 	struct neigh_table neighs;
 };
 
+/* Those that the tables no longer have stay as they were. */
 struct iface {
 	struct rte_ether_addr mac;
 	uint16_t mtu;
@@ -51,6 +54,9 @@ struct iface {
 	uint8_t large;           /* of struct ip_path */
 	bool usable;             /* this worker has a queue on it */
 	bool steered;            /* it delivers to the owner by itself */
+	uint8_t port;
+	struct port_tx *tx;
+	struct vlan_tags tags;   /* of every frame */
 };
 
 struct ip {
@@ -61,9 +67,10 @@ struct ip {
 	struct port_tx *tx;
 	uint32_t epoch;          /* of the routes; never 0 */
 	uint16_t ports_n;
+	uint16_t ifaces_n;
 	uint16_t ip4_id;
 	bool link_owner;
-	struct iface iface[LIMIT_ports];
+	struct iface iface[IFACES];
 	struct ip_up up;
 	struct rate icmp_errors;
 	struct routes routes;
@@ -164,14 +171,17 @@ enum err ip_output_finished(struct ip *ip, struct ip_path *path, const struct tu
 /* Puts an Ethernet header before an IP or ARP packet and gives it to the port. */
 static inline void eth_output(struct ip *ip, struct rte_mbuf *m, uint8_t iface, uint64_t mac_word, rte_be16_t type)
 {
+	const struct iface *on = &ip->iface[iface];
 	char *h = rte_pktmbuf_prepend(m, ETH_BYTES);
 
 	CHECK(h != NULL);
 	/* Eight bytes at once: two too many, which the source address then overwrites. */
 	memcpy(h, &mac_word, 8);
-	memcpy(h + RTE_ETHER_ADDR_LEN, &ip->iface[iface].mac, RTE_ETHER_ADDR_LEN);
+	memcpy(h + RTE_ETHER_ADDR_LEN, &on->mac, RTE_ETHER_ADDR_LEN);
 	memcpy(h + 2 * RTE_ETHER_ADDR_LEN, &type, sizeof(type));
-	port_tx_put(&ip->tx[iface], m);
+	if (unlikely_(on->tags.n != 0))
+		vlan_tag(&on->tags, m);
+	port_tx_put(on->tx, m);
 }
 
 /* The Ethernet type of an IP packet by its first half byte. */

@@ -22,6 +22,7 @@
 #include "base/wheel.h"
 #include "ip/ip.h"
 #include "ip/rate.h"
+#include "ip/vlan.h"
 
 enum { NEIGH_BUCKETS = 8192 };
 _Static_assert(LIMIT_neighbours < 65536, "indices are 16 bits");
@@ -74,7 +75,7 @@ struct neigh_table {
 	uint16_t newest, oldest;
 	struct timer sweep;
 	struct ip *ip;
-	struct rate solicits[LIMIT_ports];
+	struct rate solicits[IFACES];
 };
 
 #define NEIGH_MAC_MASK UINT64_C(0xffffffffffff)
@@ -142,6 +143,7 @@ void neigh_learn(struct ip *ip, const struct neigh_news *news);
 bool neigh_asked(const struct ip *ip, uint8_t iface, const struct addr *a);
 
 void neigh_apply(struct ip *ip); /* pins and resolves the gateways of the routes */
+void neigh_forget(struct ip *ip, uint8_t iface); /* all that are on an interface, and what is queued for them */
 void neigh_fini(struct ip *ip);  /* cancels the timers, drops what is queued */
 
 #endif

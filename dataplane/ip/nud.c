@@ -270,7 +270,7 @@ void neigh_send(struct ip *ip, struct rte_mbuf *m)
 	const uint8_t iface = meta->iface;
 	uint16_t i = (uint16_t)neigh_find(t, iface, &meta->next_hop);
 
-	CHECK(ip->link_owner && iface < ip->ports_n);
+	CHECK(ip->link_owner && iface < IFACES);
 	if (i == 0) {
 		/* Asked for before there is an entry, so that a scan cannot evict more than the rate. */
 		if (!rate_ready(&t->solicits[iface], ip_now(ip), LIMIT_solicits_per_s, SOLICIT_BURST)) {
@@ -382,6 +382,16 @@ void neigh_apply(struct ip *ip)
 		neigh_pin(t, i, true);
 		if (t->entry[i].state == NEIGH_NONE)
 			begin(ip, i, NEIGH_INCOMPLETE);
+	}
+}
+
+void neigh_forget(struct ip *ip, uint8_t iface)
+{
+	struct neigh_table *t = &ip->link->neighs;
+
+	for (uint16_t i = 1; i <= t->made; i++) {
+		if (t->entry[i].state != NEIGH_NONE && t->entry[i].iface == iface)
+			neigh_free(ip, i);
 	}
 }
 

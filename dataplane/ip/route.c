@@ -78,7 +78,7 @@ static void add_address(struct ip *ip, const struct table_address *a)
 {
 	struct routes *r = &ip->routes;
 
-	if (a->port >= ip->ports_n || a->prefix_bits > 128)
+	if (a->port >= ip->ifaces_n || a->prefix_bits > 128)
 		return;
 	if (r->sources_n < LIMIT_addresses) {
 		r->source[r->sources_n++] = (struct source){.addr = a->addr, .bits = a->prefix_bits, .iface = a->port,
@@ -133,7 +133,7 @@ void route_apply(struct ip *ip)
 	for (uint32_t i = 0; i < t->addresses.n; i++)
 		add_address(ip, &a[i]);
 	for (uint32_t i = 0; i < t->ip_routes.n; i++) {
-		if (s[i].port >= ip->ports_n || s[i].prefix_bits > 128)
+		if (s[i].port >= ip->ifaces_n || s[i].prefix_bits > 128)
 			continue;
 		add(ip, &(struct route){.prefix = addr_masked(&s[i].prefix, s[i].prefix_bits), .gateway = s[i].gateway,
 		                        .mtu = s[i].mtu, .bits = s[i].prefix_bits, .iface = s[i].port});

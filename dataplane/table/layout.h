@@ -17,7 +17,7 @@
 
 #include "base/addr.h"
 
-enum { TABLE_FORMAT = 8, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
+enum { TABLE_FORMAT = 9, TABLE_ALIGN = 8, TABLE_NONE = 0xffffffff };
 #define TABLE_MAGIC UINT64_C(0x454c424143554c53) /* "SLUCABLE" */
 enum { TABLE_BYTES_MAX = 1 << 30 }; /* the largest block that is built, and that the data plane takes */
 
@@ -60,22 +60,32 @@ struct table_port {          /* what EAL is started with; a change needs a resta
 	uint32_t flags;
 };
 
+enum { TABLE_MTU_MIN = 1280 /* RFC 8200, 5 */, TABLE_VLAN_MAX = 4094 };
+
+/* An interface on a port, told apart by tags (ip/vlan.h). Interfaces are numbered: the ports, then the VLANs. */
+struct table_vlan {
+	struct table_text name;      /* "customers" */
+	uint16_t id;
+	uint16_t service;            /* VLAN of the outer tag; 0: there is one tag */
+	uint16_t mtu;
+	uint8_t port;                /* index into ports */
+	uint8_t spare;
+};
+
 struct table_address {       /* an address of ours */
 	struct addr addr;
 	uint8_t prefix_bits;         /* of the IPv6 form: 96 more for IPv4 */
-	uint8_t port;                /* index into ports */
+	uint8_t port;                /* the interface's number */
 	uint8_t virtual;             /* 1: a Gateway's VIP; 0: the machine's own */
 	uint8_t spare[5];
 };
-
-enum { TABLE_MTU_MIN = 1280 }; /* RFC 8200, 5 */
 
 struct table_ip_route {
 	struct addr prefix;
 	struct addr gateway;
 	uint8_t prefix_bits;         /* of the IPv6 form; 96: the IPv4 default route, 0: the IPv6 one */
-	uint8_t port;
-	uint16_t mtu;                /* 0: the port's */
+	uint8_t port;                /* the interface's number */
+	uint16_t mtu;                /* 0: the interface's */
 	uint8_t spare[4];
 };
 
@@ -292,6 +302,7 @@ struct table {
 	uint32_t access_log;         /* enum table_access_log */
 	uint32_t spare;
 	struct table_list ports;
+	struct table_list vlans;
 	struct table_list addresses;
 	struct table_list ip_routes;  /* longest prefix first */
 	struct table_list binds;

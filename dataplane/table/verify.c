@@ -142,19 +142,35 @@ static enum err ports(struct walk *w)
 	return OK;
 }
 
+static enum err vlans(struct walk *w)
+{
+	const struct table_vlan *v = TABLE_LIST(w->t, w->t->vlans, struct table_vlan);
+
+	DEMAND(w, w->t->vlans.n <= LIMIT_vlans, VALUE, "number of VLANs");
+	for (uint32_t i = 0; i < w->t->vlans.n; i++) {
+		TRY(text(w, v[i].name, "name of a VLAN"));
+		DEMAND(w, v[i].port < w->t->ports.n, VALUE, "port of a VLAN");
+		DEMAND(w, v[i].id != 0 && v[i].id <= TABLE_VLAN_MAX && v[i].service <= TABLE_VLAN_MAX, VALUE,
+		       "tags of a VLAN");
+		DEMAND(w, v[i].mtu >= TABLE_MTU_MIN, VALUE, "MTU of a VLAN");
+	}
+	return OK;
+}
+
 static enum err addresses(struct walk *w)
 {
 	const struct table_address *a = TABLE_LIST(w->t, w->t->addresses, struct table_address);
 	const struct table_ip_route *r = TABLE_LIST(w->t, w->t->ip_routes, struct table_ip_route);
+	const uint32_t ifaces = w->t->ports.n + w->t->vlans.n;
 
 	for (uint32_t i = 0; i < w->t->addresses.n; i++) {
 		DEMAND(w, a[i].prefix_bits <= 128, VALUE, "prefix of an address");
-		DEMAND(w, a[i].port < w->t->ports.n, VALUE, "port of an address");
+		DEMAND(w, a[i].port < ifaces, VALUE, "port of an address");
 		DEMAND(w, a[i].virtual <= 1, VALUE, "kind of an address");
 	}
 	for (uint32_t i = 0; i < w->t->ip_routes.n; i++) {
 		DEMAND(w, r[i].prefix_bits <= 128, VALUE, "prefix of a route");
-		DEMAND(w, r[i].port < w->t->ports.n, VALUE, "port of a route");
+		DEMAND(w, r[i].port < ifaces, VALUE, "port of a route");
 		DEMAND(w, r[i].mtu == 0 || r[i].mtu >= TABLE_MTU_MIN, VALUE, "MTU of a route");
 		DEMAND(w, i == 0 || r[i].prefix_bits <= r[i - 1].prefix_bits, VALUE, "order of the routes");
 	}
@@ -425,6 +441,7 @@ static enum err lists(struct walk *w)
 	const struct table *t = w->t;
 
 	TRY(list(w, t->ports, sizeof(struct table_port), "list of ports"));
+	TRY(list(w, t->vlans, sizeof(struct table_vlan), "list of VLANs"));
 	TRY(list(w, t->addresses, sizeof(struct table_address), "list of addresses"));
 	TRY(list(w, t->ip_routes, sizeof(struct table_ip_route), "list of routes"));
 	TRY(list(w, t->binds, sizeof(struct table_bind), "list of binds"));
@@ -440,7 +457,7 @@ static enum err lists(struct walk *w)
 static enum err verify(struct walk *w, const void *block, size_t bytes)
 {
 	static enum err (*const parts[])(struct walk *) = {
-		lists, ports, addresses, host_texts, binds, listeners, vhosts, regexes, trie, rules, clusters,
+		lists, ports, vlans, addresses, host_texts, binds, listeners, vhosts, regexes, trie, rules, clusters,
 	};
 
 	TRY(head(w, block, bytes));

@@ -493,11 +493,12 @@ static void watch_worker(struct house *h, uint16_t w)
 static void say_contested(const struct house *h, const struct ip_address_info *a)
 {
 	const uint8_t *b = a->claimant.addr_bytes;
-	char text[ADDR_TEXT_MAX];
+	char text[ADDR_TEXT_MAX], name[32];
 
 	fprintf(stderr, "dataplane: address %s (%s) on %s is also claimed by %02x:%02x:%02x:%02x:%02x:%02x: %s\n",
 	        addr_print(&a->addr, text), a->virtual ? "virtual" : "own",
-	        a->iface < h->machine.ports_n ? h->machine.names[a->iface] : "?", b[0], b[1], b[2], b[3], b[4], b[5],
+	        machine_iface_name(&h->machine, gateway_table(h->gateway), a->iface, name), b[0], b[1], b[2], b[3],
+	        b[4], b[5],
 	        a->usable ? "it is defended" : "it is not used, and tried again later");
 }
 

@@ -222,6 +222,17 @@ enum err machine_check(const struct table *t, char why[static MACHINE_WHY_MAX])
 	return e;
 }
 
+const char *machine_iface_name(const struct machine *m, const struct table *t, uint8_t iface, char text[static 32])
+{
+	const uint32_t vlan = iface - (uint32_t)m->ports_n;
+
+	if (iface < m->ports_n)
+		return m->names[iface];
+	if (!t || vlan >= t->vlans.n || !copy_text(text, 32, t, TABLE_LIST(t, t->vlans, struct table_vlan)[vlan].name))
+		return "?";
+	return text;
+}
+
 /* ---- EAL ---- */
 
 /* A number of /proc/meminfo; 0 when it is not there. */

@@ -45,6 +45,8 @@ void machine_stop(struct machine *m);
 bool machine_serves(const struct machine *m, const struct table *t);  /* the same workers, ports and devices */
 uint64_t machine_digest(const struct table *t);                       /* of workers, ports and devices */
 struct packet_rings machine_rings(const struct machine *m, uint16_t worker); /* what its pools keep for ports */
+/* What people call an interface: a port, or a VLAN of the tables (null: there are none yet). */
+const char *machine_iface_name(const struct machine *m, const struct table *t, uint8_t iface, char text[static 32]);
 /* What can be known of a machine without starting it. */
 enum err machine_check(const struct table *t, char why[static MACHINE_WHY_MAX]) MUST_CHECK;
 

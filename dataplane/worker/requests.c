@@ -116,9 +116,12 @@ static void answer_workers(const struct requests *v, struct writer *w)
 
 /* ---- addresses ---- */
 
-static const char *port_name(const struct requests *v, uint8_t iface)
+static void add_iface(const struct requests *v, struct writer *w, yyjson_mut_val *item, uint8_t iface)
 {
-	return iface < v->machine->ports_n ? v->machine->names[iface] : "?";
+	char text[32];
+
+	yyjson_mut_obj_add_strcpy(w->d, item, "port",
+	                          machine_iface_name(v->machine, gateway_table(v->gateway), iface, text));
 }
 
 static void add_mac(struct writer *w, yyjson_mut_val *item, const char *name, const struct rte_ether_addr *mac)
@@ -136,7 +139,7 @@ static void add_address(const struct requests *v, struct writer *w, const struct
 	char text[ADDR_TEXT_MAX];
 
 	yyjson_mut_obj_add_strcpy(w->d, item, "address", addr_print(&a->addr, text));
-	yyjson_mut_obj_add_strcpy(w->d, item, "port", port_name(v, a->iface));
+	add_iface(v, w, item, a->iface);
 	yyjson_mut_obj_add_str(w->d, item, "kind", a->virtual ? "virtual" : "own");
 	yyjson_mut_obj_add_str(w->d, item, "state", a->state);
 	yyjson_mut_obj_add_bool(w->d, item, "usable", a->usable);
@@ -219,7 +222,7 @@ static void add_neigh(const struct requests *v, struct writer *w, const struct i
 
 	yyjson_mut_obj_add_strcpy(w->d, item, "address", addr_print(&n->addr, text));
 	add_mac(w, item, "mac", &n->mac);
-	yyjson_mut_obj_add_strcpy(w->d, item, "port", port_name(v, n->iface));
+	add_iface(v, w, item, n->iface);
 	yyjson_mut_obj_add_str(w->d, item, "state", n->state);
 	yyjson_mut_obj_add_uint(w->d, item, "ageMs", n->age_ms);
 	yyjson_mut_obj_add_bool(w->d, item, "gateway", n->gateway);

@@ -36,6 +36,7 @@ enum { WORKERS = 2, PORTS = 2, HANDED_MAX = 64, FRAMES_MAX = 200, STEP_MS = 16 }
 
 struct generation {
 	struct table t;
+	struct table_vlan vlans[2];
 	struct table_address addresses[8];
 	struct table_ip_route routes[2];
 };
@@ -100,11 +101,17 @@ static uint32_t l4_sum(const uint8_t *h, const uint8_t *l4, size_t n, uint8_t pr
 /* Makes checksums of a frame right where its headers allow to tell where they are. */
 static void seal(uint8_t *f, size_t n)
 {
-	uint8_t *h = f + 14, *l4;
+	uint8_t *h, *l4;
 	uint8_t protocol;
 	size_t l4_n;
 	int at;
 
+	/* Behind tags all is as without them. */
+	for (int tags = 0; tags < 2 && n >= 38 && (get16(f + 12) == 0x8100 || get16(f + 12) == 0x88a8); tags++) {
+		f += 4;
+		n -= 4;
+	}
+	h = f + 14;
 	if (n < 34)
 		return;
 	if (get16(f + 12) == 0x0800) {
@@ -146,17 +153,30 @@ static void seal(uint8_t *f, size_t n)
 
 static void check_frame(const uint8_t *f, size_t n)
 {
-	const uint8_t *h = f + 14;
+	static const uint8_t outer[4] = {0x88, 0xa8, 0, 100}, inner[4] = {0x81, 0, 0, 5};
+	const uint8_t *h, *macs = f;
 
-	MUST(n >= 14 && n <= 1514);
+	MUST(n >= 14);
 	MUST(f[6] == 2 && f[10] == 0);
+	/* The tags of the second VLAN, or of both. */
+	if (get16(f + 12) == 0x88a8) {
+		MUST(n >= 22 && memcmp(f + 12, outer, 4) == 0 && memcmp(f + 16, inner, 4) == 0);
+		f += 8;
+		n -= 8;
+	} else if (get16(f + 12) == 0x8100) {
+		MUST(n >= 18 && memcmp(f + 12, inner, 4) == 0);
+		f += 4;
+		n -= 4;
+	}
+	h = f + 14;
+	MUST(n <= 1514);
 	switch (get16(f + 12)) {
 	case 0x0806:
 		MUST(n == 42);
 		return;
 	case 0x0800:
 		MUST(n >= 34 && h[0] == 0x45 && get16(h + 2) == n - 14 && sum16(0, h, 20) == 0xffff);
-		MUST((f[0] & 1) == 0 && h[16] < 224);
+		MUST((macs[0] & 1) == 0 && h[16] < 224);
 		if ((get16(h + 6) & 0x3fff) != 0)
 			MUST(h[9] == 1 && n > 34 && ((get16(h + 6) & 0x2000) == 0 || (n - 34) % 8 == 0));
 		else
@@ -263,13 +283,16 @@ static void generation(uint8_t which)
 	} all[8] = {
 		{"198.18.0.1", 120, 0, 0}, {"2001:2::1", 64, 0, 0}, {"198.18.1.1", 120, 1, 0},
 		{"2001:2:0:1::1", 64, 1, 0},
-		{"198.18.0.10", 120, 0, 1}, {"2001:2::10", 64, 0, 1}, {"198.18.0.11", 128, 0, 1},
-		{"2001:2::11", 128, 1, 1},
+		{"198.18.0.10", 120, 0, 1}, {"2001:2::10", 64, 0, 1}, {"198.18.0.11", 128, 2, 1},
+		{"2001:2::11", 64, 3, 1},
 	};
 
 	memset(&net.g, 0, sizeof(net.g));
 	net.g.t.addresses.at = offsetof(struct generation, addresses);
 	net.g.t.ip_routes.at = offsetof(struct generation, routes);
+	net.g.t.vlans = (struct table_list){.at = offsetof(struct generation, vlans), .n = 2};
+	net.g.vlans[0] = (struct table_vlan){.id = 5, .mtu = 1500};
+	net.g.vlans[1] = (struct table_vlan){.id = 5, .service = 100, .mtu = 1496, .port = 1};
 	for (int i = 0; i < 8; i++) {
 		if (which >> i & 1)
 			net.g.addresses[net.g.t.addresses.n++] = (struct table_address){.addr = parse(all[i].addr),

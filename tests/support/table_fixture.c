@@ -120,13 +120,20 @@ static void put_machine(struct draft *d)
 	struct table_port ports[FIXTURE_FEW] = {0};
 	struct table_address addresses[FIXTURE_MANY] = {0};
 	struct table_ip_route routes[FIXTURE_SOME] = {0};
-	struct table_list l[3];
-	uint32_t n = 0, m = 0, k = 0;
+	struct table_vlan vlans[FIXTURE_FEW] = {0};
+	struct table_list l[4];
+	uint32_t n = 0, m = 0, k = 0, v = 0;
 
 	for (; n < FIXTURE_FEW && d->f->ports[n].name != NULL; n++) {
 		ports[n].name = put_text(d, d->f->ports[n].name);
 		ports[n].device = put_text(d, d->f->ports[n].device);
 		ports[n].mtu = d->f->ports[n].mtu != 0 ? d->f->ports[n].mtu : 1500;
+	}
+	for (; v < FIXTURE_FEW && d->f->vlans[v].name != NULL; v++) {
+		const struct fixture_vlan *from = &d->f->vlans[v];
+
+		vlans[v] = (struct table_vlan){.name = put_text(d, from->name), .id = from->id, .service = from->service,
+		                               .mtu = from->mtu != 0 ? from->mtu : 1500, .port = from->port};
 	}
 	for (; m < FIXTURE_MANY && d->f->addresses[m].cidr != NULL; m++) {
 		addresses[m].addr = parse_cidr(d->f->addresses[m].cidr, &addresses[m].prefix_bits);
@@ -146,7 +153,9 @@ static void put_machine(struct draft *d)
 	l[0] = builder_list(d->b, ports, sizeof(ports[0]), n);
 	l[1] = builder_list(d->b, addresses, sizeof(addresses[0]), m);
 	l[2] = builder_list(d->b, routes, sizeof(routes[0]), k);
+	l[3] = builder_list(d->b, vlans, sizeof(vlans[0]), v);
 	builder_root(d->b)->ports = l[0];
+	builder_root(d->b)->vlans = l[3];
 	builder_root(d->b)->addresses = l[1];
 	builder_root(d->b)->ip_routes = l[2];
 }

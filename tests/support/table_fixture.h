@@ -32,6 +32,14 @@ struct fixture_port {
 	uint16_t mtu;            /* 0: 1500 */
 };
 
+struct fixture_vlan {
+	const char *name;
+	uint16_t id;
+	uint16_t service;
+	uint8_t port;
+	uint16_t mtu;            /* 0: 1500 */
+};
+
 struct fixture_address {
 	const char *cidr;        /* "198.18.0.1/24" */
 	uint8_t port;
@@ -111,6 +119,7 @@ struct fixture {
 	uint64_t resource_version;
 	struct table_sending sending; /* of all binds and clusters */
 	struct fixture_port ports[FIXTURE_FEW];
+	struct fixture_vlan vlans[FIXTURE_FEW];
 	struct fixture_address addresses[FIXTURE_MANY];
 	struct fixture_ip_route ip_routes[FIXTURE_SOME];
 	struct fixture_listener listeners[FIXTURE_MANY];

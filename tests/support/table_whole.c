@@ -7,6 +7,7 @@ const struct fixture table_whole = {
 	.workers = 2,
 	.resource_version = 7,
 	.ports = {{.name = "client", .device = "net_ring0"}, {.name = "backend", .device = "net_ring1"}},
+	.vlans = {{.name = "shop", .id = 5}, {.name = "guests", .id = 5, .service = 100, .port = 1, .mtu = 1496}},
 	.addresses = {{"198.18.0.1/24", 0}, {"198.18.0.10/32", 0, true}, {"2001:2::10/128", 0, true},
 	              {"198.18.1.1/24", 1}},
 	.ip_routes = {{"0.0.0.0/0", "198.18.0.2", 0}, {"10.0.0.0/8", "198.18.1.2", 1}, {"::/0", "2001:2::2", 0}},

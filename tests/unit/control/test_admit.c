@@ -394,6 +394,18 @@ static const struct {
 	{"machine address on no port", "Machine",
 	 MACHINE("\"addresses\":[{\"address\":\"10.0.0.1/24\",\"port\":\"p\"}]"), "spec.addresses[0].port",
 	 "Invalid value: \"p\": no port has this name"},
+	{"VLAN on a port that is not there", "Machine",
+	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"net_null0\"}],"
+		 "\"vlans\":[{\"name\":\"v\",\"port\":\"q\",\"id\":5}]"),
+	 "spec.vlans[0].port", "Invalid value: \"q\": no port has this name"},
+	{"VLAN with the name of a port", "Machine",
+	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"net_null0\"}],"
+		 "\"vlans\":[{\"name\":\"p\",\"port\":\"p\",\"id\":5}]"),
+	 "spec.vlans[0].name", "Invalid value: \"p\": a port has this name"},
+	{"VLAN 4095", "Machine",
+	 MACHINE("\"ports\":[{\"name\":\"p\",\"device\":\"net_null0\"}],"
+		 "\"vlans\":[{\"name\":\"v\",\"port\":\"p\",\"id\":4095}]"),
+	 "spec.vlans[0].id", "Invalid value: 4095: must be less than or equal to 4094"},
 	{"route with host bits", "Machine", MACHINE("\"routes\":[{\"to\":\"10.0.0.1/24\",\"via\":\"10.1.0.1\"}]"),
 	 "spec.routes[0].to",
 	 "Invalid value: \"10.0.0.1/24\": must be a prefix whose host bits are zero, like 198.18.0.0/24"},

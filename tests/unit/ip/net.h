@@ -255,6 +255,7 @@ HERE void nd(struct bytes *f, const char *eth_to, const char *mac, const char *f
 struct generation {
 	struct table t;
 	struct table_address addresses[ADDRESSES_MAX];
+	struct table_vlan vlans[LIMIT_vlans];
 	struct table_ip_route routes[ROUTES_MAX];
 };
 
@@ -606,6 +607,7 @@ HERE const char *hex(const struct sent *s, uint32_t at, uint32_t n)
 	char *t = text[turn++ % 4];
 
 	assert_true(at + n <= s->f.n);
+	t[0] = '\0';
 	for (uint32_t i = 0; i < n; i++)
 		snprintf(t + 2 * i, 3, "%02x", s->f.b[at + i]);
 	return t;

@@ -121,6 +121,9 @@ static void describe_rest(const struct model *m, char *out, size_t size)
 		put(out, size, "backend %s: %s\n", m->upstreams[i].object->name,
 		    m->upstreams[i].accepted.ok ? "ok" : m->upstreams[i].accepted.message);
 	put(out, size, "machine: %s\n", m->machine.accepted.ok ? "ok" : m->machine.accepted.message);
+	for (uint32_t i = 0; i < m->machine.vlans_n; i++)
+		put(out, size, "vlan %s %u service %u mtu %u\n", m->machine.ports[m->machine.vlans[i].port].name,
+		    m->machine.vlans[i].id, m->machine.vlans[i].service, m->machine.vlans[i].mtu);
 	for (uint32_t i = 0; i < m->machine.routes_n; i++)
 		put(out, size, m->machine.routes[i].mtu ? "ip route /%u port %u via %s mtu %u\n"
 		                                        : "ip route /%u port %u via %s\n",
@@ -275,7 +278,33 @@ static const struct row rows[] = {
 	{"what is wrong is named and left out",
 	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'addresses':[{'address':'10.0.0.1/24','port':'x'},"
 		       "{'address':'10.0.1.1/24','port':'p'}]")},
-	 {"machine: spec.addresses[0].port: there is no port \"x\"\n", "address 10.0.1.1/120 port 0\n"}},
+	 {"machine: spec.addresses[0].port: there is no port or VLAN \"x\"\n", "address 10.0.1.1/120 port 0\n"}},
+	{"VLANs are interfaces behind the ports",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'},{'name':'q','device':'e','mtu':9000}],'vlans':["
+	               "{'name':'a','port':'q','id':5},{'name':'b','port':'q','id':5,'service':100}],'addresses':["
+	               "{'address':'10.0.0.1/24','port':'a'},{'address':'10.0.1.1/24','port':'b'}],"
+	               "'routes':[{'to':'0.0.0.0/0','via':'10.0.1.2'}]")},
+	 {"machine: ok\n", "vlan q 5 service 0 mtu 9000\n", "vlan q 5 service 100 mtu 8996\n",
+	  "address 10.0.0.1/120 port 2\n", "address 10.0.1.1/120 port 3\n", "ip route /96 port 3 via 10.0.1.2\n"}},
+	{"a VLAN on a port that is not there",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'vlans':[{'name':'a','port':'x','id':5}]")},
+	 {"machine: spec.vlans[0].port: there is no port \"x\"\n", "-vlan"}},
+	{"a VLAN with the name of a port",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'vlans':[{'name':'p','port':'p','id':5}]")},
+	 {"machine: spec.vlans[0].name", "-vlan"}},
+	{"the same tags twice",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'vlans':[{'name':'a','port':'p','id':5},"
+	               "{'name':'b','port':'p','id':5}]")},
+	 {"machine: spec.vlans[1].id: another VLAN of that port has the same tags\n", "vlan p 5 service 0 mtu 1500\n"}},
+	{"a VLAN larger than its port",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'vlans':[{'name':'a','port':'p','id':5,'mtu':1501}]")},
+	 {"machine: spec.vlans[0].mtu: the port \"p\" takes 1500\n", "-vlan"}},
+	{"a VLAN of two tags below what IPv6 needs",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d','mtu':1280}],'vlans':[{'name':'a','port':'p','id':5,'service':6}]")},
+	 {"machine: spec.vlans[0].mtu: at least 1280\n", "-vlan"}},
+	{"a VLAN out of range",
+	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'vlans':[{'name':'a','port':'p','id':4095}]")},
+	 {"machine: spec.vlans[0].id, service: VLANs are 1 to 4094\n", "-vlan"}},
 	{"a next hop that cannot be reached",
 	 {MACHINE_WITH("'ports':[{'name':'p','device':'d'}],'routes':[{'to':'0.0.0.0/0','via':'10.0.0.2'}]")},
 	 {"machine: spec.routes[0].via: no address of the machine covers 10.0.0.2\n", "-ip route"}},

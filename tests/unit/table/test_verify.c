@@ -36,6 +36,7 @@ static enum err verify(const struct table *t, size_t bytes, const char **where)
 
 FIRST(table, , 0)
 FIRST_OF_LIST(table_port, ports)
+FIRST_OF_LIST(table_vlan, vlans)
 FIRST_OF_LIST(table_address, addresses)
 FIRST_OF_LIST(table_ip_route, ip_routes)
 FIRST_OF_LIST(table_bind, binds)
