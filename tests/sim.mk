@@ -5,6 +5,7 @@
 SEEDS ?= 200
 FIRST ?= 1
 HTTP_SEEDS ?= 60
+DENIAL_SEEDS ?= $(SEEDS)
 STREAMS_SEEDS ?= $(shell echo $$((5 * $(SEEDS))))
 planted := $(shell sed -n 's/^PLANTED.\([a-z_]*\),.*/\1/p' dataplane/base/faults.def)
 planted_http := $(shell sed -n 's/^PLANTED_HTTP.\([a-z_]*\),.*/\1/p' dataplane/base/faults.def)
@@ -21,7 +22,7 @@ sim-asan:
 	@$(MAKE) FLAVOUR=asan sim-program
 	@tests/tally sim-asan "build/asan/sim --first $(FIRST) --seeds $(SEEDS)" "build/asan/sim --scenario swaps" \
 		"build/asan/sim --scenario squeeze --first $(FIRST) --seeds 3" \
-		"build/asan/sim --scenario denial --first $(FIRST) --seeds $(SEEDS)" \
+		"build/asan/sim --scenario denial --first $(FIRST) --seeds $(DENIAL_SEEDS)" \
 		"build/asan/sim --scenario http --first $(FIRST) --seeds $(SEEDS)" \
 		"build/asan/sim --scenario streams --first $(FIRST) --seeds $(SEEDS)"
 sim-program: $(B)/sim
@@ -30,7 +31,7 @@ sim: $(B)/sim
 		"$(B)/sim --scenario ejection --first $(FIRST) --seeds 20" \
 		"$(B)/sim --scenario squeeze --first $(FIRST) --seeds 10" \
 		"$(B)/sim --scenario far --seeds $(FAR_SEEDS)" \
-		"$(B)/sim --scenario denial --first $(FIRST) --seeds $(SEEDS)" \
+		"$(B)/sim --scenario denial --first $(FIRST) --seeds $(DENIAL_SEEDS)" \
 		"$(B)/sim --scenario http --first $(FIRST) --seeds $(HTTP_SEEDS)" \
 		"$(B)/sim --scenario streams --first $(FIRST) --seeds $(STREAMS_SEEDS)"
 sim-http: $(B)/sim

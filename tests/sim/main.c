@@ -9,7 +9,7 @@
  * http: clients and upstreams that need not behave, by every route (hostile.c).
  * streams: TCP alone, and applications that do as they like (streams.c).
  * far: round trips on both sides, and how long a large body may take (far.c).
- * denial: the n-th allocation of the gateway fails (n: the seed): nothing leaks, and whoever comes later is served.
+ * denial: the n-th allocation of the gateway fails (n by the seed): nothing leaks, and whoever comes later is served.
  *
  * A failure prints what went wrong and the command that replays it. With --fault (in a build with planted faults) the
  * run succeeds when some seed finds the fault.
