@@ -8,7 +8,8 @@ enum { LOOKS_PER_CONN = 4, LOOKS_PER_TICK = 256 };
 
 static bool nothing_begun(const struct h1_conn *c)
 {
-	return !c->stream && c->rx == RX_HEAD && c->lead == 0 && !c->part.m && !c->gather && !c->queue && !c->arena.first;
+	return !c->stream && c->rx == RX_HEAD && c->lead == 0 && !c->part.m && !c->gather && !c->queue &&
+	       !c->arena.first;
 }
 
 static bool nothing_owed(const struct h1_conn *c)
@@ -153,7 +154,8 @@ void dormant_drain(struct http *h)
 void dormant_init(struct http *h)
 {
 	static const struct tcp_user_ops ops = {
-		.on_data = on_data, .on_eof = on_eof, .on_acked = on_acked, .on_closed = on_closed, .on_alarm = on_alarm,
+		.on_data = on_data, .on_eof = on_eof, .on_acked = on_acked, .on_closed = on_closed,
+		.on_alarm = on_alarm,
 	};
 
 	tcp_set_keeper(tls_below(h->tls), &ops, h);

@@ -8,8 +8,8 @@
  * A connection that has received part of a head idles too: no exchange has begun, and its packets may be what is
  * missing. It is told 503.
  *
- * Dormant ones (dormant.h) hold nothing but their place in TCP, so they go only when such places are short. There may be
- * a million: a pass over all of them would take a second, so each is over a sector, and closes the oldest of that.
+ * Dormant ones (dormant.h) hold nothing but their place in TCP, so they go only when such places are short. There may
+ * be a million: a pass over all of them would take a second, so each is over a sector, and closes the oldest of that.
  */
 #include "base/pressure.h"
 #include "http/dormant.h"

@@ -2,10 +2,10 @@
  * ICMP errors about our segments (RFC 5927): believed only when the sequence number they quote is in flight, and even
  * then no more than a hint, but for an open that is not answered yet and for the path's MTU (mtu.c).
  *
- * An open is ended by hard errors: the host is there, and does not speak what we want. Soft ones (no route, no host) may
- * be of a moment, and MUST NOT end it (RFC 9293, 3.9.2.2): SYNs go on, and when nothing ever answers the user is told
- * "unreachable". Who would rather try elsewhere says so beforehand (struct tcp_connect); RFC 5461, 4 has what it is
- * like for those who wait. Neither is done for others than who know the initial sequence number.
+ * An open is ended by hard errors: the host is there, and does not speak what we want. Soft ones (no route, no host)
+ * may be of a moment, and MUST NOT end it (RFC 9293, 3.9.2.2): SYNs go on, and when nothing ever answers the user is
+ * told "unreachable". Who would rather try elsewhere says so beforehand (struct tcp_connect); RFC 5461, 4 has what it
+ * is like for those who wait. Neither is done for others than who know the initial sequence number.
  */
 #include "tcp/conn.h"
 #include "tcp/mtu.h"

@@ -122,8 +122,8 @@ void tcp_keep(struct tcp_conn *c, uint32_t alarm_ms);
 /* To look at all that are kept, by and by: the one at a place below tcp_kept_places(), or null. */
 struct tcp_conn *tcp_kept_at(const struct tcp *t, uint32_t place);
 uint32_t tcp_kept_places(const struct tcp *t);
-bool tcp_crowded(const struct tcp *t);                           /* few places are free: those that are kept are in the way */
-uint64_t tcp_heard_ns(const struct tcp_conn *c);                 /* when the last acceptable segment came, to a millisecond */
+bool tcp_crowded(const struct tcp *t);           /* few places are free: those that are kept are in the way */
+uint64_t tcp_heard_ns(const struct tcp_conn *c); /* when the last acceptable segment came, to a millisecond */
 
 void tcp_keepalive(struct tcp_conn *c, uint32_t idle_ms, uint32_t interval_ms, unsigned probes);
 

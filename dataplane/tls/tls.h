@@ -49,8 +49,8 @@ enum err tls_connect(struct tls *t, const struct tcp_connect *how, const struct 
                      struct tls_conn **out) MUST_CHECK;
 
 /*
- * Gives up the channel of a connection but not the connection: no callbacks follow, and tls_accept() may open another on
- * it. Null when the channel has something that would be lost.
+ * Gives up the channel of a connection but not the connection: no callbacks follow, and tls_accept() may open another
+ * on it. Null when the channel has something that would be lost.
  */
 struct tcp_conn *tls_release(struct tls_conn *c) MUST_CHECK;
 void tls_input(struct tls_conn *c, struct rte_mbuf *m);  /* takes m: what TCP delivered before tls_accept() */

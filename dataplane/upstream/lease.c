@@ -315,7 +315,7 @@ static struct conn *new_conn(struct upstream *u, struct endpoint *e)
 	return c;
 }
 
-/* Where there may be another endpoint, waiting for this one's network to mend is worth less than the time (RFC 5461, 4). */
+/* Where there may be another endpoint, waiting for this one's network to mend is not worth it (RFC 5461, 4). */
 static enum err connect_to(struct upstream *u, struct endpoint *e, struct conn **out)
 {
 	const struct tcp_connect how = {.remote = e->addr, .remote_port = e->port,

@@ -283,12 +283,13 @@ static void choose_memory(struct machine *m, const struct machine_options *o)
 }
 
 /*
- * Connections: their memory is touched when they come, so what is reckoned here is taken only by a machine that has that
- * many. It is never given back: the number is what it may come to.
+ * Connections: their memory is touched when they come, so what is reckoned here is taken only by a machine that has
+ * that many. It is never given back: the number is what it may come to.
  */
 static uint32_t choose_conns(const struct machine *m)
 {
-	const uint64_t bytes = ((uint64_t)free_memory_mb() << 20) / CONNS_SHARE, conns = bytes / m->workers / CONN_BYTES;
+	const uint64_t bytes = ((uint64_t)free_memory_mb() << 20) / CONNS_SHARE;
+	const uint64_t conns = bytes / m->workers / CONN_BYTES;
 
 	return conns < TCP_CONNS_LEAST ? TCP_CONNS_LEAST : conns < LIMIT_tcp_conns ? (uint32_t)conns : LIMIT_tcp_conns;
 }
