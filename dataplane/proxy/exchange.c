@@ -19,7 +19,7 @@
  * unless its response was already whole (then the connection can go back to the pool).
  *
  * Who may free: every path that can cut ends by doing so and touches the exchange no more. http and upstream promise
- * not to call on_closed() or on_failed() from within our calls, so only cut() frees under a caller's feet;
+ * not to call on_closed() or on_failed() from within our calls, so only exchange_cut() frees under a caller's feet;
  * upstream_lease() may call on_ready() from within, which may cut.
  *
  * A try that fails before its response may be followed by another (retry.c); after PAUSING, or at once when a pooled
@@ -58,113 +58,6 @@ void exchange_set_state(struct exchange *x, enum exchange_state to)
 		times_end(x);
 }
 
-/* ---- the end ---- */
-
-/* Both streams are gone. */
-void exchange_free(struct exchange *x)
-{
-	struct proxy *p = x->proxy;
-
-	CHECK(x->down == NULL && x->up == NULL && x->lease == NULL);
-	times_end(x);
-	body_drop(&x->to_up);
-	body_drop(&x->to_down);
-	x->magic = 0;
-	pool_put(&p->exchanges, x);
-	count(p->shard->counters, C_exchanges_closed);
-}
-
-/* The request is not wanted any more: its connection cannot be used again. */
-void exchange_drop_upstream(struct exchange *x)
-{
-	if (x->up != NULL)
-		http_reset(x->up, ERR_CONN_ABORTED);
-	x->up = NULL;
-	x->to_down.from = NULL;
-	try_release(x);
-	if (x->chain != NULL)
-		chain_drop(x->chain, WAY_IN);
-	body_drop(&x->to_up);
-}
-
-/* The client's side is over: counts and logs. Texts of the request are still there. */
-void exchange_finish(struct exchange *x, bool whole)
-{
-	struct counters *c = x->proxy->shard->counters;
-
-	if (whole && x->status >= 100 && x->status <= 599)
-		count(c, (enum counter)(C_exchanges_1xx + (x->status / 100 - 1)));
-	else
-		count(c, C_exchanges_cut);
-	exchange_log(x);
-	retry_over(x);
-	if (x->chain != NULL)
-		chain_end(x->chain);
-	x->chain = NULL;
-	x->request = NULL;
-}
-
-/* Cuts both sides. Frees x. */
-static void cut(struct exchange *x, enum err why)
-{
-	exchange_drop_upstream(x);
-	exchange_finish(x, false);
-	http_reset(x->down, why);
-	x->down = NULL;
-	x->to_up.from = NULL;
-	exchange_free(x);
-}
-
-/* ---- local replies ---- */
-
-/* May free x. */
-static void reply(struct exchange *x, const struct filter_reply *r, const char *flags)
-{
-	enum err e;
-
-	exchange_flag(x, flags);
-	x->details = r->details != NULL ? r->details : "";
-	if (x->exhausted)
-		exchange_flag(x, "URX");
-	retry_over(x);
-	exchange_drop_upstream(x);
-	if (x->chain != NULL)
-		chain_drop(x->chain, WAY_OUT);
-	body_drop(&x->to_down);
-	exchange_progress(x);
-	e = local_reply_send(x, r);
-	if (e != OK)
-		cut(x, e);
-	else
-		exchange_set_state(x, EXCHANGE_ENDING);
-}
-
-/* Tells the client the reason, or cuts it when a response is under way. May free x. */
-static void fail(struct exchange *x, const struct reason *why)
-{
-	const struct filter_reply r = {
-		.status = why->status, .body = {.at = why->body, .len = (uint32_t)strlen(why->body)},
-		.location = why == &reason_normal_form ? x->path : (struct text){0},
-		.details = why->details};
-
-	if (x->state == EXCHANGE_RESPONDING || x->state == EXCHANGE_ENDING) {
-		exchange_flag(x, why->flags);
-		x->details = reason_details(why, true);
-		cut(x, ERR_CONN_ABORTED);
-	} else {
-		reply(x, &r, why->flags);
-	}
-}
-
-void exchange_fail(struct exchange *x, const struct reason *why)
-{
-	CHECK_MAGIC(x, EXCHANGE_MAGIC);
-	if (x->state == EXCHANGE_TUNNEL)
-		tunnel_cut(x, why->flags);
-	else
-		fail(x, why);
-}
-
 /* ---- the request ---- */
 
 /* The request's head goes on through the filters. May free x. */
@@ -177,7 +70,7 @@ static void filter_request(struct exchange *x)
 	if (step == CHAIN_WAIT && x->state == EXCHANGE_HEAD)
 		exchange_set_state(x, EXCHANGE_FILTERING);
 	if (step == CHAIN_GO && x->no_backend != NULL) {
-		fail(x, x->no_backend);
+		exchange_fail(x, x->no_backend);
 		return;
 	}
 	if (step == CHAIN_GO && x->chain != NULL)
@@ -209,7 +102,7 @@ static void on_down_head(void *user, struct http_message *m)
 	else
 		answer = tunnel_admit(m) ? request_route(x, &host) : &reason_upgrade;
 	if (answer != NULL)
-		fail(x, answer);
+		exchange_fail(x, answer);
 	else
 		filter_request(x);
 }
@@ -228,7 +121,7 @@ static void on_down_body(void *user, struct slice s, uint32_t credit)
 	}
 	e = body_push(&x->to_up, s, credit);
 	if (e != OK)
-		fail(x, reason_of(e, true));
+		exchange_fail(x, reason_of(e, true));
 }
 
 static void on_down_end(void *user, struct http_message *trailers)
@@ -242,7 +135,7 @@ static void on_down_end(void *user, struct http_message *trailers)
 	times_request(x);
 	times_try(x);
 	if (!x->to_up.dropped && request_trailers(x, trailers) != OK) {
-		fail(x, &reason_underscore);
+		exchange_fail(x, &reason_underscore);
 		return;
 	}
 	if (x->chain != NULL && !x->to_up.dropped) {
@@ -251,7 +144,7 @@ static void on_down_end(void *user, struct http_message *trailers)
 	}
 	e = body_end(&x->to_up, trailers, http_stream_arena(x->down));
 	if (e != OK)
-		fail(x, reason_of(e, true));
+		exchange_fail(x, reason_of(e, true));
 }
 
 static void on_down_sent(void *user, uint32_t bytes)
@@ -333,7 +226,7 @@ static void send_response(struct exchange *x, const struct http_message *m)
 
 	retry_over(x);
 	if (e != OK) {
-		fail(x, reason_of(e, true));
+		exchange_fail(x, reason_of(e, true));
 		return;
 	}
 	x->status = status;
@@ -342,7 +235,7 @@ static void send_response(struct exchange *x, const struct http_message *m)
 	x->to_down.to = x->down;
 	e = body_flush(&x->to_down);
 	if (e != OK)
-		cut(x, e);
+		exchange_cut(x, e);
 	else
 		check_ending(x);
 }
@@ -390,7 +283,7 @@ static void on_up_head(void *user, struct http_message *m)
 	x->upstream_us = (uint32_t)((x->proxy->shard->now_ns - x->sent_ns) / 1000);
 	e = response_prepare(x, m);
 	if (e != OK)
-		fail(x, reason_of(e, true));
+		exchange_fail(x, reason_of(e, true));
 	else
 		filter_response(x, m);
 }
@@ -408,7 +301,7 @@ static void on_up_body(void *user, struct slice s, uint32_t credit)
 	}
 	e = body_push(&x->to_down, s, credit);
 	if (e != OK)
-		cut(x, e);
+		exchange_cut(x, e);
 }
 
 static void on_up_end(void *user, struct http_message *trailers)
@@ -431,7 +324,7 @@ static void on_up_end(void *user, struct http_message *trailers)
 	if (!x->to_up.end_sent && !FAULT(early_reused))
 		exchange_drop_upstream(x);
 	if (e != OK)
-		cut(x, e);
+		exchange_cut(x, e);
 	else
 		follow(x, WAY_OUT, step);
 }
@@ -445,7 +338,7 @@ static void on_down_writable(void *user)
 	exchange_progress(x);
 	e = body_flush(&x->to_down);
 	if (e != OK)
-		cut(x, e);
+		exchange_cut(x, e);
 	else
 		check_ending(x);
 }
@@ -459,7 +352,7 @@ static void on_up_writable(void *user)
 	exchange_progress(x);
 	e = body_flush(&x->to_up);
 	if (e != OK)
-		fail(x, reason_of(e, true));
+		exchange_fail(x, reason_of(e, true));
 }
 
 static void on_up_sent(void *user, uint32_t bytes)
@@ -496,7 +389,7 @@ static void on_up_closed(void *user, enum err why)
 	if (x->down == NULL)
 		exchange_free(x);
 	else if (!x->response_whole)
-		fail(x, reason_of(why == OK ? ERR_UPSTREAM_CLOSED : why, true));
+		exchange_fail(x, reason_of(why == OK ? ERR_UPSTREAM_CLOSED : why, true));
 }
 
 /* ---- filters ---- */
@@ -521,12 +414,12 @@ static void follow(struct exchange *x, enum way way, enum chain_step step)
 	case CHAIN_REPLY:
 		count(x->proxy->shard->counters, C_filter_replies);
 		if (begun)
-			cut(x, ERR_CONN_ABORTED);
+			exchange_cut(x, ERR_CONN_ABORTED);
 		else
-			reply(x, chain_reply(x->chain), chain_reply(x->chain)->flags);
+			exchange_reply(x, chain_reply(x->chain), chain_reply(x->chain)->flags);
 		break;
 	case CHAIN_FAILED:
-		fail(x, reason_of(chain_error(x->chain), true));
+		exchange_fail(x, reason_of(chain_error(x->chain), true));
 		break;
 	}
 }

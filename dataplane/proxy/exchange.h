@@ -1,8 +1,8 @@
 /*
- * One exchange: what the files of this folder share. exchange.c orders the steps; request.c does what happens to a
- * request's head, chain.c runs the filters, try.c asks an upstream, retry.c says what is tried again, times.c how long
- * things may take, reply.c is what the gateway answers itself, body.c moves bodies, tunnel.c is what follows a 101,
- * log.c leaves the record. proxy.c has what all exchanges of a worker share.
+ * One exchange: what the files of this folder share. exchange.c orders the steps, ending.c ends them; request.c does
+ * what happens to a request's head, chain.c runs the filters, try.c asks an upstream, retry.c says what is tried again,
+ * times.c how long things may take, reply.c is what the gateway answers itself, body.c moves bodies, tunnel.c is what
+ * follows an upgrade or CONNECT, log.c leaves the record. proxy.c has what all exchanges of a worker share.
  *
  * Memory: the object is from the proxy's pool; what it needs beyond (copies from the tables, header texts) is in the
  * arena of the client's stream, which lives longer than the exchange. The first function that is told so initialises
@@ -127,9 +127,13 @@ enum err response_prepare(struct exchange *x, struct http_message *m) MUST_CHECK
 /* exchange.c: what try.c and tunnel.c need of it. */
 void exchange_set_state(struct exchange *x, enum exchange_state to); /* the only place that writes it */
 extern const struct http_stream_ops exchange_up_ops;            /* of the upstream's stream */
+
+/* ending.c */
 void exchange_finish(struct exchange *x, bool whole);           /* the client's side is over: counts and logs */
 void exchange_drop_upstream(struct exchange *x);                /* resets its stream if there is one; the lease goes */
 void exchange_free(struct exchange *x);                         /* both streams are gone */
+void exchange_cut(struct exchange *x, enum err why);            /* both sides; frees x */
+void exchange_reply(struct exchange *x, const struct filter_reply *r, const char *flags); /* may free x */
 
 /* tunnel.c */
 bool tunnel_admit(struct http_message *m);                      /* false: asks for an upgrade that is refused */
