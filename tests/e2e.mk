@@ -16,7 +16,7 @@ e2e: all
 		tests/e2e/filter_tables.py "env FLAVOUR=asan tests/e2e/filter_tables.py" \
 		tests/e2e/capture.py "env FLAVOUR=asan tests/e2e/capture.py" \
 		tests/e2e/tries.py "env FLAVOUR=asan tests/e2e/tries.py" "env FLAVOUR=asan tests/e2e/hostile.py" \
-		--alone tests/e2e/offload.py tests/e2e/hang.py tests/e2e/logs.py tests/e2e/slow.py \
+		--alone tests/e2e/offload.py tests/e2e/hang.py tests/e2e/ports.py tests/e2e/logs.py tests/e2e/slow.py \
 		tests/e2e/wrk.py "env FLAVOUR=asan WRK_SECONDS=2 tests/e2e/wrk.py" \
 		tests/e2e/bulk.py "env FLAVOUR=asan BULK_MIB=16 tests/e2e/bulk.py" \
 		tests/e2e/churn.py "env FLAVOUR=asan CHURN_APPLIES=10 tests/e2e/churn.py" \

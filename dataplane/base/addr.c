@@ -13,8 +13,6 @@
 
 #include "base/check.h"
 
-enum { INDIRECTIONS = 128 };
-
 const char *addr_print(const struct addr *a, char text[static ADDR_TEXT_MAX])
 {
 	const char *printed = addr_is_v4(a) ? inet_ntop(AF_INET, &a->w[3], text, ADDR_TEXT_MAX)
@@ -89,6 +87,6 @@ uint32_t tuple_hash(const struct tuple *t)
 
 uint16_t tuple_owner(const struct tuple *t, uint16_t workers)
 {
-	/* What a NIC does: the low bits of the hash index a table, which holds the queues in turn. */
-	return (uint16_t)(tuple_hash(t) % INDIRECTIONS % workers);
+	/* What a NIC does. */
+	return (uint16_t)(tuple_hash(t) % TUPLE_BUCKETS % workers);
 }

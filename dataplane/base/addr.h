@@ -60,7 +60,10 @@ bool addr_is_link_local(const struct addr *a);
 /*
  * Whose packet is it: the symmetric Toeplitz hash (key 0x6d5a repeated) over addresses and ports, the same from
  * both directions, and the same that a NIC computes with our key over the IPv4 or IPv6 form of the tuple.
+ *
+ * The low bits of the hash index a table of TUPLE_BUCKETS places, which hold the workers in turn.
  */
+enum { TUPLE_BUCKETS = 128 };
 uint32_t tuple_hash(const struct tuple *t);
 uint16_t tuple_owner(const struct tuple *t, uint16_t workers);
 

@@ -27,12 +27,12 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/addr.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "port/tap.h"
 
 enum {
-	INDIRECTIONS = 128,  /* of tuple_owner() */
 	RSS_KEY_MAX = 64,
 	RETA_MAX = 2048,
 	QUEUES_MAX = LIMIT_workers,
@@ -219,12 +219,12 @@ static bool spread_by_owner(const struct rte_eth_dev_info *device, const struct 
 	struct rte_eth_rss_reta_entry64 reta[RETA_MAX / RTE_ETH_RETA_GROUP_SIZE] = {0};
 	uint16_t n = device->reta_size;
 
-	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS || n == 0 || n % INDIRECTIONS || n > RETA_MAX)
+	if (conf->rxmode.mq_mode != RTE_ETH_MQ_RX_RSS || n == 0 || n % TUPLE_BUCKETS || n > RETA_MAX)
 		return false;
 	for (uint16_t i = 0; i < n; i++) {
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
 		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
-			(uint16_t)(i % INDIRECTIONS % port->queues);
+			(uint16_t)(i % TUPLE_BUCKETS % port->queues);
 	}
 	return rte_eth_dev_rss_reta_update(port->id, reta, n) == 0 &&
 	       (conf->rx_adv_conf.rss_conf.rss_hf & RSS_TCP) == RSS_TCP;

@@ -31,6 +31,7 @@
 #include "tcp/backlog.h"
 #include "tcp/build.h"
 #include "tcp/cookie.h"
+#include "tcp/ports.h"
 #include "tcp/sendq.h"
 #include "tcp/seq.h"
 #include "tcp/table.h"
@@ -187,16 +188,7 @@ static_assert(offsetof(struct tcp_conn, snd_una) == 64, "lookup and receiver are
 static_assert(offsetof(struct tcp_conn, tcp) == 128, "and the sender the second");
 static_assert(sizeof(struct tcp_conn) == 384, "an idle connection stays within 512 bytes, its user's half included");
 
-/* A destination all of whose ports are in use (ports.c). */
-struct tcp_ports_full {
-	struct addr local, remote;
-	uint16_t remote_port;
-	uint8_t freed_n;
-	bool used;
-	uint16_t freed[12];
-};
-
-enum { TCP_MAGIC = 0x7c900001, TCP_PORTS_FULL = 8 };
+enum { TCP_MAGIC = 0x7c900001 };
 
 struct tcp {
 	uint32_t magic;
@@ -231,9 +223,7 @@ struct tcp {
 	struct tcp_wait *wait_first, *wait_last;
 	struct timer wait_timer;
 
-	struct tcp_ports_full ports_full[TCP_PORTS_FULL];
-	uint8_t ports_full_next;
-	uint8_t ports_full_n;
+	struct ports ports;
 };
 
 extern const char *const tcp_state_names[TCP_STATES];

@@ -267,8 +267,10 @@ enum err tcp_connect(struct tcp *t, const struct tcp_connect *how, struct tcp_co
 	if (e != OK)
 		return e;
 	c = conn_new(t, &tuple);
-	if (!c)
+	if (!c) {
+		ports_freed(t, &tuple);
 		return ERR_LIMIT;
+	}
 	start(c, iss != 0 ? iss : isn_make(t->shard, &tuple));
 	send_as(c, &how->sending);
 	conn_move(c, CAUSE_active_open);

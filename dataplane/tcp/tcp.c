@@ -43,6 +43,7 @@ struct tcp *tcp_new(struct shard *s, struct ip *ip, const struct tcp_up *up)
 	t->table.waits = t->waits.objects;
 	t->table.conn_tuple = offsetof(struct tcp_conn, tuple);
 	t->table.wait_tuple = offsetof(struct tcp_wait, tuple);
+	ports_init(&t->ports, s);
 	t->touched = boot_memory(conns, sizeof(struct tcp_conn *));
 	t->dead = boot_memory(conns, sizeof(struct tcp_conn *));
 	t->starved = boot_memory(conns, sizeof(struct tcp_conn *));
@@ -87,6 +88,7 @@ void tcp_free(struct tcp *t)
 	pool_fini(&t->sents);
 	pool_fini(&t->boards);
 	table_tcp_fini(&t->table);
+	ports_fini(&t->ports);
 	free(t->touched);
 	free(t->dead);
 	free(t->starved);

@@ -11,6 +11,12 @@ enum { ISS_GAP = 65536 + 1, REUSE_MS = 1000 };
 
 static void fire(struct timer *timer, uint64_t now_ns);
 
+/* Our timestamps tell incarnations apart, and the port is ours to give. */
+static bool gives_port(const struct tcp_wait *w)
+{
+	return w->active && w->ts;
+}
+
 static void list_put(struct tcp *t, struct tcp_wait *w)
 {
 	w->expires_ms = t->now_ms + TIME_WAIT_MS;
@@ -21,6 +27,8 @@ static void list_put(struct tcp *t, struct tcp_wait *w)
 	else
 		t->wait_first = w;
 	t->wait_last = w;
+	if (gives_port(w))
+		ports_wait(t, w);
 	if (!timer_armed(&t->wait_timer))
 		timer_arm(&t->shard->wheel, &t->wait_timer, t->clock_ns + TIME_WAIT_MS * NS_PER_MS, fire);
 }
@@ -35,6 +43,8 @@ static void list_take(struct tcp *t, struct tcp_wait *w)
 		w->next->prev = w->prev;
 	else
 		t->wait_last = w->prev;
+	if (gives_port(w))
+		ports_wait_over(t, w);
 }
 
 static void forget(struct tcp *t, struct tcp_wait *w)
@@ -157,7 +167,7 @@ bool wait_input(struct tcp *t, struct tcp_wait *w, const struct segment *g, uint
 
 bool wait_reusable(const struct tcp *t, const struct tcp_wait *w)
 {
-	return w->active && w->ts && (int32_t)(w->expires_ms - t->now_ms) <= TIME_WAIT_MS - REUSE_MS;
+	return gives_port(w) && (int32_t)(w->expires_ms - t->now_ms) <= TIME_WAIT_MS - REUSE_MS;
 }
 
 uint32_t wait_reuse(struct tcp *t, struct tcp_wait *w)

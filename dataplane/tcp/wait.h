@@ -23,6 +23,7 @@ struct tcp_wait {
 	uint32_t ts_recent, ts_offset;
 	uint32_t challenge_ms;         /* when the last rate-limited ACK went out */
 	uint16_t wnd;
+	struct tcp_wait *next_port, *prev_port; /* of the destination's (ports.h), if the port may be taken some time */
 	bool ts;
 	bool active;                   /* the tuple's port is ours */
 };

@@ -1,4 +1,4 @@
-/* What is bounded, and what happens at the bound: ports, half-open connections, TIME_WAIT, send queue chunks. */
+/* What is bounded, and what happens at the bound: half-open connections, TIME_WAIT, send queue chunks. */
 #include "../test.h"
 
 #include <netinet/in.h>
@@ -11,7 +11,6 @@
 
 #include "base/pressure.h"
 #include "tcp/conn.h"
-#include "tcp/ports.h"
 #include "tcp/recv_buffer.h"
 
 static struct packet_pools pools;
@@ -47,159 +46,6 @@ static void forget_sent(void)
 	s->sent_n = 0;
 	s->event_n = 0;
 	s->wrong = NULL;
-}
-
-static void nothing(void *user)
-{
-	(void)user;
-}
-
-static void nothing_closed(void *user, enum err why)
-{
-	(void)user;
-	(void)why;
-}
-
-static const struct tcp_user_ops silent = {.on_open = nothing, .on_eof = nothing, .on_closed = nothing_closed};
-
-static enum err connect_to(unsigned i, struct tcp_conn **c)
-{
-	const struct tcp_connect how = {.remote = remote(i), .remote_port = 80, .ops = &silent};
-
-	return tcp_connect(s->tcp, &how, c);
-}
-
-/* All ports of one destination, each once, each ours; then NO_PORTS at once; another destination is not touched. */
-static void ports_of_worker(uint16_t worker, uint16_t workers)
-{
-	static struct tcp_conn *c[PORTS_LAST - PORTS_FIRST + 2];
-	bool *seen = calloc(65536, 1);
-	unsigned n = 0;
-	enum err e;
-
-	s->shard.worker = worker;
-	s->shard.workers = workers;
-	while ((e = connect_to(1, &c[n])) == OK) {
-		const struct tuple *t = tcp_tuple(c[n++]);
-
-		assert_in_range(t->local_port, PORTS_FIRST, PORTS_LAST);
-		assert_false(seen[t->local_port]);
-		assert_int_equal(tuple_owner(t, workers), worker);
-		seen[t->local_port] = true;
-	}
-	assert_int_equal(e, ERR_NO_PORTS);
-	assert_true(n >= (PORTS_LAST - PORTS_FIRST) / workers * 9 / 10);
-	assert_int_equal(connect_to(1, &c[n]), ERR_NO_PORTS);
-	/* One that becomes free is found, and no other. */
-	const uint16_t port = tcp_tuple(c[5])->local_port;
-	tcp_abort(c[5], ERR_CONN_ABORTED);
-	assert_int_equal(connect_to(1, &c[5]), OK);
-	assert_int_equal(tcp_tuple(c[5])->local_port, port);
-	assert_int_equal(connect_to(1, &c[n]), ERR_NO_PORTS);
-	assert_int_equal(connect_to(2, &c[n]), OK);
-	tcp_abort(c[n], ERR_CONN_ABORTED);
-	for (unsigned i = 0; i < n; i++)
-		tcp_abort(c[i], ERR_CONN_ABORTED);
-	assert_int_equal(connect_to(1, &c[0]), OK);
-	tcp_abort(c[0], ERR_CONN_ABORTED);
-	stand_flush(s);
-	forget_sent();
-	s->shard.worker = 0;
-	s->shard.workers = 1;
-	free(seen);
-}
-
-static void test_ports(void **state)
-{
-	(void)state;
-	ports_of_worker(0, 1);
-	ports_of_worker(2, 4);
-}
-
-static void test_ports_are_random(void **state)
-{
-	unsigned in_row = 0;
-	uint16_t last = 0;
-
-	(void)state;
-	for (unsigned i = 0; i < 200; i++) {
-		struct tcp_conn *c;
-
-		assert_int_equal(connect_to(1, &c), OK);
-		in_row += tcp_tuple(c)->local_port == last + 1;
-		last = tcp_tuple(c)->local_port;
-	}
-	assert_true(in_row < 10);
-	forget_sent();
-}
-
-/* What the server at remote(1), port 80, sends to the port that a connection of ours has. */
-static void server_sends(uint16_t port, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t tsecr)
-{
-	const struct wire_segment g = {.source = 80, .destination = port, .seq = seq, .ack = ack, .flags = flags,
-	                               .window = 1000, .has_mss = flags & FLAG_S, .mss = 1460,
-	                               .has_ts = true, .tsval = 5000, .tsecr = tsecr};
-	const struct tuple t = {.local = addr_v4(__builtin_bswap32(0xc6120001)), .remote = remote(1), .local_port = port,
-	                        .remote_port = 80, .protocol = IPPROTO_TCP};
-	uint8_t bytes[100];
-	const size_t n = wire_encode(&g, &t.remote, &t.local, bytes, sizeof(bytes));
-
-	stand_input(s, &t, bytes, n);
-	stand_flush(s);
-}
-
-static struct wire_segment sent_last(void)
-{
-	struct wire_segment g;
-
-	stand_flush(s);
-	assert_true(s->sent_n > 0);
-	assert_null(wire_decode(&g, s->sent[(s->sent_first + s->sent_n - 1) % SENT_MAX].bytes,
-	                        s->sent[(s->sent_first + s->sent_n - 1) % SENT_MAX].n));
-	forget_sent();
-	return g;
-}
-
-/*
- * All ports but one are in use, and that one is in TIME_WAIT: it is handed out after a second, with a later timestamp
- * and higher sequence numbers, and not before.
- */
-static void test_port_in_time_wait(void **state)
-{
-	static struct tcp_conn *c[SENT_MAX];
-	struct wire_segment syn, again;
-	unsigned n = 0;
-
-	(void)state;
-	s->shard.workers = 2048; /* so that few ports are this one's, and all SYNs can be kept */
-	assert_int_equal(connect_to(1, &c[0]), OK);
-	syn = sent_last();
-	server_sends(syn.source, FLAG_S | FLAG_A, 100, syn.seq + 1, syn.tsval);
-	assert_int_equal(c[0]->state, TCP_ESTABLISHED);
-	tcp_shutdown(c[0]);
-	stand_flush(s);
-	server_sends(syn.source, FLAG_F | FLAG_A, 101, syn.seq + 2, syn.tsval);
-	while (n < SENT_MAX - 1 && connect_to(1, &c[n]) == OK) {
-		assert_int_not_equal(tcp_tuple(c[n])->local_port, syn.source);
-		n++;
-	}
-	assert_in_range(n, 20, SENT_MAX - 1);
-	stand_tick(s, 900 * NS_PER_MS);
-	assert_int_equal(connect_to(1, &c[n]), ERR_NO_PORTS);
-	stand_tick(s, 200 * NS_PER_MS);
-	forget_sent();
-	/* It is found where it is looked for: not always near, and soon. */
-	for (unsigned i = 0; i < 100000 && connect_to(1, &c[n]) != OK; i++)
-		;
-	again = sent_last();
-	assert_int_equal(again.source, syn.source);
-	assert_true((int32_t)(again.tsval - syn.tsval) >= 1000);
-	assert_int_equal(again.seq - syn.seq, 2 + 65536 + 1);
-	assert_int_equal(s->counters.cell[C_tcp_time_wait_reused], 1);
-	for (unsigned i = 0; i <= n; i++)
-		tcp_abort(c[i], ERR_CONN_ABORTED);
-	forget_sent();
-	s->shard.workers = 1;
 }
 
 static void peer_sends(unsigned i, uint8_t flags, uint32_t seq, uint32_t ack)
@@ -706,9 +552,6 @@ static void test_kept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_ports, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_ports_are_random, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_port_in_time_wait, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_backlog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_resets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_time_wait_is_bounded, setup, teardown),
