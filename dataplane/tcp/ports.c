@@ -13,7 +13,8 @@ enum {
 	WORDS = sizeof(((struct port_map *)0)->free) / sizeof(uint64_t),
 };
 
-static_assert((int)LOOKS <= (int)PORTS_LOOKS_MAX && (int)PORTS_LOOKS_MAX % (int)LOOKS_OF_MAP == 0, "what ports.h promises");
+static_assert((int)LOOKS <= (int)PORTS_LOOKS_MAX, "what ports.h promises");
+static_assert((int)PORTS_LOOKS_MAX % (int)LOOKS_OF_MAP == 0, "and with a map");
 static_assert(sizeof(struct tcp_destination) <= 64, "a cache line");
 
 /* ---- whose ports are a worker's ---- */
@@ -75,7 +76,8 @@ void ports_init(struct ports *p, const struct shard *s)
 	p->table.conns = p->destinations.objects;
 	p->table.conn_tuple = offsetof(struct tcp_destination, tuple);
 	/* Who has a map has used half of its ports: there are never more of them. */
-	pool_init(&p->maps, "tcp_port_maps", sizeof(struct port_map), 2 * conns / ((owned ? owned : 1) * PORTS_OF_BUCKET) + 1);
+	pool_init(&p->maps, "tcp_port_maps", sizeof(struct port_map),
+	          2 * conns / ((owned ? owned : 1) * PORTS_OF_BUCKET) + 1);
 }
 
 void ports_fini(struct ports *p)

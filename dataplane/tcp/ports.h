@@ -6,15 +6,15 @@
  *
  * Each destination (both addresses and the remote port) that has connections of ours, or ones in TIME_WAIT, counts
  * them, so that one whose ports are all in use is known by a compare. A free port is found by looking at random ones
- * while there are many; of a destination that has used three quarters a map says which are free. It is filled by and by,
- * some looks with each connection. No connect() looks at more than PORTS_LOOKS_MAX ports; but for a chance of less than
- * 1 in 10^15 it finds one if there is one.
+ * while there are many; of a destination that has used three quarters a map says which are free. It is filled by and
+ * by, some looks with each connection. No connect() looks at more than PORTS_LOOKS_MAX ports; but for a chance of less
+ * than 1 in 10^15 it finds one if there is one.
  *
  * When none is free, the port whose TIME_WAIT is the oldest is taken, if it is sure that the peer takes nothing of the
  * old incarnation for the new one's (wait.h); the destination lists those that can ever be.
  *
- * What peers open to us is not counted: its local port is a listener's. One that comes from a destination's very port to
- * a listener on an ephemeral one takes that port from it all the same; the look at the table sees it.
+ * What peers open to us is not counted: its local port is a listener's. One that comes from a destination's very port
+ * to a listener on an ephemeral one takes that port from it all the same; the look at the table sees it.
  */
 #ifndef TCP_PORTS_H
 #define TCP_PORTS_H
