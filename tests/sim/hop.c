@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { ETH = 14, IP4 = 20, IP6 = 40, QUOTE = 48, MTU_MAX = 1500 };
+enum { ETH = 14, IP4 = 20, IP6 = 40, QUOTE = 48, MTU_MAX = 1500, MTU_MIN_V6 = 1280 };
 
 static uint32_t be16(const uint8_t *at)
 {
@@ -32,6 +32,12 @@ static bool is_tcp(const uint8_t *frame, uint32_t n)
 	                                  : be16(frame + 12) == 0x86dd && frame[ETH + 6] == 6;
 }
 
+/* IPv6 has no links that carry less than 1280 (RFC 8200, 5). */
+static uint32_t carries(const struct hop *h, const uint8_t *frame)
+{
+	return be16(frame + 12) == 0x86dd && h->mtu < MTU_MIN_V6 ? MTU_MIN_V6 : h->mtu;
+}
+
 bool hop_refuses(struct hop *h, const struct hop_faults *f, struct rng *r, uint64_t now_ns, const uint8_t *frame, uint32_t n)
 {
 	if (f->mtu_min == 0 || !is_tcp(frame, n))
@@ -40,7 +46,7 @@ bool hop_refuses(struct hop *h, const struct hop_faults *f, struct rng *r, uint6
 		h->mtu = rng_below(r, 3) ? f->mtu_min + rng_below(r, MTU_MAX + 1u - f->mtu_min) : MTU_MAX;
 		h->change_ns = now_ns + 1 + rng_u64(r) % (2 * f->change_every_ns);
 	}
-	if (n - ETH <= h->mtu)
+	if (n - ETH <= carries(h, frame))
 		return false;
 	h->dropped++;
 	return true;
@@ -89,7 +95,7 @@ uint32_t hop_answer(struct hop *h, const struct hop_faults *f, const uint8_t *fr
 	if (f->silent)
 		return 0;
 	h->told++;
-	return make(frame, frame + ETH, h->mtu, error);
+	return make(frame, frame + ETH, carries(h, frame), error);
 }
 
 /* Of what is not in flight, of too small an MTU, of too large a one: none of them may be believed. */

@@ -11,7 +11,7 @@
 #include "base/rng.h"
 
 struct hop_faults {
-	uint16_t mtu_min;                      /* 0: there is no hop */
+	uint16_t mtu_min;                      /* 0: there is no hop; IPv6: 1280 at least */
 	uint64_t change_every_ns;              /* between this and the port's MTU */
 	bool silent;
 	uint32_t lies;                         /* chance in 1/10,000 per frame that one is told about it */

@@ -162,8 +162,8 @@ static void pass(void *arg, uint8_t *data, uint32_t bytes)
 	p->sent++;
 	if (l->tap)
 		l->tap(l->tap_arg, data, bytes);
-	if (l->faults.strip_sack)
-		middlebox_strip_sack(data, bytes);
+	if (l->faults.strip)
+		middlebox_strip(data, bytes, l->faults.strip);
 	if (lost(l, p, data, bytes))
 		return;
 	if ((error_n = hop_lie(&l->hop, &l->faults.hop, &s->rng, data, bytes, error)) > 0)

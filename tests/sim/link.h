@@ -24,7 +24,7 @@ struct link_faults {
 	uint64_t hold_ns;                      /* transmitted mbufs are held up to this long */
 	struct hop_faults hop;
 	struct pieces_faults pieces;
-	bool strip_sack;                       /* a middlebox does (middlebox.h) */
+	uint32_t strip;                        /* a middlebox does: a bit per kind of option (middlebox.h) */
 	uint64_t flap_every_ns, flap_ns;       /* the link is down now and then, for so long at most; 0: never */
 };
 

@@ -1,6 +1,6 @@
 #include "tests/sim/middlebox.h"
 
-enum { ETH = 14, IP4 = 20, IP6 = 40, PROTOCOL_TCP = 6, SYN = 2, TCP_MIN = 20, OPTION_END = 0, OPTION_NOP = 1, OPTION_SACK = 4 };
+enum { ETH = 14, IP4 = 20, IP6 = 40, PROTOCOL_TCP = 6, SYN = 2, TCP_MIN = 20, OPTION_END = 0, OPTION_NOP = 1, KINDS = 32 };
 
 /* The TCP header of a segment with SYN, or null. */
 static uint8_t *syn(uint8_t *f, uint32_t n)
@@ -28,18 +28,17 @@ static void put(uint8_t *tcp, uint32_t at, uint8_t value)
 	tcp[at] = value;
 }
 
-void middlebox_strip_sack(uint8_t *frame, uint32_t n)
+void middlebox_strip(uint8_t *frame, uint32_t n, uint32_t kinds)
 {
 	uint8_t *tcp = syn(frame, n);
 	const uint32_t end = tcp ? (uint32_t)(tcp[12] >> 4) * 4 : 0;
 
 	for (uint32_t at = TCP_MIN; at + 1 < end && tcp[at] != OPTION_END;) {
-		const uint32_t bytes = tcp[at] == OPTION_NOP ? 1 : tcp[at + 1];
+		const uint8_t kind = tcp[at];
+		uint32_t bytes = kind == OPTION_NOP || tcp[at + 1] == 0 ? 1 : tcp[at + 1];
 
-		if (tcp[at] == OPTION_SACK) {
-			put(tcp, at, OPTION_NOP);
-			put(tcp, at + 1, OPTION_NOP);
-		}
-		at += bytes ? bytes : 1;
+		for (; bytes > 0 && at < end; bytes--, at++)
+			if (kind < KINDS && (kinds & 1u << kind) != 0)
+				put(tcp, at, OPTION_NOP);
 	}
 }

@@ -11,6 +11,7 @@
 #include "tests/support/table_fixture.h"
 
 enum { PAIRS = 8, UNREAD = 16384, PORT = 7000 };
+enum { OPTION_WINDOW_SCALE = 3, OPTION_SACK_PERMITTED = 4, OPTION_TIMESTAMPS = 8 };
 
 struct streams;
 
@@ -28,11 +29,13 @@ struct end {
 	uint64_t got;                  /* delivered in order */
 	struct rte_mbuf *unread[UNREAD];
 	uint32_t unread_head, unread_tail, unread_credit;
+	uint32_t head_read;            /* bytes of unread_head that it has read, and given the credit of */
 
 	/* Habits. */
 	uint32_t piece_max;            /* 0: as much as fits */
 	uint64_t write_gap_ns, write_after_ns;
 	uint64_t read_gap_ns, read_after_ns;
+	uint32_t read_max;             /* bytes at a time; 0: whole packets */
 	bool waits_for_eof;            /* ends its half only behind the peer's */
 	bool holds_short;              /* tcp_more() while there is more to write */
 	bool detaches;                 /* leaves as soon as it has written all */
@@ -76,9 +79,12 @@ static void check_all(struct streams *w)
 	for (unsigned i = 0; i < w->pairs_n; i++)
 		for (unsigned side = 0; side < 2; side++) {
 			struct end *e = &w->ends[i][side];
-			const char *broken = e->tcp && !e->host->vanished ? invariant_broken(e->tcp, e->unread_credit) : NULL;
+			const bool looked_at = e->tcp && !e->host->vanished;
+			const char *broken = looked_at ? invariant_broken(e->tcp, e->unread_credit) : NULL;
 
 			check_pair(e);
+			if (looked_at && !broken)
+				broken = invariant_broken_in_queues(e->tcp, e->unread_credit);
 			if (broken)
 				sim_fail(w->sim, "stream %" PRIu64 ": %s: does not hold", e->key, broken);
 		}
@@ -141,15 +147,31 @@ static void drop_unread(struct end *e)
 	for (; e->unread_head != e->unread_tail; e->unread_head++)
 		rte_pktmbuf_free(e->unread[e->unread_head % UNREAD]);
 	e->unread_credit = 0;
+	e->head_read = 0;
+}
+
+/* Reads some of the first packet, or the rest of it; returns what that is worth. */
+static uint32_t read_piece(struct end *e)
+{
+	struct rte_mbuf *m = e->unread[e->unread_head % UNREAD];
+	uint32_t n = e->read_max ? 1 + rng_below(&e->streams->sim->rng, e->read_max) : m->data_len, cost;
+
+	if (e->head_read + n < m->data_len) {
+		e->head_read += n;
+		return n;
+	}
+	cost = tcp_cost(m) - e->head_read;
+	e->head_read = 0;
+	e->unread_head++;
+	rte_pktmbuf_free(m);
+	return cost;
 }
 
 static void read_some(struct end *e)
 {
 	while (e->unread_head != e->unread_tail && due(e, e->read_after_ns)) {
-		struct rte_mbuf *m = e->unread[e->unread_head++ % UNREAD];
-		const uint32_t cost = tcp_cost(m);
+		const uint32_t cost = read_piece(e);
 
-		rte_pktmbuf_free(m);
 		e->unread_credit -= cost;
 		if (e->tcp)
 			tcp_credit(e->tcp, cost);
@@ -304,13 +326,14 @@ static void draw_faults(struct sim *s, struct link_faults *f)
 	f->reorder_ns = 100000 + rng_below(r, 20000000);
 	f->hold_ns = rng_below(r, 2) ? rng_below(r, 50000000) : 0;
 	if (!rng_below(r, 3))
-		f->hop = (struct hop_faults){.mtu_min = 1280, .change_every_ns = 1 + rng_u64(r) % (20 * NS_PER_S),
+		f->hop = (struct hop_faults){.mtu_min = 576, .change_every_ns = 1 + rng_u64(r) % (20 * NS_PER_S),
 		                             .silent = !rng_below(r, 3), .lies = rng_below(r, 2) ? rng_below(r, 1000) : 0};
 	if (!rng_below(r, 4)) {
 		f->flap_every_ns = (1 + rng_below(r, 20)) * NS_PER_S;
 		f->flap_ns = 1 + rng_u64(r) % (f->flap_every_ns / 4);
 	}
-	f->strip_sack = s->seed % 4 == 0;
+	f->strip = (s->seed % 4 == 0 ? 1u << OPTION_SACK_PERMITTED : 0) | (s->seed % 5 == 0 ? 1u << OPTION_TIMESTAMPS : 0) |
+	           (s->seed % 7 == 0 ? 1u << OPTION_WINDOW_SCALE : 0);
 }
 
 static void draw_habits(struct end *e, uint64_t bytes_max)
@@ -323,6 +346,8 @@ static void draw_habits(struct end *e, uint64_t bytes_max)
 		e->write_gap_ns = rng_u64(r) % (20 * NS_PER_MS);
 	if (!rng_below(r, 4))
 		e->read_gap_ns = rng_u64(r) % (rng_below(r, 2) ? 100 * NS_PER_MS : NS_PER_MS);
+	if (!rng_below(r, 3) && e->peer->to_write < 100000)
+		e->read_max = 1 + rng_below(r, 3000);
 	e->waits_for_eof = rng_below(r, 2);
 	e->holds_short = !rng_below(r, 3);
 	e->detaches = !rng_below(r, 16);
