@@ -235,6 +235,55 @@ def flows_say_what_ss_says(lab):
             f"rto {ours['rtoMs']}, {kernel['rto']}; {ours['deliveryRate']} bytes/s; {len(upstreams)} connections of the upstream")
 
 
+def samples_of_download(lab, *settings, kib=4096):
+    """Flows of one download's connection, one after the other, over a client's wire with these settings; what both counted."""
+    lab.start_relay(SEED * 10, "client-peer", "client-gw", settings)
+    lab.start_relay(SEED * 10 + 1, "backend-peer", "backend-gw", [])
+    before, seen = lab.stats(), []
+    curl = lab.spawn("sluice-client", "curl", "-s", "-o", "/dev/null", "--max-time", "60", f"http://{VIP4}/peer/2/{kib * 1024}",
+                     stdout=subprocess.DEVNULL)
+    while curl.poll() is None:
+        seen += [f for f in lab.items("flows") if f["side"] == "client" and f["state"] == "ESTABLISHED" and f["bytesOut"] > 200000]
+        time.sleep(0.05)
+    counted = difference(lab.stats(), before)
+    wire = lab.stop_relays()
+    expect_equal(curl.returncode, 0, "curl's exit code")
+    expect(len(seen) >= 5, f"only {len(seen)} samples of the download")
+    return seen, counted, wire
+
+
+def median(values):
+    return sorted(values)[len(values) // 2]
+
+
+@case
+def flows_say_what_the_path_does(lab):
+    """What loss does to a window, and reordering, as `sluicectl flows` tells it: bounds that follow from the transfer."""
+    seen, counted, wire = samples_of_download(lab, "loss=0.01", "delay_us=10000")
+    last = seen[-1]
+    # Every second segment is acknowledged, at least: of what the relay drops a half to all was ours.
+    expect(0.4 * wire["lost"] <= counted["tcp_retransmits"] <= 1.5 * wire["lost"],
+           f"{counted['tcp_retransmits']} sent again, {wire['lost']} lost")
+    expect(last["retransmits"] <= counted["tcp_retransmits"] and
+           last["retransmits"] >= 0.5 * counted["tcp_retransmits"] * last["bytesOut"] / (4096 * 1024),
+           f"{last['retransmits']} by the flow, {counted['tcp_retransmits']} by the counter: {last}")
+    # CUBIC where 1 % is lost, at 20 ms: 12 segments (RFC 9438, 5.1), Reno's 12 as well.
+    window = median([f["cwnd"] / f["mss"] for f in seen])
+    expect(4 <= window <= 36, f"the window's median is {window:.1f} segments")
+    expect(last["ssthresh"] >= 2 * last["mss"], f"ssthresh: {last}")
+    highest = max(f["cwnd"] for f in seen)
+    expect(all(f["ssthresh"] <= highest for f in seen if f["ssthresh"]), f"ssthresh above all windows: {highest}")
+    paced = median([int(f["pacingRate"]) * f["srttUs"] / 1e6 / f["cwnd"] for f in seen])
+    expect(0.5 <= paced <= 3, f"paced at {paced:.2f} windows in a round trip")
+    delivered = median([f["deliveryRate"] * f["srttUs"] / 1e6 / f["cwnd"] for f in seen])
+    expect(0.2 <= delivered <= 2, f"{delivered:.2f} windows are delivered in a round trip")
+    expect(not last["reordering"], f"reordering where there is none: {last}")
+    disordered, _, others = samples_of_download(lab, "reorder=0.05", "delay_us=10000", kib=32768)
+    expect(others["reordered"] > 0 and disordered[-1]["reordering"], f"reordering is not seen: {disordered[-1]}")
+    return (f"window {window:.1f} segments, paced at {paced:.2f}, {delivered:.2f} delivered; {wire['lost']} lost, "
+            f"{counted['tcp_retransmits']} sent again; {len(seen)} and {len(disordered)} samples")
+
+
 @case
 def everything(lab):
     text, _, _ = run(lab, "loss=0.05", "reorder=0.05", "duplicate=0.01", "corrupt=0.01", "delay_us=1000",
