@@ -506,6 +506,17 @@ static void test_idle_memory(void **state)
 	assert_true(sizeof(struct tcp_conn) + places / 1000000 <= 384 + 32);
 }
 
+static void nothing(void *user)
+{
+	(void)user;
+}
+
+static void nothing_closed(void *user, enum err why)
+{
+	(void)user;
+	(void)why;
+}
+
 static unsigned alarms;
 
 static void kept_alarm(void *user)
@@ -519,6 +530,7 @@ static void test_kept(void **state)
 {
 	static const struct tcp_user_ops keeper = {.on_open = nothing, .on_eof = nothing, .on_closed = nothing_closed,
 	                                           .on_alarm = kept_alarm};
+	static const struct tcp_user_ops silent = {.on_open = nothing, .on_eof = nothing, .on_closed = nothing_closed};
 	uint32_t iss, place;
 	struct tcp_conn *c;
 
