@@ -156,7 +156,7 @@ static void test_ends(void **state)
 /* No object is left for one that wakes: it is reset, and nothing leaks. */
 static void test_no_object(void **state)
 {
-	static void *taken[LIMIT_http_conns + LIMIT_upstream_conns];
+	static void *taken[LIMIT_http_conns + LIMIT_upstream_conns + 1]; /* and the null */
 	unsigned n = 0;
 	struct tcp_conn *c;
 
