@@ -25,10 +25,13 @@ static bool may_sleep(const struct h1_conn *c)
 
 bool dormant_try(struct h1_conn *c)
 {
-	const uint64_t idle_ms = (c->http->shard->now_ns - c->since_ns) / NS_PER_MS;
 	struct tcp_conn *tcp;
+	uint64_t idle_ms;
 
-	if (!may_sleep(c) || idle_ms >= H1_IDLE_TIMEOUT_MS)
+	if (!may_sleep(c))
+		return false;
+	idle_ms = (c->http->shard->now_ns - c->since_ns) / NS_PER_MS;
+	if (idle_ms >= H1_IDLE_TIMEOUT_MS)
 		return false;
 	tcp = tls_release(c->tls);
 	if (!tcp)

@@ -73,14 +73,33 @@ static void remember_timestamp(struct tcp_conn *c, const struct segment *g)
 	}
 }
 
+/* RFC 5961, 5.2 */
+static bool ack_may_be(const struct tcp_conn *c, const struct segment *g)
+{
+	return seq_le(g->ack, c->snd_max) && seq_ge(g->ack, c->snd_una - conn_window_max(c));
+}
+
+/*
+ * The peer has probed our window and we took the byte: until it hears so, its bare ACKs stand one byte before what we
+ * wait for. RFC 9293, 3.10.7.4: "special allowance should be made to accept valid ACKs". Else two ends that probed each
+ * other at the same time would refuse each other's ACKs for ever.
+ */
+static bool behind_a_probe(const struct tcp_conn *c, const struct segment *g)
+{
+	return segment_span(g) == 0 && g->flags & SEGMENT_ACK && g->seq + 1 == c->rcv_nxt && conn_synchronised(c) &&
+	       ack_may_be(c, g);
+}
+
 /* Is it of this incarnation, and within the window? Else it is answered. */
-static inline bool in_place(struct tcp_conn *c, const struct segment *g)
+static inline bool in_place(struct tcp_conn *c, struct segment *g)
 {
 	if (!fresh(c, g))
 		return false;
 	if (acceptable(c, g))
 		return true;
 	refuse(c, g);
+	if (behind_a_probe(c, g))
+		(void)ack_step(c, g);
 	return false;
 }
 
@@ -107,7 +126,7 @@ static void stream(struct tcp *t, struct tcp_conn *c, struct segment *g)
 	(void)t;
 	if (!in_place(c, g))
 		return;
-	if (seq_gt(g->ack, c->snd_max) || seq_lt(g->ack, c->snd_una - conn_window_max(c))) {
+	if (!ack_may_be(c, g)) {
 		refuse_ack(c);
 		return;
 	}
