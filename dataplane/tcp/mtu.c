@@ -9,8 +9,8 @@
  *                   what is in flight can lower it to the floor and no further; from there on DF is not set, and
  *                   routers cut what is still too big.
  *   silence         (RFC 4821, 7.6 and 7.7; RFC 8899, 4.3) A router that drops without a word is a black hole: large
- *                   segments vanish while small ones get through. After so many timeouts in a row with a full segment
- *                   in front, segments become half as large, and again with every further timeout, down to the floor.
+ *                   segments vanish while small ones get through. After so many timeouts in a row with more in flight
+ *                   than the smallest segment, segments become half as large, and again with every further timeout, down to the floor.
  *                   An answer to a smaller one is a suspicion: the path may as well have lost everything for a while,
  *                   by an outage or a full queue. So segments are full ones again; the first of them that gets through
  *                   clears the path, and if none does, but smaller ones do again, the IP layer is told. If not even
@@ -102,12 +102,12 @@ void mtu_too_big(struct tcp_conn *c, const struct ip_icmp_error *e)
 		recovery_resegment(c); /* as large as before, but without DF */
 }
 
-/* Enough in flight for its size to be the reason: a full segment, or more than what small ones are that got through. */
+/* Enough in flight for its size to be the reason: more than the smallest segments, which every path carries. */
 static bool large_in_flight(const struct tcp_conn *c, uint16_t floor)
 {
 	const uint32_t sent = c->snd_max - c->snd_una;
 
-	return c->flags & CONN_PROBES_DOWN || sent >= c->mss || (c->flags & CONN_HOLE && sent > floor);
+	return c->flags & CONN_PROBES_DOWN || sent > floor;
 }
 
 void mtu_timeout(struct tcp_conn *c)

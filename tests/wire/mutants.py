@@ -72,6 +72,8 @@ MUTANTS = [
     ("no_backoff", "tcp/timing.h", "RTO_MAX_MS = 60000,", "RTO_MAX_MS = 1000,"),
     ("three_dupacks_is_two", "tcp/timing.h", "DUPACKS = 3,", "DUPACKS = 2,"),
     ("window_of_four", "tcp/timing.h", "INITIAL_SEGMENTS = 10,", "INITIAL_SEGMENTS = 4,"),
+    ("ack_behind_a_probe_refused", "tcp/input.c", "	if (behind_a_probe(c, g))", "	if (false && behind_a_probe(c, g))"),
+    ("hole_for_full_segments_only", "tcp/mtu.c", " || sent > floor;", " || sent >= c->mss;"),
     ("hole_at_once", "tcp/mtu.c", "	if (!suspected) {", "	if (!suspected && bytes == 0) {"),
     ("hole_never_cleared", "tcp/mtu.c", "		if (full_one_passed(c, bytes))", "		if (full_one_passed(c, bytes) && bytes == 0)"),
     ("hole_though_full_one_passed", "tcp/mtu.c", "c->flags & CONN_NO_HOLE || bytes > c->mss", "c->flags & CONN_NO_HOLE"),
