@@ -179,7 +179,7 @@ MUTANTS = [
     ("override_always", "ip/nud.c", "	if (differs && !news->override) {", "	if (false) {"),
     ("never_stale", "ip/timing.h", "NEIGH_REACHABLE_MS = 30000,", "NEIGH_REACHABLE_MS = 3000000,"),
     ("asks_for_ever", "ip/timing.h", "NEIGH_SOLICITS = 3,", "NEIGH_SOLICITS = 30,"),
-    ("asks_all_when_stale", "ip/nud.c", "t->entry[i].state == NEIGH_PROBE);\n	}", "false);\n	}"),
+    ("asks_all_when_stale", "ip/nud.c", "t->entry[i].state == NEIGH_PROBE);\n		arm(", "false);\n		arm("),
     ("gateway_forgotten", "ip/nud.c", "	case NEIGH_FAILED:\n		if (t->entry[i].gateway)", "	case NEIGH_FAILED:\n		if (false)"),
     ("asks_from_tentative", "ip/route.c", " && address_up(address_find(&ip->link->addresses, &s->addr))) {\n			best_rank", ") {\n			best_rank"),
     # Fragments (RFC 791, RFC 8200, RFC 5722, RFC 7112)
