@@ -214,13 +214,21 @@ def link(scene):
     breaker = threading.Thread(target=flap, args=(5 if LONG else 2,))
     breaker.start()
 
+    came, silence = [time.monotonic()], [0]
+
     def each(_):
-        time.sleep(0.001)
+        if breaker.is_alive():      # slowly, so that the download lasts as long as the link fails
+            time.sleep(0.001)
         c.put(p.ACK)
+        silence[0] = max(silence[0], time.monotonic() - came[0])
+        came[0] = time.monotonic()
 
     start = time.monotonic()
     text = c.response(60, each=each)
+    took = time.monotonic() - start
     breaker.join()
-    expect(text.endswith(body), f"{len(text)} bytes came, or others")
+    expect(text.endswith(body), f"{len(text)} bytes came, or others, with at most {silence[0]:.1f} s between two segments")
     c.reset()
-    return f"{len(body) >> 20} MiB in {time.monotonic() - start:.1f} s while the link failed and changed its MTU"
+    expect(silence[0] < 5, f"nothing came for {silence[0]:.1f} s")
+    return (f"{len(body) >> 20} MiB in {took:.1f} s while the link failed and changed its MTU, "
+            f"{silence[0]:.1f} s at most between two segments")

@@ -281,9 +281,9 @@ class Connection:
 
 
 def whole(text):
-    """Is this a whole response with a content-length?"""
-    head, found, body = bytes(text).partition(b"\r\n\r\n")
-    for line in head.lower().split(b"\r\n"):
-        if found and line.startswith(b"content-length:"):
-            return len(body) >= int(line.split(b":")[1])
+    """Is this a whole response with a content-length? Asked after each segment, so all but the head is only measured."""
+    end = text.find(b"\r\n\r\n")
+    for line in bytes(text[:max(end, 0)]).lower().split(b"\r\n"):
+        if line.startswith(b"content-length:"):
+            return len(text) - end - 4 >= int(line.split(b":")[1])
     return False
