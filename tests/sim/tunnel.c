@@ -84,8 +84,9 @@ void tunnel_open(struct hostile *h, struct peer *p, struct entry *e, unsigned at
 const char *tunnel_wrong(struct peer *p, const struct entry *e, const struct tunnel_half *theirs)
 {
 	peer_cut(p, peer_end(p), false);
+	/* Before the client knows of it, the request's time may run out: an upstream can be slow to say its 101. */
 	if (p->reset)
-		return e->excused ? NULL : "a tunnel is reset";
+		return e->excused || (e->site->excuses && e->status != 101) ? NULL : "a tunnel is reset";
 	if (!theirs->whole)
 		return "a tunnel ends in order where the other end was reset";
 	return p->in.body_n == theirs->n ? NULL : "a tunnel ends in order, but not at its end";
