@@ -10,11 +10,11 @@
  *                   routers cut what is still too big.
  *   silence         (RFC 4821, 7.6 and 7.7; RFC 8899, 4.3) A router that drops without a word is a black hole: large
  *                   segments vanish while small ones get through. After so many timeouts in a row with more in flight
- *                   than the smallest segment, segments become half as large, and again with every further timeout, down to the floor.
- *                   An answer to a smaller one is a suspicion: the path may as well have lost everything for a while,
- *                   by an outage or a full queue. So segments are full ones again; the first of them that gets through
- *                   clears the path, and if none does, but smaller ones do again, the IP layer is told. If not even
- *                   the smallest was answered at once, the answer says nothing.
+ *                   than the smallest segment, segments become half as large, and again with every further timeout,
+ *                   down to the floor. An answer to a smaller one is a suspicion: the path may as well have lost
+ *                   everything for a while, by an outage or a full queue. So segments are full ones again; the first
+ *                   of them that gets through clears the path, and if none does, but smaller ones do again, the IP
+ *                   layer is told. If not even the smallest was answered at once, the answer says nothing.
  *
  * Lost because of its size is not lost by congestion: what was in flight is sent again in smaller pieces at once, and
  * cwnd stays.

@@ -438,8 +438,6 @@ static void start(void)
 	net.tcp->ip = net.ip;
 	net.tcp->clock_ns = 0;
 	net.tcp->challenges = net.tcp->resets = (struct reply_budget){0};
-	net.tcp->ports_full_n = net.tcp->ports_full_next = 0;
-	memset(net.tcp->ports_full, 0, sizeof(net.tcp->ports_full));
 	for (int i = 0; i < 60; i++) { /* the virtual addresses become active */
 		net.shard.now_ns += 16 * NS_PER_MS;
 		wheel_advance(&net.shard.wheel, net.shard.now_ns, 1024);
@@ -467,6 +465,7 @@ static void finish(void)
 		pass(10 * NS_PER_S);
 	MUST(tcp_conns(net.tcp) == 0 && net.tcp->backlog.all == 0);
 	MUST(pool_used(&net.tcp->chunks) == 0 && pool_used(&net.tcp->ooos) == 0 && net.tcp->table.used == 0);
+	MUST(pool_used(&net.tcp->ports.destinations) == 0 && pool_used(&net.tcp->ports.maps) == 0);
 	ip_free(net.ip);
 	ip_link_free(net.link);
 	MUST(net.shard.wheel.armed == 0);
