@@ -132,7 +132,7 @@ static void draw_mood(struct hostile *h)
 	for (unsigned i = 0; i < sizeof(chances) / sizeof(chances[0]); i++)
 		*chances[i] = rng_below(&h->rng, one_in) ? 0 : 1 + rng_below(&h->rng, 30);
 	m->silent = m->silent > 3 ? 3 : m->silent;
-	m->large = rng_below(&h->rng, 4) ? 0 : 5;
+	m->large = rng_below(&h->rng, 4) ? 0 : 15;
 	m->upgrade = rng_below(&h->rng, 2) ? 0 : 5 + rng_below(&h->rng, 40);
 	m->depth_max = rng_below(&h->rng, 2) ? 1 : 8;
 	m->refusing = !rng_below(&h->rng, 8);
