@@ -278,7 +278,7 @@ def flows_say_what_the_path_does(lab):
     delivered = median([f["deliveryRate"] * f["srttUs"] / 1e6 / f["cwnd"] for f in seen])
     expect(0.2 <= delivered <= 2, f"{delivered:.2f} windows are delivered in a round trip")
     expect(not last["reordering"], f"reordering where there is none: {last}")
-    disordered, _, others = samples_of_download(lab, "reorder=0.05", "delay_us=10000", kib=32768)
+    disordered, _, others = samples_of_download(lab, "reorder=0.05", "delay_us=10000", "rate_mbit=80", "queue=2000", kib=24576)
     expect(others["reordered"] > 0 and disordered[-1]["reordering"], f"reordering is not seen: {disordered[-1]}")
     return (f"window {window:.1f} segments, paced at {paced:.2f}, {delivered:.2f} delivered; {wire['lost']} lost, "
             f"{counted['tcp_retransmits']} sent again; {len(seen)} and {len(disordered)} samples")
