@@ -476,8 +476,11 @@ static void answerer_round(struct answerer *a)
 	const bool idle = !a->pending && !a->reading && !a->in_tunnel && peer_written(p);
 	if (idle && (h->closing || h->sim->now_ns >= a->close_at_ns)) {
 		a->last = true;
-		/* A reset that is lost would leave the gateway with a dead connection for as long as it may be idle. */
-		peer_cut(p, peer_end(p), !h->closing && !h->mood.lossy && !rng_below(&h->rng, 3));
+		/*
+		 * A reset that is lost would leave the gateway with a dead connection for as long as it may be idle;
+		 * one that overtakes an answer would take it away.
+		 */
+		peer_cut(p, peer_end(p), !h->closing && !h->mood.lossy && !rng_below(&h->rng, 3) && peer_delivered(p));
 	} else if (idle && a->close_at_ns != UINT64_MAX) {
 		actor_at(&p->host->actor, a->close_at_ns);
 	}

@@ -20,6 +20,11 @@ bool peer_written(const struct peer *p)
 	return p->sent == peer_end(p) || p->sent >= p->cut_at;
 }
 
+bool peer_delivered(const struct peer *p)
+{
+	return peer_written(p) && p->acked == p->sent;
+}
+
 void peer_put(struct peer *p, const void *bytes, size_t n)
 {
 	if (p->sent == peer_end(p)) {
@@ -194,7 +199,7 @@ static void on_acked(void *user, uint32_t bytes)
 {
 	struct peer *p = user;
 
-	(void)bytes;
+	p->acked += bytes;
 	host_kick(p->host);
 }
 

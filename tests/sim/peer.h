@@ -30,7 +30,7 @@ struct peer {
 	uint64_t read_after_ns;        /* not before */
 	uint64_t read_gap_ns;          /* between reads, at most; 0: at once */
 	uint8_t *out;                  /* bytes of the stream from out_base on */
-	uint64_t out_base, out_n, out_max, sent;
+	uint64_t out_base, out_n, out_max, sent, acked;
 	uint64_t hold_at;              /* nothing from here on is sent before hold_until_ns */
 	uint64_t hold_until_ns;
 	uint64_t cut_at;               /* the stream ends here, whatever is queued */
@@ -51,5 +51,6 @@ void peer_text(struct peer *p, const char *format, ...) __attribute__((format(pr
 void peer_cut(struct peer *p, uint64_t at, bool by_reset);
 void peer_round(struct peer *p);                          /* reads and writes what may be read and written now */
 bool peer_written(const struct peer *p);
+bool peer_delivered(const struct peer *p);                /* and the other side's TCP has it: a reset destroys nothing */
 
 #endif
