@@ -38,7 +38,7 @@ sim-http: $(B)/sim
 	@tests/tally sim-http "$(B)/sim --scenario http --first $(FIRST) --seeds $(SEEDS)"
 sim-faults:
 	@$(MAKE) FLAVOUR=faults sim-program
-	@tests/tally sim-faults $(foreach f,$(planted),"build/faults/sim --fault $(f) --seeds 1000") \
+	@tests/tally sim-faults --together 2 $(foreach f,$(planted),"build/faults/sim --fault $(f) --seeds 1000") \
 		$(foreach f,$(planted_http),"build/faults/sim --scenario http --fault $(f) --seeds 1000") \
 		$(foreach f,$(planted_streams),"build/faults/sim --scenario streams --fault $(f) --seeds 1000") \
 		$(foreach f,$(planted_far),"build/faults/sim --scenario far --fault $(f) --seeds $(FAR_SEEDS)")
