@@ -367,10 +367,10 @@ static void want_broadcast(struct ip *ip, const struct table_address *ta)
 	want(ip, &b, ta->port, ADDRESS_BROADCAST, 0);
 }
 
-/* The link-local address that every IPv6 interface must have (RFC 4291, 2.5.1: from the MAC address). */
 /*
- * RFC 4291, appendix A. VLANs of one port have its MAC address, but an address of ours is on one interface only: there
- * the VLANs stand where the appendix has ff:fe.
+ * The link-local address that every IPv6 interface must have, from its MAC address (RFC 4291, 2.5.1 and appendix A).
+ * VLANs of one port share that, but an address of ours is on one interface only: there the VLANs stand where the
+ * appendix has ff:fe.
  */
 static void want_link_local(struct ip *ip, uint8_t iface)
 {
